@@ -1,0 +1,173 @@
+"""Keys: who may knock, and what for.
+
+In:    a key as it was sent.
+Out:   the `Key` it is, or None.
+Never: the key itself in a store, a log or an error.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from tillit.errors import InputError, NotFound
+from tillit.records import TRUST_CLAIMED, TRUST_SERVER
+from tillit.store import SqliteState
+
+KINDS = ("public", "secret", "api")
+_PREFIX = {"public": "pk_", "secret": "sk_", "api": "ak_"}
+API_SCOPES = (
+    "profiles:read",
+    "events:read",
+    "quarantine:read",
+    "quarantine:write",
+    "keys:read",
+    "keys:write",
+    "metrics:read",
+)
+_RELOAD_AFTER_US = 500_000  # a revoked key stops within half a second
+
+
+class Key(NamedTuple):
+    """One key, as the registry knows it."""
+
+    key_id: str
+    kind: str  # public: browsers and apps, may only append; secret: servers; api: reading
+    source: str
+    scopes: tuple[str, ...]
+    purpose: str
+    origins: tuple[str, ...]  # of a public key: which pages may use it; empty: any
+    created_at: int
+    revoked_at: int | None
+
+    @property
+    def trust(self) -> int:
+        """Say how far events sent with this key are trusted."""
+        return TRUST_SERVER if self.kind == "secret" else TRUST_CLAIMED
+
+
+class Keys:
+    """The keys of one workspace, held in memory and read again when the registry changed."""
+
+    def __init__(self, registry: SqliteState, *, now: Callable[[], int]) -> None:
+        """Read the registry."""
+        self._registry = registry
+        self._now = now
+        self._by_hash: dict[bytes, Key] = {}
+        self._version = -1
+        self._looked_at = 0
+        self._known: dict[str, bytes] = {}
+
+    def create(
+        self,
+        kind: str,
+        source: str,
+        *,
+        scopes: Sequence[str] = (),
+        purpose: str = "service",
+        origins: Sequence[str] = (),
+    ) -> tuple[str, Key]:
+        """Make a key. The first part of the answer is the key itself: it cannot be asked for again."""
+        if kind not in KINDS:
+            raise InputError(f"A key is one of {', '.join(KINDS)}, not {kind!r}.", code="access.unknown-kind", kind=kind)
+        if not source or len(source) > 64 or any(c.isspace() or not c.isprintable() for c in source):
+            raise InputError(
+                "A source's name is 1 to 64 printable characters without spaces, such as 'web' or 'till-3'.",
+                code="access.bad-source",
+            )
+        unknown = sorted(set(scopes) - set(API_SCOPES))
+        if unknown:
+            raise InputError(
+                f"Unknown scope {', '.join(unknown)}. There are: {', '.join(API_SCOPES)}.",
+                code="access.unknown-scope",
+                scopes=unknown,
+            )
+        if scopes and kind != "api":
+            raise InputError("Only api keys have scopes: the others can only send events.", code="access.scope-not-api")
+        if kind == "api" and not scopes:
+            scopes = ("profiles:read", "events:read", "quarantine:read")
+        plain = _PREFIX[kind] + secrets.token_urlsafe(24)
+        key = Key(
+            "k_" + secrets.token_hex(6), kind, source, tuple(sorted(scopes)), purpose, tuple(origins), self._now(), None
+        )
+        with self._registry.transaction() as tx:
+            tx.execute(
+                "INSERT INTO access_key (key_id, key_hash, kind, source, scopes, purpose, origins, created_at, revoked_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                (
+                    key.key_id,
+                    _hash(plain),
+                    kind,
+                    source,
+                    " ".join(key.scopes),
+                    purpose,
+                    " ".join(key.origins),
+                    key.created_at,
+                ),
+            )
+        self._version = -1
+        return plain, key
+
+    def find(self, plain: str) -> Key | None:
+        """Give the living key that this text is, or None."""
+        self._refresh()
+        # Hashing is the price of never holding keys; a small memory of the last few spares it on every request.
+        digest = self._known.get(plain)
+        if digest is None:
+            digest = _hash(plain)
+            if digest in self._by_hash:
+                if len(self._known) > 1_000:
+                    self._known.clear()
+                self._known[plain] = digest
+        return self._by_hash.get(digest)
+
+    def list_all(self) -> list[Key]:
+        """Give every key ever made, newest first, the revoked too."""
+        rows = self._registry.read(
+            "SELECT key_id, kind, source, scopes, purpose, origins, created_at, revoked_at FROM access_key "
+            "ORDER BY created_at DESC, key_id"
+        )
+        return [_key(row) for row in rows]
+
+    def revoke(self, key_id: str) -> None:
+        """Stop a key. Events it sent stay; what it sends from now on is refused."""
+        with self._registry.transaction() as tx:
+            if not tx.read("SELECT 1 FROM access_key WHERE key_id = ?", (key_id,)):
+                raise NotFound(f"There is no key {key_id[:16]!r}. `tillit keys list` shows them.", code="access.unknown-key")
+            tx.execute("UPDATE access_key SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL", (self._now(), key_id))
+        self._version = -1
+
+    def _refresh(self) -> None:
+        now = self._now()
+        if self._version != -1 and now - self._looked_at < _RELOAD_AFTER_US:
+            return
+        self._looked_at = now
+        version = self._registry.data_version()
+        if version == self._version:
+            return
+        self._version = version
+        rows = self._registry.read(
+            "SELECT key_id, kind, source, scopes, purpose, origins, created_at, revoked_at, key_hash FROM access_key "
+            "WHERE revoked_at IS NULL"
+        )
+        self._by_hash = {bytes(row[8]): _key(row[:8]) for row in rows}
+        self._known.clear()
+
+
+def _key(row: tuple[object, ...]) -> Key:
+    key_id, kind, source, scopes, purpose, origins, created_at, revoked_at = row
+    return Key(
+        str(key_id),
+        str(kind),
+        str(source),
+        tuple(str(scopes).split()),
+        str(purpose),
+        tuple(str(origins).split()),
+        int(str(created_at)),
+        int(str(revoked_at)) if revoked_at is not None else None,
+    )
+
+
+def _hash(plain: str) -> bytes:
+    # A key has 192 random bits: a plain sha256 cannot be turned back, and a slow hash would only slow the door.
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).digest()

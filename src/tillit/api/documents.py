@@ -1,0 +1,262 @@
+"""The shapes that go in and out: bodies that are checked, documents that are described.
+
+In:    nothing.
+Out:   records for bodies (unknown fields are refused) and the types that OpenAPI shows.
+Never: a field that a caller may set and we do not use.
+"""
+
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+from litestar.params import Parameter
+from msgspec import Meta
+
+# -- bodies
+
+Identifier = Annotated[str, Meta(max_length=600, description="`namespace:value`, or a profile id.")]
+Purpose = Annotated[
+    str, Meta(min_length=1, max_length=64, description="What the values are read for; the key's own when not named.")
+]
+Limit = Annotated[int, Meta(ge=1, le=10_000, description="Most rows; [api] max_page_limit bounds it.")]
+Cursor = Annotated[str, Meta(max_length=64, description="The `next` of the page before.")]
+
+
+class Lookup(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Whose document: `identifier`, or `namespace` and `value`."""
+
+    identifier: Identifier | None = None
+    namespace: Annotated[str, Meta(max_length=64)] | None = None
+    value: Annotated[str, Meta(max_length=512)] | None = None
+    purpose: Purpose | None = None
+
+
+class LookupEvents(Lookup, forbid_unknown_fields=True, kw_only=True):
+    """Whose events, and which page of them."""
+
+    limit: Limit | None = None
+    before: Cursor | None = None
+
+
+class Search(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What to look for: the beginning of an identifier, or of the words of a name."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=256)]
+    limit: Limit | None = None
+    purpose: Purpose | None = None
+
+
+class Replay(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which quarantined events to judge again."""
+
+    ids: Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(min_length=1, max_length=1_000)]
+
+
+class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A key to make."""
+
+    kind: Annotated[str, Meta(description="public, secret or api")]
+    source: Annotated[str, Meta(min_length=1, max_length=64)]
+    scopes: Annotated[list[str], Meta(max_length=32)] = []
+    purpose: Purpose = "service"
+    origins: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=100)] = []
+
+
+# -- parameters of addresses
+
+QueryPurpose = Annotated[
+    str | None,
+    Parameter(min_length=1, max_length=64, description="What the values are read for; the key's own when not named."),
+]
+QueryLimit = Annotated[int | None, Parameter(ge=1, le=10_000, description="Most rows; [api] max_page_limit bounds it.")]
+QueryBefore = Annotated[str | None, Parameter(max_length=64, description="The `next` of the page before.")]
+QueryText = Annotated[
+    str, Parameter(min_length=1, max_length=256, description="The beginning of an identifier or of a name's words.")
+]
+QueryWord = Annotated[str | None, Parameter(min_length=1, max_length=256, description="Only events that have it.")]
+QueryAfter = Annotated[
+    int | None, Parameter(ge=0, le=2**53, description="A position: the `next` of the page before, or an event's `id`.")
+]
+PathWho = Annotated[
+    str,
+    Parameter(description="`namespace:value` (percent-encode what an address cannot hold) or a profile id."),
+]
+
+# -- documents
+
+
+class IdentifierDocument(TypedDict):
+    """One identifier of a person."""
+
+    namespace: str
+    value: str
+    first_seen_at: str
+    last_seen_at: str
+    trust: str
+
+
+class TraitDocument(TypedDict):
+    """One trait, with who said it when."""
+
+    value: Any
+    at: str
+    source: str
+    event_id: str
+    trust: str
+
+
+class ProfileDocument(TypedDict):
+    """One person."""
+
+    id: str
+    identifiers: list[IdentifierDocument]
+    traits: dict[str, TraitDocument]
+    counts: dict[str, int]
+    types: dict[str, int]
+    n_events: int
+    first_seen_at: str | None
+    last_seen_at: str | None
+
+
+class ProfilesDocument(TypedDict):
+    """People found."""
+
+    profiles: list[ProfileDocument]
+
+
+class EventDocument(TypedDict):
+    """One event. `traits` is there only where the event set some."""
+
+    event_id: str
+    message_id: str | None
+    type: str
+    name: str | None
+    event_at: str
+    received_at: str
+    source: str
+    properties: dict[str, Any]
+
+
+class TimelineDocument(TypedDict):
+    """A page of one person's events, newest first. `next` is the `before` of the page after, or null at the end."""
+
+    events: list[EventDocument]
+    next: str | None
+
+
+class EventsDocument(TypedDict):
+    """A page of everybody's events in log order. `next` is the `after` of the page after; it may have nothing yet."""
+
+    events: list[EventDocument]
+    next: int
+
+
+class QuarantinedDocument(TypedDict):
+    """One event that was not taken."""
+
+    quarantine_id: int
+    received_at: str
+    source: str
+    trust: str
+    code: str
+    reason: str
+    message_id: str | None
+    replayed: bool
+
+
+class QuarantineDocument(TypedDict):
+    """A page of what was not taken, newest first. `next` is the `before` of the page after, or null at the end."""
+
+    quarantine: list[QuarantinedDocument]
+    next: int | None
+
+
+class QuarantinedBytesDocument(QuarantinedDocument):
+    """One event that was not taken, with its bytes as they came."""
+
+    raw_base64: str
+    text: str | None
+
+
+class ReplayedDocument(TypedDict):
+    """What came of a replay."""
+
+    replayed: int
+    still_refused: int
+
+
+class SourceDocument(TypedDict):
+    """One source. `last_received_at` is null when the counted part of the log has nothing from it."""
+
+    source: str
+    n_keys: int
+    n_living_keys: int
+    last_received_at: str | None
+    n_last_hour: int
+    n_last_day: int
+
+
+class SourcesDocument(TypedDict):
+    """All sources. Counts are complete from `counted_from` on: at most the log's last day and 200,000 new rows."""
+
+    sources: list[SourceDocument]
+    counted_from: str | None
+
+
+class KeyDocument(TypedDict):
+    """One key, without the key itself."""
+
+    key_id: str
+    kind: str
+    source: str
+    scopes: list[str]
+    purpose: str
+    origins: list[str]
+    created_at: str
+    revoked_at: str | None
+
+
+class MadeKeyDocument(KeyDocument):
+    """A new key. `key` is shown this once."""
+
+    key: str
+
+
+class KeysDocument(TypedDict):
+    """Every key ever made, newest first."""
+
+    keys: list[KeyDocument]
+
+
+class HealthDocument(TypedDict):
+    """Events are taken."""
+
+    status: str
+
+
+class FoldDocument(TypedDict):
+    """How far the fold is."""
+
+    position: int
+    head: int
+    lag: int
+
+
+class ReadyDocument(TypedDict):
+    """The fold runs."""
+
+    status: str
+    fold: FoldDocument
+
+
+class ErrorBody(TypedDict):
+    """What went wrong: a stable code, a message for a person, the facts."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class ErrorDocument(TypedDict):
+    """The one shape of every error."""
+
+    error: ErrorBody

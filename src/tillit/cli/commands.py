@@ -1,0 +1,447 @@
+"""The commands. Each fetches, then prints.
+
+In:    arguments as typed.
+Out:   results on stdout (JSON with --json), talk on stderr.
+Never: fetching in a view, printing in a loader.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+import tillit
+from tillit.clock import rfc3339
+from tillit.cli.doctor import examine
+from tillit.cli.demo import run_demo_server
+from tillit.cli.serve import Server
+from tillit.errors import InputError
+from tillit.settings import Settings, explain, sample_file
+from tillit.workspace import Paths, Workspace, create_workspace
+
+app = typer.Typer(
+    name="tillit", help="A customer data platform in one package.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+keys = typer.Typer(help="Keys of sources and programs.", no_args_is_help=True)
+profile = typer.Typer(help="People.", no_args_is_help=True)
+events = typer.Typer(help="What happened.", no_args_is_help=True)
+quarantine = typer.Typer(help="Events that could not be taken.", no_args_is_help=True)
+settings_app = typer.Typer(help="Settings and where they come from.", no_args_is_help=True)
+console_app = typer.Typer(help="The pages for staff.", no_args_is_help=True)
+for name, group in (
+    ("keys", keys),
+    ("profile", profile),
+    ("events", events),
+    ("quarantine", quarantine),
+    ("settings", settings_app),
+    ("console", console_app),
+):
+    app.add_typer(group, name=name)
+
+WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PurposeOption = Annotated[str | None, typer.Option("--purpose", help="What the values are read for.")]
+
+talk = Console(stderr=True)
+
+
+def show(document: Any) -> None:
+    """Print one JSON document."""
+    print(msgspec.json.format(msgspec.json.encode(document)).decode())
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The folder to make.")]) -> None:
+    """Make a workspace."""
+    create_workspace(folder)
+    print(f"{folder} is a workspace. Next: tillit keys create --workspace {folder} --kind public --source web")
+
+
+@app.command()
+def serve(
+    workspace: WorkspaceOption,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Web processes.")] = None,
+) -> None:
+    """Serve a workspace: tracking, API, console."""
+    given = {"serve.host": host, "serve.port": port, "serve.workers": workers}
+    with Workspace(workspace) as ws:  # says at once what is wrong with the workspace
+        link = console_link(ws)
+    settings = Settings.load(workspace, given={name: value for name, value in given.items() if value is not None}).serve
+    server = Server(workspace, host=settings.host, port=settings.port, workers=settings.workers)
+
+    def started() -> None:
+        talk.print(f"Tillit serves [bold]{workspace}[/bold] at {server.url}  (Ctrl-C stops)", highlight=False)
+        talk.print(f"Console: {server.url}{link}", highlight=False, soft_wrap=True)
+
+    raise typer.Exit(server.run(started))
+
+
+def console_link(ws: Workspace) -> str:
+    """Make a link that signs in once."""
+    from tillit.console import Sessions  # the pages load only where they are needed
+
+    return f"/console/enter?token={Sessions(ws.paths.run).issue()}"
+
+
+@console_app.command("link")
+def console_link_command(workspace: WorkspaceOption) -> None:
+    """Print a link that opens the console once."""
+    with Workspace(workspace) as ws:
+        link = console_link(ws)
+        url = ws.paths.serve_url.read_text(encoding="utf-8") if ws.paths.serve_url.exists() else ""
+    if not url:
+        talk.print("Nothing serves this workspace now; put the address of the server in front.")
+    print(url + link)
+
+
+@app.command(name="import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet.")],
+    workspace: WorkspaceOption,
+    mapping: Annotated[Path | None, typer.Option(help="The mapping file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Draft a mapping from the data and print it.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Import a file. Importing it again changes nothing."""
+    from tillit.cli.import_file import import_command  # readers load only where they are needed
+
+    raise typer.Exit(import_command(workspace, file, mapping, suggest=suggest, json=json))
+
+
+@keys.command("create")
+def keys_create(
+    workspace: WorkspaceOption,
+    kind: Annotated[str, typer.Option(help="public (browsers, apps), secret (servers) or api (reading).")],
+    source: Annotated[str, typer.Option(help="The source that speaks with this key.")],
+    scope: Annotated[list[str] | None, typer.Option(help="What an api key may do; several may follow.")] = None,
+    origin: Annotated[list[str] | None, typer.Option(help="Pages a public key may be used from.")] = None,
+    purpose: Annotated[str, typer.Option(help="What an api key reads for when none is named.")] = "service",
+    json: JsonOption = False,
+) -> None:
+    """Make a key. It is shown once."""
+    with Workspace(workspace) as ws:
+        ws.permit(purpose)
+        scopes = [s for word in scope or () for s in word.replace(",", " ").split()]
+        plain, key = ws.keys.create(kind, source, scopes=scopes, purpose=purpose, origins=origin or ())
+    if json:
+        show({"key": plain, **_key_document(key)})
+    else:
+        print(plain)
+        talk.print(f"{kind} key {key.key_id} of source {source}. It is not kept and cannot be shown again.")
+
+
+def _key_document(key: Any) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "kind": key.kind,
+        "source": key.source,
+        "scopes": key.scopes,
+        "purpose": key.purpose,
+        "origins": key.origins,
+        "created_at": rfc3339(key.created_at),
+        "revoked_at": rfc3339(key.revoked_at) if key.revoked_at is not None else None,
+    }
+
+
+@keys.command("list")
+def keys_list(workspace: WorkspaceOption, json: JsonOption = False) -> None:
+    """List the keys, the revoked too."""
+    with Workspace(workspace) as ws:
+        found = [_key_document(key) for key in ws.keys.list_all()]
+    if json:
+        show({"keys": found})
+        return
+    table = Table("key", "kind", "source", "scopes", "made", "revoked")
+    for key in found:
+        table.add_row(
+            key["key_id"],
+            key["kind"],
+            key["source"],
+            " ".join(key["scopes"]),
+            key["created_at"][:10],
+            (key["revoked_at"] or "")[:10],
+        )
+    Console().print(table)
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument()], workspace: WorkspaceOption) -> None:
+    """Stop a key within half a second."""
+    with Workspace(workspace) as ws:
+        ws.keys.revoke(key_id)
+    print(f"{key_id} is revoked.")
+
+
+@profile.command("show")
+def profile_show(
+    who: Annotated[str, typer.Argument(help="namespace:value, or a profile id.")],
+    workspace: WorkspaceOption,
+    purpose: PurposeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one person."""
+    with Workspace(workspace) as ws:
+        ws.flush()
+        document = ws.profiles.get(who, purpose=purpose)
+        ws.journal.note(
+            asked_by="cli", route="tillit profile show", purpose=purpose or "service", profile_id=document["id"]
+        )
+    if json:
+        show(document)
+        return
+    out = Console()
+    out.print(f"[bold]{document['id']}[/bold]  first seen {document['first_seen_at']}, last {document['last_seen_at']}")
+    table = Table("identifier", "value", "trust", "last seen")
+    for ident in document["identifiers"]:
+        table.add_row(ident["namespace"], ident["value"], ident["trust"], ident["last_seen_at"])
+    out.print(table)
+    table = Table("trait", "value", "at", "source")
+    for trait, held in document["traits"].items():
+        table.add_row(trait, msgspec.json.encode(held["value"]).decode(), held["at"], held["source"])
+    out.print(table)
+    table = Table("event", "times")
+    for event, n in document["counts"].items():
+        table.add_row(event, f"{n:,}")
+    out.print(table)
+
+
+@profile.command("search")
+def profile_search(
+    text: Annotated[str, typer.Argument(help="The beginning of an identifier or a name.")],
+    workspace: WorkspaceOption,
+    purpose: PurposeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find people."""
+    with Workspace(workspace) as ws:
+        ws.flush()
+        found = ws.profiles.search(text, purpose=purpose)
+        ws.journal.note(
+            asked_by="cli", route="tillit profile search", purpose=purpose or "service", n_profiles=len(found)
+        )
+    if json:
+        show({"profiles": found})
+        return
+    for document in found:
+        print(document["id"], "  ".join(f"{i['namespace']}:{i['value']}" for i in document["identifiers"][:4]))
+
+
+@events.command("tail")
+def events_tail(
+    workspace: WorkspaceOption,
+    n: Annotated[int, typer.Option("-n", help="How many past events to begin with.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Wait for more.")] = True,
+    json: JsonOption = False,
+) -> None:
+    """Print events as they arrive, one a line."""
+    with Workspace(workspace) as ws:
+        permit = ws.permit(asked_by="cli")
+        ws.journal.note(asked_by="cli", route="tillit events tail", purpose=permit.purpose, n_profiles=0)
+        position = max(ws.log.head() - n, 0)
+        while True:
+            for place, event in ws.events.after(position, permit):
+                position = place
+                _print_event(event, json=json)
+            position = max(position, ws.log.head()) if not follow else position
+            if not follow:
+                return
+            sys.stdout.flush()
+            time.sleep(0.1)
+
+
+def _print_event(event: dict[str, Any], *, json: bool) -> None:
+    if json:
+        print(msgspec.json.encode(event).decode())
+    else:
+        print(f"{event['event_at']}  {event['source']:<12} {event['type']:<9} {event['name'] or ''}")
+
+
+@quarantine.command("list")
+def quarantine_list(
+    workspace: WorkspaceOption,
+    limit: Annotated[int, typer.Option(help="Most rows.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """List events that could not be taken, newest first."""
+    with Workspace(workspace) as ws:
+        found = [_quarantine_document(kept) for kept in ws.quarantine.rows(limit=limit)]
+    if json:
+        show({"quarantine": found})
+        return
+    table = Table("id", "received", "source", "code", "reason", "replayed")
+    for row in found:
+        table.add_row(
+            str(row["quarantine_id"]),
+            row["received_at"],
+            row["source"],
+            row["code"],
+            row["reason"],
+            "yes" if row["replayed"] else "",
+        )
+    Console().print(table)
+
+
+def _quarantine_document(kept: Any) -> dict[str, Any]:
+    return {
+        "quarantine_id": kept.quarantine_id,
+        "received_at": rfc3339(kept.received_at),
+        "source": kept.source,
+        "code": kept.code,
+        "reason": kept.reason,
+        "message_id": kept.message_id,
+        "n_bytes": len(kept.raw),
+        "replayed": kept.replayed_position is not None,
+    }
+
+
+@quarantine.command("replay")
+def quarantine_replay(
+    workspace: WorkspaceOption,
+    ids: Annotated[list[int] | None, typer.Argument(help="Which; all that were not replayed when none is named.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge quarantined events again under today's rules; those that pass go into the log."""
+    with Workspace(workspace) as ws:
+        outcome = ws.quarantine.replay(ids)
+        ws.flush()
+    if json:
+        show({"replayed": outcome.n_replayed, "still_refused": outcome.n_refused})
+    else:
+        print(f"+{outcome.n_replayed:,} events, {outcome.n_refused:,} still refused")
+
+
+@app.command()
+def doctor(workspace: WorkspaceOption, json: JsonOption = False) -> None:
+    """Say how the workspace is, and when the disk will be full."""
+    with Workspace(workspace) as ws:
+        report = examine(ws)
+    if json:
+        show(report.as_document())
+    else:
+        for line in report.lines():
+            print(line)
+    raise typer.Exit(0 if report.is_well else 1)
+
+
+@app.command()
+def rebuild(
+    workspace: WorkspaceOption,
+    check: Annotated[bool, typer.Option("--check", help="Only compare with the live state.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Fold the log anew; with --check, compare and change nothing."""
+    with Workspace(workspace) as ws:
+        if not check:
+            with _progress(ws) as bar:
+                position = ws.folding.rebuild(bar)
+            print(f"State folded anew up to position {position:,}.")
+            return
+        ws.flush()
+        with _progress(ws) as bar:
+            found = ws.folding.check(bar)
+    if json:
+        show({"differences": [str(d) for d in found]})
+    elif found:
+        print(f"The live state differs from the fold of the log, first in {len(found)} rows:")
+        for difference in found:
+            print(f"  {difference}")
+    else:
+        print("No difference: the live state equals the fold of the log.")
+    raise typer.Exit(1 if found else 0)
+
+
+class _progress:  # noqa: N801 -- reads as a verb in `with`
+    """A bar over log rows with rate and time left, on stderr."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._total = ws.folding.position() or ws.log.head()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]} rows/s"),
+            TimeRemainingColumn(),
+            console=talk,
+        )
+        self._n = 0
+
+    def __enter__(self) -> "_progress":
+        self._bar.start()
+        self._task = self._bar.add_task("folding", total=self._total, rate="-")
+        return self
+
+    def __call__(self, applied: Any) -> None:
+        self._n += applied.n_rows
+        speed = self._bar.tasks[0].speed
+        self._bar.update(self._task, completed=self._n, rate=f"{speed:,.0f}" if speed else "-")
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+@app.command()
+def forget(
+    workspace: WorkspaceOption,
+    event_ids: Annotated[list[str], typer.Argument(help="Event ids, such as e1-42.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this only what would happen is said.")] = False,
+) -> None:
+    """Forget events: no byte of them stays in log, state or lake."""
+    positions = []
+    for event_id in event_ids:
+        _, dash, position = event_id.partition("-")
+        if not dash or not position.isdigit():
+            raise InputError(f"{event_id[:32]!r} is not an event id. They look like e1-42.", code="cli.bad-event-id")
+        positions.append(int(position))
+    with Workspace(workspace) as ws:
+        known = ws.folding.rows(positions)
+        if not yes:
+            print(f"Would forget {len(known):,} events. Say --yes to do it; it cannot be undone.")
+            return
+        ws.forget(positions)
+    print(f"{len(known):,} events forgotten.")
+
+
+@settings_app.command("explain")
+def settings_explain(
+    name: Annotated[str, typer.Argument(help="Such as collect.max_event_bytes.")],
+    workspace: Annotated[Path | None, typer.Option("--workspace", "-w")] = None,
+) -> None:
+    """Say what a setting is, where it was looked for, and which place won."""
+    print(explain(name, workspace))
+
+
+@settings_app.command("sample")
+def settings_sample() -> None:
+    """Print a settings file with every setting and its default."""
+    print(sample_file())
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    customers: Annotated[int, typer.Option(help="How many customers the shop has.")] = 500,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the console.")] = True,
+) -> None:
+    """Show a small shop, live, in a workspace that is thrown away at the end."""
+    raise typer.Exit(run_demo_server(port=port, n_customers=customers, seed=seed, browser=browser, talk=talk))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(tillit.__version__)
+
+
+def served_at(folder: Path) -> str | None:
+    """Say where a workspace is served, if it is."""
+    url = Paths(folder).serve_url
+    return url.read_text(encoding="utf-8") if url.exists() else None

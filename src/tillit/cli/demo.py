@@ -1,0 +1,58 @@
+"""`tillit demo`: a shop that lives in a folder of its own and goes when it ends.
+
+In:    how large a shop, which seed.
+Out:   a served workspace with traffic through the real protocol.
+Never: anything in a folder that was there before.
+"""
+
+import shutil
+import tempfile
+import threading
+import webbrowser
+from pathlib import Path
+
+from rich.console import Console
+
+from tillit.cli.serve import Server
+from tillit.console import Sessions
+from tillit.simulate import run_demo
+from tillit.workspace import Workspace, create_workspace
+
+
+def run_demo_server(*, port: int, n_customers: int, seed: int, browser: bool, talk: Console) -> int:
+    """Serve a throw-away workspace and send it a shop's events until told to stop."""
+    folder = Path(tempfile.mkdtemp(prefix="tillit-demo-"))
+    try:
+        create_workspace(folder)
+        with Workspace(folder) as ws:
+            public, _ = ws.keys.create("public", "web")
+            secret, _ = ws.keys.create("secret", "shop")
+            link = f"/console/enter?token={Sessions(ws.paths.run).issue()}"
+        server = Server(folder, host="127.0.0.1", port=port, workers=1)
+        shop = threading.Thread(
+            target=run_demo,
+            kwargs={
+                "workspace_dir": folder,
+                "base_url": server.url,
+                "public_key": public,
+                "secret_key": secret,
+                "n_customers": n_customers,
+                "seed": seed,
+                "stop": server.stop,
+            },
+            name="tillit-shop",
+            daemon=True,
+        )
+
+        def started() -> None:
+            shop.start()
+            talk.print(f"A shop with {n_customers:,} customers opens at {server.url}  (Ctrl-C closes it)", highlight=False)
+            talk.print(f"Console: {server.url}{link}", highlight=False, soft_wrap=True)
+            if browser:
+                threading.Thread(target=webbrowser.open, args=(server.url + link,), daemon=True).start()
+
+        code = server.run(started)
+        shop.join(5)
+        return code
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,118 @@
+"""`tillit doctor`: how a workspace is, and when the disk will be full.
+
+In:    a workspace.
+Out:   findings, each with what to do, and a forecast.
+Never: a personal value; a change.
+"""
+
+import shutil
+from typing import Any, NamedTuple
+
+from tillit.clock import DAY, SECOND, rfc3339
+from tillit.store.lake import Lake
+from tillit.workspace import Workspace
+
+_LAG_WARNS = 10_000  # rows; taste: a second or less of folding
+_DISK_WARNS_DAYS = 30
+_FORECAST_DAYS = 7
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    is_well: bool
+    told: str
+
+
+class Report(NamedTuple):
+    """What was found."""
+
+    findings: list[Finding]
+    facts: dict[str, Any]
+
+    @property
+    def is_well(self) -> bool:
+        """Say whether nothing needs doing."""
+        return all(f.is_well for f in self.findings)
+
+    def lines(self) -> list[str]:
+        """Give one line per finding."""
+        return [f"{'ok  ' if f.is_well else 'LOOK'} {f.name:<11} {f.told}" for f in self.findings]
+
+    def as_document(self) -> dict[str, Any]:
+        """Give the report as JSON."""
+        return {
+            "is_well": self.is_well,
+            "findings": [{"name": f.name, "is_well": f.is_well, "told": f.told} for f in self.findings],
+            **self.facts,
+        }
+
+
+def examine(ws: Workspace) -> Report:
+    """Look at everything that can go wrong slowly."""
+    head, position = ws.log.head(), ws.folding.position()
+    lake = Lake.open(ws.paths.lake, read_only=True)
+    lake_position = lake.position()
+    n_rows, lake_bytes = lake.size() if lake_position else (0, 0)
+    lake.close()
+    n_quarantined = ws.quarantine.count()
+    used = ws.log.size_bytes() + ws.state.size_bytes() + lake_bytes
+    free = shutil.disk_usage(ws.paths.root).free
+    per_day = _bytes_per_day(ws, used)
+    days_left = free / per_day if per_day else None
+    mode = ws.paths.root.stat().st_mode & 0o077
+    findings = [
+        Finding("log", True, f"{head:,} rows, {_size(ws.log.size_bytes())}, epoch {ws.log.epoch()}"),
+        Finding(
+            "fold",
+            head - position < _LAG_WARNS,
+            f"{head - position:,} rows behind the log, state {_size(ws.state.size_bytes())}"
+            + ("" if head - position < _LAG_WARNS else ". Is the engine running? `tillit serve` starts it"),
+        ),
+        Finding("lake", True, f"{n_rows:,} events, {_size(lake_bytes)}, {max(position - lake_position, 0):,} rows behind the fold"),
+        Finding("quarantine", True, f"{n_quarantined:,} events wait. `tillit quarantine list` shows why"),
+        Finding("folder", mode == 0, "only its owner may enter" if mode == 0 else "others may enter: chmod 700 the folder"),
+        Finding(
+            "disk",
+            days_left is None or days_left > _DISK_WARNS_DAYS,
+            f"{_size(free)} free; "
+            + (
+                f"at {_size(per_day)} a day it is full in {days_left:,.0f} days"
+                if days_left is not None and per_day
+                else "not enough history for a forecast"
+            ),
+        ),
+    ]
+    facts = {
+        "log": {"head": head, "bytes": ws.log.size_bytes(), "epoch": ws.log.epoch()},
+        "fold": {"position": position, "lag": head - position, "bytes": ws.state.size_bytes()},
+        "lake": {"position": lake_position, "events": n_rows, "bytes": lake_bytes},
+        "quarantine": {"waiting": n_quarantined},
+        "disk": {"free": free, "per_day": per_day, "days_left": days_left},
+        "newest_at": rfc3339(ws.log.head_logged_at()) if head else None,
+    }
+    return Report(findings, facts)
+
+
+def _bytes_per_day(ws: Workspace, used: int) -> float | None:
+    """Forecast growth from the last days: bytes a row takes in all stores, times rows a day."""
+    head, now = ws.log.head(), ws.now()
+    if head < 100:
+        return None
+    since = now - _FORECAST_DAYS * DAY
+    before = ws.log.position_at(since)
+    oldest = ws.log.read(ws.log.first_position() - 1, 1)
+    span_us = now - max(since, oldest[0].logged_at if oldest else since)
+    if span_us < 60 * SECOND:
+        return None
+    rows_per_day = (head - before) * DAY / span_us
+    return rows_per_day * used / head
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:,.0f} {unit}" if unit == "B" else f"{n_bytes:,.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:,.1f} TB"

@@ -1,0 +1,197 @@
+"""The processes of a served workspace: web (takes and answers), engine (folds), keeper (lake, retention).
+
+In:    a workspace folder; for web, the listening socket.
+Out:   one process each, that stops when told or when its parent is gone.
+Never: two engines (a kernel lock); an access log (paths may hold identifiers).
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from tillit import clock
+from tillit.api import create_api
+from tillit.collect.routes import TrackingApi
+from tillit.console import Sessions, create_console
+from tillit.errors import TillitError
+from tillit.flow import EngineBusy, LakeWriter, file_lock
+from tillit.flow.engine import quiet_garbage_collector
+from tillit.store import GroupCommit
+from tillit.store.lake import Lake
+from tillit.workspace import Workspace
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_APPLIED_POLL_S = 0.004
+_HOUR_S = 3600.0
+
+
+def web(path: Path, listener: socket.socket) -> int:
+    """Take events and answer questions until told to stop."""
+    # Threads hand the interpreter over every half millisecond: the committing thread must not wait 5 ms for its turn.
+    sys.setswitchinterval(0.0005)
+    with Workspace(path) as workspace:
+        commit = GroupCommit(workspace.log, now=workspace.now)
+        try:
+            app = build_app(workspace, commit)
+            quiet_garbage_collector()
+            config = uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                access_log=False,
+                log_config=None,
+                lifespan="off",
+                server_header=False,
+                timeout_keep_alive=65,
+                timeout_graceful_shutdown=5,
+                proxy_headers=False,
+            )
+            server = uvicorn.Server(config)
+            _stop_with_parent(lambda: setattr(server, "should_exit", True))
+            server.run(sockets=[listener])
+        finally:
+            commit.close()
+    return 0
+
+
+def build_app(workspace: Workspace, commit: GroupCommit) -> App:
+    """Put the doors behind one address: tracking, programs, staff."""
+
+    async def wait_applied(position: int, timeout_s: float) -> bool:
+        deadline = clock.monotonic_s() + timeout_s
+        while workspace.folding.position() < position:
+            if clock.monotonic_s() > deadline:
+                return False
+            await asyncio.sleep(_APPLIED_POLL_S)
+        return True
+
+    collect = TrackingApi(
+        keys=workspace.keys,
+        commit=commit,
+        limits=workspace.limits,
+        now=workspace.now,
+        wait_applied=wait_applied,
+        monotonic_s=clock.monotonic_s,
+    )
+    api = create_api(workspace)
+    console = create_console(workspace, sessions=Sessions(workspace.paths.run))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if collect.knows(path):
+            await collect(scope, receive, send)
+        elif path == "/":
+            await _redirect(send, "/console")
+        elif path.startswith("/console"):
+            await console(scope, receive, send)
+        else:
+            await api(scope, receive, send)
+
+    return app
+
+
+async def _redirect(send: Send, where: str) -> None:
+    await send({"type": "http.response.start", "status": 302, "headers": [(b"location", where.encode())]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def engine(path: Path) -> int:
+    """Fold until told to stop."""
+    stop = _stop_event()
+    with Workspace(path) as workspace:
+        while not stop.is_set():
+            try:
+                folding = workspace.folding.engine()
+            except EngineBusy:
+                # The engine of a server that was killed is still on its way out.
+                stop.wait(0.2)
+                continue
+            folding.run(stop, poll_s=workspace.settings.engine.poll_ms / 1000)
+        workspace.folding.release()
+    return 0
+
+
+def keeper(path: Path) -> int:
+    """Let the lake follow the fold, trim the log, let quarantined bytes expire, until told to stop."""
+    stop = _stop_event()
+    with Workspace(path) as workspace:
+        while not stop.is_set():
+            try:
+                with file_lock(workspace.paths.lake_lock, "lake"):
+                    _keep(workspace, stop)
+            except EngineBusy:
+                stop.wait(0.2)
+    return 0
+
+
+def _keep(workspace: Workspace, stop: threading.Event) -> None:
+    settings = workspace.settings
+    lake = Lake.open(workspace.paths.lake)
+    writer = LakeWriter(workspace.log, workspace.state, lake)
+    housekeeping_at = 0.0
+    while not stop.wait(settings.lake.flush_s):
+        if writer.catch_up():
+            lake.compact()
+        if clock.monotonic_s() >= housekeeping_at:
+            housekeeping_at = clock.monotonic_s() + _HOUR_S
+            now = workspace.now()
+            workspace.quarantine.expire(now - settings.collect.quarantine_days * clock.DAY)
+            if settings.log.retention_days:
+                writer.trim(now - settings.log.retention_days * clock.DAY)
+    lake.close()
+
+
+def _stop_event() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _stop_with_parent(stop.set)
+    return stop
+
+
+def _stop_with_parent(stop: Callable[[], None]) -> None:
+    """Stop when the supervisor is gone, however it went."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: at once, on Linux
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        stop()
+
+    threading.Thread(target=watch, name="tillit-parent", daemon=True).start()
+
+
+def main(arguments: list[str]) -> int:
+    """Run one process: `web FOLDER DESCRIPTOR`, `engine FOLDER`, `keeper FOLDER`."""
+    kind, folder = arguments[0], Path(arguments[1])
+    try:
+        if kind == "web":
+            return web(folder, socket.socket(fileno=int(arguments[2])))
+        return {"engine": engine, "keeper": keeper}[kind](folder)
+    except TillitError as error:
+        print(f"{kind}: {error.message}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

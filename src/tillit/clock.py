@@ -1,0 +1,46 @@
+"""The one place that reads the clock.
+
+In:    nothing.
+Out:   UTC epoch microseconds, and their RFC 3339 text.
+Never: local time.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+SECOND = 1_000_000  # microseconds
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def now_us() -> int:
+    """Say what time it is: UTC epoch microseconds."""
+    return time.time_ns() // 1000
+
+
+def monotonic_s() -> float:
+    """Give a clock that never goes back, in seconds, for measuring spans."""
+    return time.monotonic()
+
+
+def rfc3339(at: int) -> str:
+    """Write an instant as RFC 3339 UTC with as many decimals as it needs (none, 3 or 6).
+
+    >>> rfc3339(0), rfc3339(1_500_000), rfc3339(1)
+    ('1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500Z', '1970-01-01T00:00:00.000001Z')
+    """
+    whole, micro = divmod(at, SECOND)
+    head = (_EPOCH + timedelta(seconds=whole)).strftime("%Y-%m-%dT%H:%M:%S") if whole >= 0 else _before_epoch(whole)
+    if micro == 0:
+        return head + "Z"
+    if micro % 1000 == 0:
+        return f"{head}.{micro // 1000:03d}Z"
+    return f"{head}.{micro:06d}Z"
+
+
+def _before_epoch(whole: int) -> str:
+    moment = _EPOCH + timedelta(seconds=whole)
+    return f"{moment.year:04d}" + moment.strftime("-%m-%dT%H:%M:%S")

@@ -1,0 +1,149 @@
+"""Once: the same message a second time has no effect.
+
+In:    log rows in order.
+Out:   those seen for the first time, and the others with the position of the first.
+Never: a key forgotten while the log lives; work that grows with history.
+
+Keys lie in slices of a fixed number of keys, so that inserts touch few pages however long the log is.
+The newest slice is also held in memory. Older ones are asked only when a filter (a Bloom filter whose cells are
+64-bit masks, one bit per slice) says that they may hold the key: four reads of memory for 64 slices.
+"""
+
+import struct
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tillit.records import LogRow
+from tillit.store import State, Writing
+
+SLICE_KEYS = 131_072
+# 32 cells a key and 4 probes: 0.02 % false alarms a slice, about 1 % over a shelf of 64 (derived).
+_CELLS = 1 << 22
+_SHELF = 64  # slices per filter: the bits of one cell
+_KEEP_EVERY = 16  # slices between two written copies of the filter: a start reads at most 2 M keys again
+
+_probes = struct.Struct("<4I").unpack
+
+
+class Repeat(NamedTuple):
+    """A row whose message was applied before."""
+
+    row: LogRow
+    of_position: int
+
+
+class Once:
+    """The keys of one workspace, used by the one process that folds."""
+
+    def __init__(self, state: State, *, slice_keys: int = SLICE_KEYS) -> None:
+        """Load the newest slice and the filters."""
+        self._state = state
+        self._slice_keys = slice_keys
+        self._blob = "BLOB" if state.dialect == "sqlite" else "BYTEA"
+        self._integer = "INTEGER" if state.dialect == "sqlite" else "BIGINT"
+        self._tail = " WITHOUT ROWID" if state.dialect == "sqlite" else ""
+        self.reload()
+
+    def reload(self) -> None:
+        """Forget what is in memory and read it again: after a start, or after a transaction that failed."""
+        rows = self._state.read("SELECT slice, n_keys FROM seen_slice ORDER BY slice")
+        self._newest = rows[-1][0] if rows else -1
+        self._current: dict[bytes, int] = {}
+        self._shelves: list[array[int]] = []
+        kept = {shelf: (upto, bits) for shelf, upto, bits in self._state.read("SELECT shelf, upto_slice, bits FROM seen_filter")}
+        done = -1
+        for shelf in sorted(kept):
+            upto, bits = kept[shelf]
+            cells = array("Q")
+            cells.frombytes(bytes(bits))
+            self._shelves.append(cells)
+            done = upto
+        for slice_ in range(done + 1, self._newest):
+            for (key,) in self._state.read(f"SELECT message_hash FROM {_table(slice_)}"):
+                self._mark(bytes(key), slice_)
+        if self._newest >= 0:
+            for key, position in self._state.read(f"SELECT message_hash, position FROM {_table(self._newest)}"):
+                self._current[bytes(key)] = position
+
+    def sift(self, tx: Writing, rows: Sequence[LogRow]) -> tuple[list[LogRow], list[Repeat]]:
+        """Part the rows into first sights and repeats, and remember the first sights."""
+        fresh: list[LogRow] = []
+        repeats: list[Repeat] = []
+        pending: list[tuple[bytes, int]] = []
+        if self._newest < 0:
+            self._open_slice(tx, 0)
+        current = self._current
+        for row in rows:
+            key = row.message_hash
+            before = current.get(key)
+            if before is None and self._shelves:
+                before = self._older(tx, key)
+            if before is not None:
+                repeats.append(Repeat(row, before))
+                continue
+            if len(current) >= self._slice_keys:
+                self._write(tx, pending)
+                pending = []
+                self._seal(tx)
+                current = self._current
+            current[key] = row.position
+            pending.append((key, row.position))
+            fresh.append(row)
+        self._write(tx, pending)
+        return fresh, repeats
+
+    def forget(self, tx: Writing, keys: Iterable[bytes]) -> None:
+        """Let keys go that must not be held (a row that turned out to be quarantined)."""
+        for key in keys:
+            self._current.pop(key, None)
+            tx.execute(f"DELETE FROM {_table(self._newest)} WHERE message_hash = ?", (key,))
+
+    def _write(self, tx: Writing, pending: list[tuple[bytes, int]]) -> None:
+        if pending:
+            pending.sort()  # in key order each page is touched once
+            tx.executemany(f"INSERT INTO {_table(self._newest)} (message_hash, position) VALUES (?, ?)", pending)
+
+    def _open_slice(self, tx: Writing, number: int) -> None:
+        tx.execute(
+            f"CREATE TABLE {_table(number)} (message_hash {self._blob} PRIMARY KEY, position {self._integer} NOT NULL){self._tail}"
+        )
+        tx.execute("INSERT INTO seen_slice (slice, n_keys) VALUES (?, ?)", (number, 0))
+        self._newest = number
+        self._current = {}
+
+    def _seal(self, tx: Writing) -> None:
+        tx.execute("UPDATE seen_slice SET n_keys = ? WHERE slice = ?", (len(self._current), self._newest))
+        for key in self._current:
+            self._mark(key, self._newest)
+        if self._newest % _KEEP_EVERY == _KEEP_EVERY - 1:
+            shelf = self._newest // _SHELF
+            tx.execute("DELETE FROM seen_filter WHERE shelf = ?", (shelf,))
+            bits = self._shelves[shelf].tobytes()
+            tx.execute("INSERT INTO seen_filter (shelf, upto_slice, bits) VALUES (?, ?, ?)", (shelf, self._newest, bits))
+        self._open_slice(tx, self._newest + 1)
+
+    def _mark(self, key: bytes, slice_: int) -> None:
+        shelf, bit = divmod(slice_, _SHELF)
+        while len(self._shelves) <= shelf:
+            self._shelves.append(array("Q", bytes(8 * _CELLS)))
+        cells, mask = self._shelves[shelf], 1 << bit
+        for probe in _probes(key):
+            cells[probe & (_CELLS - 1)] |= mask
+
+    def _older(self, tx: Writing, key: bytes) -> int | None:
+        a, b, c, d = (probe & (_CELLS - 1) for probe in _probes(key))
+        for shelf, cells in enumerate(self._shelves):
+            mask = cells[a] & cells[b] & cells[c] & cells[d]
+            while mask:
+                low = mask & -mask
+                mask ^= low
+                slice_ = shelf * _SHELF + low.bit_length() - 1
+                found = tx.read(f"SELECT position FROM {_table(slice_)} WHERE message_hash = ?", (key,))
+                if found:
+                    return int(found[0][0])
+        return None
+
+
+def _table(slice_: int) -> str:
+    return f"seen_{slice_:05d}"

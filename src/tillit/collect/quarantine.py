@@ -1,0 +1,107 @@
+"""What the door turned away: to see, to try again, to let go.
+
+In:    the log file's tables; the door, for another try.
+Out:   quarantined events with their reasons; rows for the log when a second try succeeds.
+Never: bytes kept beyond their time; a second append of what was replayed before.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tillit.collect.checks import Flaw, Reading, read_event
+from tillit.collect.door import Taken, take
+from tillit.collect.limits import Limits
+from tillit.store import State
+
+
+class Quarantined(NamedTuple):
+    """One event that was not taken. Grain: one per quarantine_id."""
+
+    quarantine_id: int
+    received_at: int  # UTC epoch microseconds
+    source: str
+    trust: int
+    code: str
+    reason: str
+    message_id: str | None
+    raw: bytes
+    replayed_position: int | None  # where in the log it stands since its replay
+
+
+_TELLING = (("event", "track"), ("groupId", "group"), ("previousId", "alias"), ("traits", "identify"))
+_COLUMNS = "quarantine_id, received_at, source, trust, code, reason, message_id, raw, replayed_position"
+
+
+def list_quarantined(
+    state: State, *, limit: int = 100, before: int | None = None, code: str | None = None, source: str | None = None
+) -> list[Quarantined]:
+    """Give quarantined events, newest first; `before` is the last quarantine_id of the page before."""
+    wanted: list[str] = []
+    values: list[object] = []
+    for clause, value in (("quarantine_id < ?", before), ("code = ?", code), ("source = ?", source)):
+        if value is not None:
+            wanted.append(clause)
+            values.append(value)
+    where = " WHERE " + " AND ".join(wanted) if wanted else ""
+    rows = state.read(f"SELECT {_COLUMNS} FROM quarantine{where} ORDER BY quarantine_id DESC LIMIT ?", (*values, limit))
+    return [_quarantined(row) for row in rows]
+
+
+def find_quarantined(state: State, quarantine_id: int) -> Quarantined | None:
+    """Give one quarantined event, or None."""
+    rows = state.read(f"SELECT {_COLUMNS} FROM quarantine WHERE quarantine_id = ?", (quarantine_id,))
+    return _quarantined(rows[0]) if rows else None
+
+
+def count_by_code(state: State) -> dict[str, int]:
+    """Say how many events wait under each reason."""
+    rows = state.read(
+        "SELECT code, COUNT(*) FROM quarantine WHERE replayed_position IS NULL GROUP BY code ORDER BY code"
+    )
+    return {str(code): int(n) for code, n in rows}
+
+
+def retry(kept: Quarantined, *, limits: Limits, mended: bytes | None = None) -> Taken:
+    """Judge a quarantined event anew, as it came or mended; it keeps its source, trust and time of arrival.
+
+    Append the rows to the log, then note their position with `note_replayed`. A crash between the two is harmless:
+    the message id makes the second append a duplicate. An event without one gets an id that its row number fixes.
+    """
+    raw = kept.raw if mended is None else mended
+    event = read_event(raw, limits)
+    reading = Reading(raw, limits, {}, [event], is_batch=True, slices=[raw])
+    if not isinstance(event, Flaw) and event.get("type") is None:
+        # On the single routes the path says the type; what the event carries tells which path it was.
+        event["type"] = next((kind for field, kind in _TELLING if field in event), "page")
+    return take(
+        reading,
+        route_type=None,
+        source=kept.source,
+        trust=kept.trust,
+        received_at=kept.received_at,
+        limits=limits,
+        new_id=lambda: f"quarantine-{kept.source}-{kept.quarantine_id}"[:100],
+    )
+
+
+def note_replayed(state: State, quarantine_id: int, position: int) -> None:
+    """Note where in the log a replayed event stands."""
+    with state.transaction() as tx:
+        tx.execute("UPDATE quarantine SET replayed_position = ? WHERE quarantine_id = ?", (position, quarantine_id))
+
+
+def expire(state: State, *, before: int) -> int:
+    """Let go of what arrived before an instant; say how many.
+
+    Units: UTC epoch microseconds.
+    """
+    with state.transaction() as tx:
+        gone = tx.read("SELECT COUNT(*) FROM quarantine WHERE received_at < ?", (before,))
+        tx.execute("DELETE FROM quarantine WHERE received_at < ?", (before,))
+    return int(gone[0][0])
+
+
+def _quarantined(row: Sequence[object]) -> Quarantined:
+    values = list(row)
+    values[7] = bytes(values[7])  # type: ignore[call-overload]
+    return Quarantined._make(values)

@@ -1,0 +1,202 @@
+"""The engine: keeps the fold and the lake close behind the log.
+
+In:    the log.
+Out:   state and lake, a few milliseconds and a few seconds behind.
+Never: two folds of one workspace at once (a kernel lock); work on an idle log beyond a look every few milliseconds.
+"""
+
+import fcntl
+import gc
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from tillit.errors import BusyError
+from tillit.flow.fold import Fold
+from tillit.flow.forget import FORGET, forget_in_log, forgotten_rows
+from tillit.records import KIND_ACT, KIND_EVENT, KIND_TICK, TRUST_OPERATOR, LogRow, NewRow
+from tillit.store import Log, State
+from tillit.store.lake import Lake
+
+_IDLE_AFTER = 200  # looks without news before the engine looks less often
+_IDLE_PAUSE_S = 0.02
+_LAKE_ROWS = 50_000  # rows per commit of the lake: about 40 MB while it is built
+_EMPTY_RUN = 5_000  # log rows that hold nothing for the lake before their passing is worth a commit; below _LAKE_ROWS
+
+
+class EngineBusy(BusyError):
+    """Another process folds this workspace."""
+
+    code = "flow.engine-busy"
+
+    def __init__(self, what: str, holder: str) -> None:
+        """Say who holds it."""
+        super().__init__(
+            f"Another process ({holder}) already holds the {what} of this workspace. Stop it first, or use its doors.",
+            holder=holder,
+        )
+
+
+@contextmanager
+def file_lock(path: Path, what: str) -> Iterator[None]:
+    """Hold a kernel lock that dies with its process; raise EngineBusy when someone else has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "unknown"
+            raise EngineBusy(what, holder) from exc
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Engine:
+    """Folds the log into state. Made while holding the engine lock."""
+
+    def __init__(
+        self, log: Log, state: State, lake_path: Path, *, now: Callable[[], int], batch_rows: int, tick_s: int
+    ) -> None:
+        """Open the fold where it stood and refuse to run beyond the log's end."""
+        self.log = log
+        self.state = state
+        self._lake_path = lake_path
+        self._lake: Lake | None = None
+        self._now = now
+        self._batch_rows = batch_rows
+        self._tick_us = tick_s * 1_000_000
+        self.fold = Fold(state, self.rows)
+        self.fold.check_head(log.head())
+
+    def rows(self, positions: Sequence[int]) -> dict[int, LogRow]:
+        """Read log rows again, from the lake where the log was trimmed."""
+        found = self.log.get(positions)
+        if len(found) < len(positions) and self.log.first_position() > 1:
+            if self._lake is None:
+                self._lake = Lake.open(self._lake_path, read_only=True)
+            missing = [p for p in positions if p not in found]
+            found.update((row.position, row) for row in self._lake.read_positions(missing))
+        return found
+
+    def step(self) -> int:
+        """Fold the next micro-batch; say how many rows it held (0: nothing new)."""
+        rows = self.log.read(self.fold.position, self._batch_rows)
+        if not rows:
+            return 0
+        # An act changes what is already folded, so it is a micro-batch of its own.
+        first_act = next((i for i, row in enumerate(rows) if row.kind == KIND_ACT), None)
+        if first_act is not None:
+            rows = rows[: first_act + 1] if first_act == 0 else rows[:first_act]
+        if rows[0].kind == KIND_ACT:
+            self._act(rows[0])
+        self.fold.apply(rows, epoch=self.log.epoch())
+        return len(rows)
+
+    def _act(self, row: LogRow) -> None:
+        act = msgspec.json.decode(row.body or b"{}")
+        if act.get("act") == FORGET:
+            forget_in_log(self.log, self.state, self.rows, act["positions"])
+            self.fold.forget_memory()
+            self.state.scrub()
+
+    def catch_up(self) -> int:
+        """Fold everything that is in the log now."""
+        n_rows = 0
+        while n := self.step():
+            n_rows += n
+        return n_rows
+
+    def run(self, stop: threading.Event, *, poll_s: float) -> None:
+        """Fold until told to stop."""
+        quiet_garbage_collector()
+        n_looks = 0
+        version = -1
+        while not stop.is_set():
+            now_version = self.log.data_version()
+            if now_version == version:
+                n_looks += 1
+                stop.wait(poll_s if n_looks < _IDLE_AFTER else max(poll_s, _IDLE_PAUSE_S))
+                if n_looks % 50 == 0:
+                    self.tick()
+                continue
+            version = now_version
+            if self.catch_up():
+                n_looks = 0
+
+    def tick(self) -> None:
+        """Note the time in the log when it has been idle for long enough."""
+        now = self._now()
+        if self.log.head() and now - self.log.head_logged_at() >= self._tick_us:
+            self.log.append([NewRow(KIND_TICK, "engine", TRUST_OPERATOR, now, now, bytes(16), b"{}")], now=now)
+
+
+class LakeWriter:
+    """Takes applied events from the log into the lake, in log order, each once."""
+
+    def __init__(self, log: Log, state: State, lake: Lake) -> None:
+        """Take the three stores."""
+        self._log = log
+        self._state = state
+        self._lake = lake
+
+    def step(self) -> int:
+        """Take what the fold has applied since; say how many log rows were passed."""
+        after = self._lake.position()
+        folded = self._state.read("SELECT position FROM fold")
+        through = min(int(folded[0][0]) if folded else 0, after + _LAKE_ROWS)
+        if through <= after:
+            return 0
+        rows = self._log.read(after, through - after)
+        rows = [row for row in rows if row.position <= through]
+        first_act = next((row for row in rows if row.kind == KIND_ACT), None)
+        if first_act is not None:
+            if first_act.position == rows[0].position:
+                self._act(first_act)
+                self._lake.append([], epoch=self._log.epoch(), through=first_act.position)
+                return 1
+            through = first_act.position - 1
+            rows = [row for row in rows if row.position <= through]
+        passed_over = {
+            p
+            for (p,) in self._state.read(
+                "SELECT position FROM fate WHERE position > ? AND position <= ? AND fate <> 'quarantined'", (after, through)
+            )
+        }
+        events = [row for row in rows if row.kind == KIND_EVENT and row.position not in passed_over]
+        if not events and through - after < _EMPTY_RUN and first_act is None:
+            return 0
+        self._lake.append(events, epoch=self._log.epoch(), through=through)
+        return len(rows)
+
+    def _act(self, row: LogRow) -> None:
+        act = msgspec.json.decode(row.body or b"{}")
+        if act.get("act") == FORGET:
+            told = forgotten_rows(self._log, self._state, act["positions"])
+            self._lake.forget(list(told), [row for row in told.values() if row.body is not None])
+
+    def catch_up(self) -> int:
+        """Take everything the fold has applied so far."""
+        n_rows = 0
+        while n := self.step():
+            n_rows += n
+        return n_rows
+
+    def trim(self, before: int) -> int:
+        """Drop log rows logged before an instant that the lake has; say how many went."""
+        through = self._log.position_at(before)
+        through = min(through, self._lake.position())
+        return self._log.trim(through) if through >= self._log.first_position() else 0
+
+
+def quiet_garbage_collector() -> None:
+    """Let the collector look less often: the fold makes and drops many records that hold no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)

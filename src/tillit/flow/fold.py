@@ -1,0 +1,284 @@
+"""The fold: how a micro-batch of the log becomes what we believe.
+
+In:    log rows after the fold's position.
+Out:   state: identifiers, links, tenures, strands, fates, and the position, in one transaction.
+Never: a second way to change derived state; a result that depends on where micro-batches are cut.
+"""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tillit.collect.once import Once, Repeat
+from tillit.errors import BusyError, InternalError
+from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
+from tillit.identity import TABLES as IDENTITY_TABLES
+from tillit.identity import Event, Resolved, Resolver
+from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
+from tillit.profile import TABLES as PROFILE_TABLES
+from tillit.profile import StrandMemory, StrandWriter
+from tillit.records import KIND_EVENT, LogRow
+from tillit.store import State, Writing, migrations_of
+
+# Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
+FOLD_VERSION = 1
+
+MIGRATIONS = (
+    migrations_of("tillit.store", room="fold", folder="migrations/state"),
+    migrations_of("tillit.collect", room="once", folder="migrations/state"),
+    IDENTITY_MIGRATIONS,
+    PROFILE_MIGRATIONS,
+)
+# What a rebuild compares, each with its key. Message keys and their filter are compared through the fates.
+COMPARED_TABLES: dict[str, tuple[str, ...]] = {
+    "fold": ("one",),
+    "fate": ("position",),
+    **IDENTITY_TABLES,
+    **PROFILE_TABLES,
+}
+
+APPLIED, DUPLICATE, CONFLICT, QUARANTINED, FORGOTTEN = "applied", "duplicate", "conflict", "quarantined", "forgotten"
+
+_decode = msgspec.json.Decoder(Event).decode
+_decode_many = msgspec.json.Decoder(list[Event]).decode
+_decode_any = msgspec.json.Decoder().decode
+
+ReadRows = Callable[[Sequence[int]], dict[int, LogRow]]
+
+
+class FoldAhead(InternalError):
+    """The state knows more than the log: one of them was restored without the other."""
+
+    code = "flow.fold-ahead"
+
+    def __init__(self, position: int, head: int) -> None:
+        """Say both places."""
+        super().__init__(
+            f"State has folded up to position {position} but the log ends at {head}: a back-up of the log was restored "
+            "beside newer state. Run `tillit rebuild` to throw the newer state away.",
+            position=position,
+            head=head,
+        )
+
+
+class FoldOutdated(InternalError):
+    """The state was made by another version of the fold."""
+
+    code = "flow.fold-outdated"
+
+    def __init__(self, found: int) -> None:
+        """Say which versions."""
+        super().__init__(
+            f"State was made by fold version {found}, this is version {FOLD_VERSION}. Run `tillit rebuild`: "
+            "state is derived from the log and is rebuilt, not migrated.",
+            found=found,
+            wanted=FOLD_VERSION,
+        )
+
+
+class Batch:
+    """One micro-batch on its way through the steps."""
+
+    def __init__(self, rows: Sequence[LogRow]) -> None:
+        """Start with rows in log order."""
+        self.rows = rows
+        self.fresh: list[LogRow] = []
+        self.repeats: list[Repeat] = []
+        self.events: list[tuple[LogRow, Event]] = []
+        self.resolved: Resolved | None = None
+        self.fates: list[tuple[int, str, str, int | None]] = []  # position, fate, code, of_position
+
+
+class Applied(NamedTuple):
+    """What one micro-batch did."""
+
+    n_rows: int
+    n_applied: int
+    n_duplicates: int
+    position: int
+
+
+class Fold:
+    """The fold of one workspace. One process at a time (whoever holds the engine lock)."""
+
+    def __init__(self, state: State, rows: ReadRows) -> None:
+        """Open the fold where it stood; `rows` reads earlier log rows again (late claims, repeated messages)."""
+        self.state = state
+        self._rows = rows
+        prepare(state)
+        found = state.read("SELECT position, epoch, version FROM fold")
+        self.position = int(found[0][0])
+        if found[0][2] != FOLD_VERSION:
+            raise FoldOutdated(found[0][2])
+        self._once = Once(state)
+        self._resolver = Resolver(self._events_at)
+        self._strands = StrandMemory()
+
+    def check_head(self, head: int) -> None:
+        """Refuse to run beyond the log's end."""
+        if self.position > head:
+            raise FoldAhead(self.position, head)
+
+    def apply(self, rows: Sequence[LogRow], *, epoch: int = 1) -> Applied:
+        """Fold one micro-batch in one transaction. A row that cannot be folded is quarantined; the others go on."""
+        try:
+            return self._apply(rows, epoch)
+        except BusyError:
+            self.forget_memory()
+            raise
+        except Exception:  # a rim: one row of poison must not stop the log
+            self.forget_memory()
+            if len(rows) == 1:
+                return self._quarantine(rows[0], epoch)
+        half = len(rows) // 2
+        first = self.apply(rows[:half], epoch=epoch)
+        second = self.apply(rows[half:], epoch=epoch)
+        return Applied(
+            first.n_rows + second.n_rows,
+            first.n_applied + second.n_applied,
+            first.n_duplicates + second.n_duplicates,
+            second.position,
+        )
+
+    def _apply(self, rows: Sequence[LogRow], epoch: int) -> Applied:
+        batch = Batch(rows)
+        with self.state.transaction() as tx:
+            for step in FOLD:
+                step(self, batch, tx)
+            _keep_position(tx, rows[-1], epoch)
+        self.position = rows[-1].position
+        n_applied = len(batch.resolved.sightings) if batch.resolved is not None else 0
+        return Applied(len(rows), n_applied, len(batch.repeats), self.position)
+
+    def _quarantine(self, row: LogRow, epoch: int) -> Applied:
+        with self.state.transaction() as tx:
+            tx.execute(
+                "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)",
+                (row.position, QUARANTINED, "flow.not-folded", None),
+            )
+            _keep_position(tx, row, epoch)
+        self.position = row.position
+        return Applied(1, 0, 0, row.position)
+
+    def forget_memory(self) -> None:
+        """Let go of what is held in memory: after a transaction that failed, or when state was changed by an act."""
+        self._resolver.reset()
+        self._strands.clear()
+        self._once.reload()
+
+    def _events_at(self, positions: Sequence[int]) -> dict[int, Event]:
+        return {p: _decode(row.body) for p, row in self._rows(positions).items() if row.body is not None}
+
+    # -- the steps
+
+    def drop_repeats(self, batch: Batch, tx: Writing) -> None:
+        """Judge which messages were applied before."""
+        events = [row for row in batch.rows if row.kind == KIND_EVENT]
+        batch.fresh, batch.repeats = self._once.sift(tx, events)
+        if not batch.repeats:
+            return
+        within = {row.position: row for row in events}
+        earlier = [r.of_position for r in batch.repeats if r.of_position not in within]
+        firsts = {**self._rows(earlier), **within}
+        for row, of_position in batch.repeats:
+            first = firsts.get(of_position)
+            told = _essence(first.body) if first is not None else None
+            same = told is None or told == _essence(row.body)
+            code = "collect.same-message" if same else "collect.other-body"
+            batch.fates.append((row.position, DUPLICATE if same else CONFLICT, code, of_position))
+
+    def read_events(self, batch: Batch, tx: Writing) -> None:
+        """Read the bodies; a husk keeps only the identifiers that survived."""
+        del tx
+        bodies = [row.body for row in batch.fresh if row.body is not None]
+        with_body = [row for row in batch.fresh if row.body is not None]
+        batch.fates += [(row.position, FORGOTTEN, "privacy.forgotten", None) for row in batch.fresh if row.body is None]
+        events = _decode_many(b"[" + b",".join(bodies) + b"]")
+        batch.events = list(zip(with_body, events, strict=True))
+        batch.fates += [
+            (row.position, FORGOTTEN, "privacy.forgotten", None) for row, event in batch.events if event.type == "husk"
+        ]
+
+    def resolve_identities(self, batch: Batch, tx: Writing) -> None:
+        """Say who each event is about, and index it in their time."""
+        resolved = self._resolver.resolve(tx, batch.events)
+        batch.resolved = resolved
+        batch.fates += [(row.position, QUARANTINED, "identity.no-identifier", None) for row in resolved.unassigned]
+
+    def fold_profiles(self, batch: Batch, tx: Writing) -> None:
+        """Add the events to their strands; fold a device's strands anew where its events changed hands."""
+        resolved = batch.resolved
+        assert resolved is not None, "identities are resolved before profiles"
+        strands = StrandWriter(tx, self._strands)
+        for device in resolved.resegment:
+            strands.drop([device.identifier_id])
+            strands.fold(self._earlier_sightings(tx, device))
+        strands.fold(resolved.sightings)
+        strands.write()
+        tx.executemany(
+            "INSERT INTO event_index (anchor_id, event_at, position) VALUES (?, ?, ?)",
+            sorted((s.anchor.identifier_id, s.row.event_at, s.row.position) for s in resolved.sightings),
+        )
+
+    def _earlier_sightings(self, tx: Writing, device: Any) -> list[Any]:
+        positions = [
+            p
+            for (p,) in tx.read(
+                "SELECT position FROM event_index WHERE anchor_id = ? ORDER BY position", (device.identifier_id,)
+            )
+        ]
+        rows = self._rows(positions)
+        events = [(rows[p], _decode(rows[p].body or b"{}")) for p in positions if p in rows]
+        return self._resolver.sightings_again(tx, device, events)
+
+    def keep_fates(self, batch: Batch, tx: Writing) -> None:
+        """Record every fate other than applied."""
+        if batch.fates:
+            tx.executemany(
+                "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)", sorted(batch.fates)
+            )
+
+
+Step = Callable[[Fold, Batch, Writing], None]
+
+FOLD: tuple[Step, ...] = (
+    Fold.drop_repeats,  # rows           -> fresh rows, fates     was it applied before?
+    Fold.read_events,  # fresh rows      -> events
+    Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?
+    Fold.fold_profiles,  # sightings     -> strands, event_index  what do we know?
+    Fold.keep_fates,  # everything       -> fate                  what became of each row?
+)
+
+
+def prepare(state: State) -> None:
+    """Bring the state's tables to the newest number and put the fold at the start of the log when it is new."""
+    for migrations in MIGRATIONS:
+        state.migrate(migrations)
+    if not state.read("SELECT 1 FROM fold"):
+        with state.transaction() as tx:
+            tx.execute(
+                "INSERT INTO fold (one, position, logged_at, epoch, version) VALUES (1, 0, 0, 1, ?) "
+                "ON CONFLICT (one) DO NOTHING",
+                (FOLD_VERSION,),
+            )
+
+
+def _keep_position(tx: Writing, row: LogRow, epoch: int) -> None:
+    tx.execute("UPDATE fold SET position = ?, logged_at = ?, epoch = ?", (row.position, row.logged_at, epoch))
+
+
+_ESSENCE = ("type", "event", "name", "userId", "anonymousId", "groupId", "previousId", "originalTimestamp", "properties", "traits")
+
+
+def _essence(body: bytes | None) -> tuple[Any, ...] | None:
+    """Give what makes two sends of one message the same: what was said, not how it travelled."""
+    if body is None:
+        return None
+    told: Any = {}
+    with contextlib.suppress(msgspec.DecodeError):
+        told = _decode_any(body)
+    if told.get("type") == "husk":
+        return None
+    return tuple(told.get(name) for name in _ESSENCE)

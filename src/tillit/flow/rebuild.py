@@ -1,0 +1,135 @@
+"""Rebuild: fold the log anew, and compare.
+
+In:    the log (and the lake, for what the log no longer holds).
+Out:   a state made from nothing; differences between two states.
+Never: an answer that looks at only part of the tables.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from tillit.flow.fold import COMPARED_TABLES, Applied, Fold, ReadRows, prepare
+from tillit.records import LogRow
+from tillit.store import Log, Reading, State
+from tillit.store.lake import Lake
+
+_BATCH = 20_000
+_PAGE = 10_000
+
+
+class Difference(NamedTuple):
+    """One row that two states do not agree on."""
+
+    table: str
+    key: tuple[Any, ...]
+    live: tuple[Any, ...] | None
+    anew: tuple[Any, ...] | None
+
+    def __str__(self) -> str:
+        """Say where, without any value."""
+        key = ", ".join(f"{name} {value!r}" for name, value in zip(COMPARED_TABLES[self.table], self.key, strict=True))
+        if self.table == "search_term":
+            key = ", ".join(f"{name} {v!r}" for name, v in zip(COMPARED_TABLES[self.table][1:], self.key[1:], strict=True))
+        if self.live is None:
+            return f"{self.table} ({key}): missing in the live state"
+        if self.anew is None:
+            return f"{self.table} ({key}): only in the live state"
+        columns = [str(i) for i, (a, b) in enumerate(zip(self.live, self.anew, strict=True)) if a != b]
+        return f"{self.table} ({key}): differs in column {', '.join(columns)}"
+
+
+def iter_log(log: Log, lake: Callable[[], Lake], through: int) -> Iterator[list[LogRow]]:
+    """Give all rows up to a position in blocks: from the lake what the log no longer holds, then from the log."""
+    after = 0
+    first = log.first_position()
+    if first > 1:
+        block: list[LogRow] = []
+        for row in lake().iter_rows(0, min(first - 1, through)):
+            block.append(row)
+            if len(block) == _BATCH:
+                yield block
+                block = []
+        if block:
+            yield block
+        after = first - 1
+    while after < through:
+        rows = [row for row in log.read(after, _BATCH) if row.position <= through]
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].position
+
+
+def fold_anew(
+    state: State,
+    blocks: Iterator[list[LogRow]],
+    rows: ReadRows,
+    *,
+    epoch: int,
+    progress: Callable[[Applied], None] | None = None,
+) -> Fold:
+    """Fold blocks of rows into an empty state."""
+    fold = Fold(state, rows)
+    for block in blocks:
+        applied = fold.apply(block, epoch=epoch)
+        if progress is not None:
+            progress(applied)
+    return fold
+
+
+def reset_state(state: State) -> None:
+    """Throw away everything derived. What was folded is folded again from the log; a crash in between loses nothing."""
+    seen = [int(n) for (n,) in state.read("SELECT slice FROM seen_slice")]
+    with state.transaction() as tx:
+        for slice_ in seen:
+            tx.execute(f"DROP TABLE seen_{slice_:05d}")
+        for table in ("seen_slice", "seen_filter", *COMPARED_TABLES):
+            tx.execute(f"DELETE FROM {table}")
+    prepare(state)
+
+
+def compare_states(live: Reading, anew: Reading, *, most: int = 20) -> list[Difference]:
+    """Compare every derived table row by row; give the first differences (none: law L8 holds)."""
+    found: list[Difference] = []
+    for table, key in COMPARED_TABLES.items():
+        found.extend(_compare_table(table, key, live, anew, most - len(found)))
+        if len(found) >= most:
+            break
+    return found
+
+
+def _compare_table(table: str, key: tuple[str, ...], live: Reading, anew: Reading, most: int) -> list[Difference]:
+    found: list[Difference] = []
+    width = len(key)
+    ours, theirs = _iter_table(live, table, key), _iter_table(anew, table, key)
+    a, b = next(ours, None), next(theirs, None)
+    while (a is not None or b is not None) and len(found) < most:
+        if a == b:
+            a, b = next(ours, None), next(theirs, None)
+            continue
+        at_a = a[:width] if a is not None else None
+        at_b = b[:width] if b is not None else None
+        if at_a == at_b:
+            found.append(Difference(table, at_a or (), a, b))
+            a, b = next(ours, None), next(theirs, None)
+        elif at_b is None or (at_a is not None and at_a < at_b):
+            found.append(Difference(table, at_a or (), a, None))
+            a = next(ours, None)
+        else:
+            found.append(Difference(table, at_b, None, b))
+            b = next(theirs, None)
+    return found
+
+
+def _iter_table(reading: Reading, table: str, key: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    assert re.fullmatch(r"[a-z_]+", table), "tables are named by us"
+    columns = ", ".join(key)
+    marks = ", ".join("?" * len(key))
+    rows = reading.read(f"SELECT {columns}, t.* FROM {table} t ORDER BY {columns} LIMIT {_PAGE}")
+    while rows:
+        yield from rows
+        last = rows[-1][: len(key)]
+        rows = reading.read(
+            f"SELECT {columns}, t.* FROM {table} t WHERE ({columns}) > ({marks}) ORDER BY {columns} LIMIT {_PAGE}", last
+        )

@@ -1,0 +1,162 @@
+"""Members: which identifiers, strands and instants make up one person, as of now.
+
+In:    an identifier.
+Out:   a `Membership`, and the person's events in time order.
+Never: values of traits; this room knows handles, not what is said about people.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from typing import NamedTuple
+
+from tillit.identity.namespaces import DEVICE_RANK, Handle, namespace
+from tillit.records import Membership, MemberIdentifier
+from tillit.store import Reading
+
+_COLUMNS = "identifier_id, namespace, value, root_id"
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
+_FOREVER = 1 << 62
+
+
+def profile_id(identifier_id: int) -> str:
+    """Write the id of the profile that was founded by this identifier.
+
+    >>> profile_id(64), identifier_of(profile_id(64))
+    ('p0000000000020', 64)
+    """
+    digits = []
+    rest = identifier_id
+    for _ in range(13):
+        rest, digit = divmod(rest, 32)
+        digits.append(_ALPHABET[digit])
+    return "p" + "".join(reversed(digits))
+
+
+def identifier_of(profile: str) -> int | None:
+    """Read a profile id; None when it is not one."""
+    if len(profile) != 14 or profile[0] != "p" or any(c not in _ALPHABET for c in profile[1:]):
+        return None
+    value = 0
+    for c in profile[1:]:
+        value = value * 32 + _ALPHABET.index(c)
+    return value
+
+
+class _Row(NamedTuple):
+    identifier_id: int
+    namespace: str
+    value: str
+    root_id: int
+
+
+def find_membership(reading: Reading, who: Handle | str) -> Membership | None:
+    """Find the person who holds an identifier now, or whose profile id (old or new) this is; None when unknown."""
+    if isinstance(who, str):
+        identifier_id = identifier_of(who)
+        if identifier_id is None:
+            return None
+        rows = reading.read(f"SELECT {_COLUMNS} FROM identifier WHERE identifier_id = ?", (identifier_id,))
+    else:
+        rows = reading.read(f"SELECT {_COLUMNS} FROM identifier WHERE namespace = ? AND value = ?", who[1:])
+    return _membership(reading, _Row(*rows[0])) if rows else None
+
+
+def _membership(reading: Reading, start: _Row) -> Membership:
+    if _is_device(start.namespace):
+        held = reading.read(
+            "SELECT holder_id FROM tenure WHERE identifier_id = ? ORDER BY from_at DESC, from_position DESC LIMIT 1",
+            (start.identifier_id,),
+        )
+        if not held:
+            own = MemberIdentifier(start.identifier_id, start.namespace, start.value, ((0, 0, _FOREVER),))
+            return Membership(profile_id(start.identifier_id), (own,))
+        holder = reading.read("SELECT root_id FROM identifier WHERE identifier_id = ?", held[0])
+        root_id = holder[0][0]
+    else:
+        root_id = start.root_id
+    people = [_Row(*r) for r in reading.read(f"SELECT {_COLUMNS} FROM identifier WHERE root_id = ?", (root_id,))]
+    ids = [p.identifier_id for p in people]
+    members = [MemberIdentifier(p.identifier_id, p.namespace, p.value, ((0, 0, _FOREVER),)) for p in people]
+    members.sort(key=_order)
+    return Membership(profile_id(root_id), (*members, *_devices(reading, ids)))
+
+
+def _devices(reading: Reading, holder_ids: Sequence[int]) -> Iterator[MemberIdentifier]:
+    device_ids = sorted(
+        {i for (i,) in reading.read_in("SELECT DISTINCT identifier_id FROM tenure WHERE holder_id IN {in}", holder_ids)}
+    )
+    holders = set(holder_ids)
+    tenures: dict[int, list[tuple[int, int]]] = {}
+    for identifier_id, from_at, holder_id in reading.read_in(
+        "SELECT identifier_id, from_at, holder_id FROM tenure WHERE identifier_id IN {in} "
+        "ORDER BY identifier_id, from_at, from_position",
+        device_ids,
+    ):
+        tenures.setdefault(identifier_id, []).append((from_at, holder_id))
+    rows = {
+        r[0]: _Row(*r)
+        for r in reading.read_in(f"SELECT {_COLUMNS} FROM identifier WHERE identifier_id IN {{in}}", device_ids)
+    }
+    for device_id in device_ids:
+        spans = []
+        told = tenures[device_id]
+        for i, (from_at, holder_id) in enumerate(told):
+            if holder_id in holders:
+                until = told[i + 1][0] if i + 1 < len(told) else _FOREVER
+                # The first tenure reaches back before its first claim: part 0.
+                spans.append((0, -_FOREVER, until) if i == 0 else (from_at, from_at, until))
+        row = rows[device_id]
+        yield MemberIdentifier(device_id, row.namespace, row.value, tuple(spans))
+
+
+def _is_device(name: str) -> bool:
+    kind = namespace(name)
+    return kind is not None and kind.rank == DEVICE_RANK
+
+
+def _order(member: MemberIdentifier) -> tuple[int, int]:
+    kind = namespace(member.namespace)
+    return kind.rank if kind is not None else DEVICE_RANK, member.identifier_id
+
+
+def iter_events(
+    reading: Reading, membership: Membership, *, before: tuple[int, int] | None, limit: int
+) -> list[tuple[int, int]]:
+    """Give a person's newest events before a place in time.
+
+    Shape: (event_at, position), newest first, at most `limit`.
+    """
+    place = before if before is not None else (_FOREVER, 0)
+    streams = []
+    for member in membership.identifiers:
+        for _, from_at, until in member.spans:
+            low = from_at if from_at > 0 else -_FOREVER
+            top = min(place[0], until - 1) if until < _FOREVER else place[0]
+            streams.append(
+                reading.read(
+                    "SELECT event_at, position FROM event_index WHERE anchor_id = ? AND event_at >= ? AND event_at <= ? "
+                    "AND (event_at < ? OR position < ?) ORDER BY event_at DESC, position DESC LIMIT ?",
+                    (member.identifier_id, low, top, place[0], place[1], limit),
+                )
+            )
+    newest = merge(*streams, reverse=True)
+    return [row for _, row in zip(range(limit), newest, strict=False)]
+
+
+def search_identifiers(reading: Reading, text: str, *, limit: int) -> list[int]:
+    """Give ids of identifiers whose value begins with a text, strongest namespaces first."""
+    found: list[int] = []
+    if "\0" in text:
+        return found  # no identifier holds one
+    for name, written in (("user_id", text), ("email", text.lower()), ("phone", text), ("anonymous_id", text)):
+        if len(found) >= limit:
+            break
+        found += [
+            i
+            for (i,) in reading.read(
+                "SELECT identifier_id FROM identifier WHERE namespace = ? AND value >= ? AND value < ? "
+                "ORDER BY value LIMIT ?",
+                (name, written, written + "\U0010ffff", limit - len(found)),
+            )
+        ]
+    return found

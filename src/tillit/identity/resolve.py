@@ -1,0 +1,542 @@
+"""Resolve identities: who is this event about?
+
+In:    events in log order, with the identifiers they carry.
+Out:   for each its anchor (the strongest identifier) and, for devices, whose tenure it falls in;
+       rows of identifier, link, tenure and event_index.
+Never: a merge of two known people on a public key's word; a copy from one profile to another.
+
+Persons: identifiers that are no devices form trees by `root_id`. A link joins two trees unless both hold a user id
+(an alias from a server may join them) or a public key alone says so about two known people. Verdicts are in log order.
+Devices: a device is held by one person at a time. Each event with a device and a person is that person's claim at its
+event time; the device is theirs from their first claim until someone else's, whatever order the claims arrive in.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Event, Handle, handle, handles_of
+from tillit.records import TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED, LogRow
+from tillit.store import Writing
+
+# Identifiers kept in memory between batches, about 300 bytes each. Taste: 60 MB at most.
+CACHE_SIZE = 150_000
+
+Tenure = tuple[int, int, int]  # from_at, from_position, holder_id
+_LAST = 1 << 62  # later than any instant and any id
+
+
+class Ident:
+    """One identifier as the fold holds it."""
+
+    __slots__ = ("identifier_id", "known", "namespace", "rank", "root_id", "tenures", "value")
+
+    def __init__(self, identifier_id: int, namespace: str, value: str, rank: int, root_id: int, known: int) -> None:
+        """Take one row of the identifier table."""
+        self.identifier_id = identifier_id
+        self.namespace = namespace
+        self.value = value
+        self.rank = rank
+        self.root_id = root_id
+        self.known = known
+        self.tenures: list[Tenure] | None = None  # of a device, once read; sorted
+
+
+class Sighting:
+    """One event with its anchor and every identifier in it."""
+
+    __slots__ = ("anchor", "event", "idents", "part", "row")
+
+    def __init__(self, row: LogRow, event: Event, idents: list[Ident]) -> None:
+        """Start with what the event says."""
+        self.row = row
+        self.event = event
+        self.idents = idents  # strongest first; idents[0] is the anchor
+        self.anchor = idents[0]
+        self.part = 0
+
+
+class Resolved(NamedTuple):
+    """What one micro-batch says about who is who."""
+
+    sightings: list[Sighting]
+    unassigned: list[LogRow]  # events without one admitted identifier
+    resegment: list[Ident]  # devices whose earlier events change hands
+
+
+class _Usual(NamedTuple):
+    """What a pair of user id and anonymous id came to."""
+
+    idents: list[Ident]
+    devices: list[Ident]  # those that the anchor, a person, claims
+    trust: int  # links and known people are settled up to this trust
+
+
+_PLAIN_TYPES = frozenset({"track", "page", "screen"})
+_AS_USUAL: list[Handle] = []  # marks an event whose pair is known; told apart by identity
+
+
+def _says_no_more(event: Event) -> bool:
+    """Say whether an event carries no identifier beside its user id and anonymous id."""
+    context = event.context
+    return context is None or (context.traits is None and context.externalIds is None)
+
+
+class Resolver:
+    """Resolves one micro-batch after another; used by the one process that folds."""
+
+    def __init__(self, bodies: Callable[[Sequence[int]], dict[int, Event]]) -> None:
+        """Take a way to read earlier events again (for claims that arrive late)."""
+        self._bodies = bodies
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what is in memory: after a transaction that failed."""
+        self._by_handle: dict[tuple[str, str], Ident] = {}
+        self._by_id: dict[int, Ident] = {}
+        self._pairs: dict[tuple[int, int], int] = {}
+        self._moved: dict[int, int] = {}
+        # The usual event names a user id and a device and nothing else: what that came to the last time.
+        self._usual: dict[tuple[str | None, str | None], _Usual] = {}
+
+    def resolve(self, tx: Writing, batch: Sequence[tuple[LogRow, Event]]) -> Resolved:
+        """Say who each event is about and write what follows for identifiers, links and tenures."""
+        if len(self._by_handle) > CACHE_SIZE:
+            self.reset()
+        work = _Batch(self, tx)
+        usual = self._usual
+        told: list[tuple[LogRow, Event, list[Handle]]] = []
+        unusual: list[tuple[LogRow, Event, list[Handle]]] = []
+        for row, event in batch:
+            if event.type in _PLAIN_TYPES and _says_no_more(event) and (event.userId, event.anonymousId) in usual:
+                told.append((row, event, _AS_USUAL))
+            else:
+                telling = (row, event, handles_of(event))
+                told.append(telling)
+                unusual.append(telling)
+        work.load(unusual)
+        for row, event, handles in told:
+            if handles is _AS_USUAL:
+                work.take_usual(row, event, usual[(event.userId, event.anonymousId)])
+            else:
+                work.take(row, event, handles)
+        return work.finish()
+
+    def sightings_again(
+        self, tx: Writing, device: Ident, events: Sequence[tuple[LogRow, Event]]
+    ) -> "list[Sighting]":
+        """Give the sightings of a device's own earlier events under its present tenures; nothing is written."""
+        work = _Batch(self, tx)
+        told = [(row, event, handles_of(event)) for row, event in events]
+        work.load(told)
+        again = []
+        for row, event, handles in told:
+            idents = [self._by_handle[h[1:]] for h in handles if h.rank != ALIAS_RANK]
+            sighting = Sighting(row, event, idents)
+            sighting.part = part_of(device.tenures, row.event_at)
+            again.append(sighting)
+        return again
+
+    def root(self, ident: Ident) -> int:
+        """Give the id of the strongest identifier of this identifier's person."""
+        root = ident.root_id
+        moved = self._moved
+        while root in moved:
+            root = moved[root]
+        return root
+
+
+class _Batch:
+    """One micro-batch on its way through the resolver."""
+
+    def __init__(self, resolver: Resolver, tx: Writing) -> None:
+        self.r = resolver
+        self.tx = tx
+        self.new: list[Ident] = []
+        self.new_ids: set[int] = set()
+        self.known: list[Ident] = []
+        self.links: list[tuple[object, ...]] = []
+        self.moves: list[tuple[int, int]] = []
+        self.touched: dict[int, tuple[Ident, list[Tenure]]] = {}  # device -> its tenures before this batch
+        self.claims: dict[int, list[Tenure]] = {}  # device -> this batch's claims, in time order; made when asked for
+        self.n_claims_indexed = 0
+        self.sightings: list[Sighting] = []
+        self.unassigned: list[LogRow] = []
+
+    # -- reading ahead: a few questions for the whole batch
+
+    def load(self, told: Sequence[tuple[LogRow, Event, list[Handle]]]) -> None:
+        by_handle = self.r._by_handle
+        wanted: dict[str, set[str]] = {}
+        for _, _, handles in told:
+            for rank, name, value in handles:
+                if rank == ALIAS_RANK:
+                    wanted.setdefault("user_id", set()).add(value)
+                    wanted.setdefault("anonymous_id", set()).add(value)
+                elif (name, value) not in by_handle:
+                    wanted.setdefault(name, set()).add(value)
+        roots: set[int] = set()
+        devices: list[Ident] = []
+        for name, values in wanted.items():
+            missing = [value for value in values if (name, value) not in by_handle]
+            for row in self.tx.read_in(
+                "SELECT identifier_id, namespace, value, root_id, known FROM identifier "
+                "WHERE namespace = ? AND value IN {in}",
+                missing,
+                (name,),
+            ):
+                ident = self._remember(row)
+                if ident.rank == DEVICE_RANK:
+                    devices.append(ident)
+                else:
+                    roots.add(self.r.root(ident))
+        self._load_ids(roots)
+        self._load_tenures(devices)
+
+    def _remember(self, row: tuple[int, str, str, int, int]) -> Ident:
+        identifier_id, name, value, root_id, known = row
+        found = self.r._by_id.get(identifier_id)
+        if found is not None:
+            return found
+        written = handle(name, value)
+        ident = Ident(identifier_id, name, value, written.rank if written else DEVICE_RANK, root_id, known)
+        self.r._by_handle[(name, value)] = ident
+        self.r._by_id[identifier_id] = ident
+        return ident
+
+    def _load_ids(self, ids: "set[int]") -> None:
+        missing = [i for i in ids if i not in self.r._by_id]
+        for row in self.tx.read_in(
+            "SELECT identifier_id, namespace, value, root_id, known FROM identifier WHERE identifier_id IN {in}", missing
+        ):
+            self._remember(row)
+
+    def _load_tenures(self, devices: Sequence[Ident]) -> None:
+        fresh = {d.identifier_id: d for d in devices if d.tenures is None}
+        for device in fresh.values():
+            device.tenures = []
+        holders: set[int] = set()
+        for identifier_id, from_at, from_position, holder_id in self.tx.read_in(
+            "SELECT identifier_id, from_at, from_position, holder_id FROM tenure WHERE identifier_id IN {in} "
+            "ORDER BY identifier_id, from_at, from_position",
+            list(fresh),
+        ):
+            tenures = fresh[identifier_id].tenures
+            # A short IN list repeats its last key, which never repeats rows; order is per question.
+            if tenures is not None:
+                tenures.append((from_at, from_position, holder_id))
+            holders.add(holder_id)
+        self._load_ids(holders)
+        self._load_ids({self.r.root(self.r._by_id[h]) for h in holders})
+
+    def by_id(self, identifier_id: int) -> Ident:
+        """Give an identifier by its id, from memory or the store."""
+        found = self.r._by_id.get(identifier_id)
+        if found is None:
+            self._load_ids({identifier_id})
+            found = self.r._by_id[identifier_id]
+        return found
+
+    def root(self, ident: Ident) -> Ident:
+        """Give the root identifier of this identifier's person."""
+        return self.by_id(self.r.root(ident))
+
+    # -- one event
+
+    def take(self, row: LogRow, event: Event, handles: list[Handle]) -> None:
+        if event.type == "husk":
+            self._take_husk(row, event)
+            return
+        idents = []
+        for place, (rank, name, value) in enumerate(handles):
+            if rank == ALIAS_RANK:
+                previous = self._previous(row, value, place, has_user=bool(idents) and idents[0].rank == 0)
+                if previous is not None and previous not in idents:
+                    idents.append(previous)
+            else:
+                idents.append(self._ident(row.position, place, rank, name, value))
+        if not idents:
+            self.unassigned.append(row)
+            return
+        if event.type == "alias" and len(idents) > 1:
+            idents.sort(key=_strength)
+        self.sightings.append(Sighting(row, event, idents))
+        anchor = idents[0]
+        if anchor.rank == DEVICE_RANK:
+            if event.type in _PLAIN_TYPES and _says_no_more(event):
+                self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, [], TRUST_VERIFIED)
+            return
+        if row.trust >= TRUST_SERVER:
+            for ident in idents:
+                if not ident.known and ident.rank != DEVICE_RANK:
+                    self._make_known(ident)
+        rule = "alias" if event.type == "alias" else "same event"
+        for ident in idents[1:]:
+            self._link(anchor, ident, row, rule)
+        if event.type in _PLAIN_TYPES and _says_no_more(event):
+            devices = [i for i in idents[1:] if i.rank == DEVICE_RANK]
+            self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, devices, row.trust)
+
+    def take_usual(self, row: LogRow, event: Event, usual: _Usual) -> None:
+        if row.trust > usual.trust:
+            self.take(row, event, handles_of(event))
+            return
+        idents = usual.idents
+        self.sightings.append(Sighting(row, event, idents))
+        for device in usual.devices:
+            self._claim(idents[0], device, row)
+
+    def _take_husk(self, row: LogRow, event: Event) -> None:
+        # The event is forgotten; identifiers that others still use keep the id they were given here.
+        for place, pair in enumerate(event.identifiers or ()):
+            survivor = handle(str(pair[0]), pair[1]) if pair else None
+            if survivor is not None:
+                self._ident(row.position, place, *survivor)
+
+    def _ident(self, position: int, place: int, rank: int, name: str, value: str) -> Ident:
+        found = self.r._by_handle.get((name, value))
+        if found is not None:
+            return found
+        identifier_id = position * 64 + place
+        ident = Ident(identifier_id, name, value, rank, identifier_id, 0)
+        ident.tenures = []
+        self.r._by_handle[(name, value)] = ident
+        self.r._by_id[identifier_id] = ident
+        self.new.append(ident)
+        self.new_ids.add(identifier_id)
+        return ident
+
+    def _previous(self, row: LogRow, value: str, place: int, *, has_user: bool) -> Ident | None:
+        # An alias names its previous id without saying what kind it is: a device we know, else (from a server) a user id.
+        device = self.r._by_handle.get(("anonymous_id", value))
+        if device is not None:
+            return device
+        if row.trust >= TRUST_SERVER and has_user:
+            return self._ident(row.position, place, 0, "user_id", value)
+        if ("user_id", value) in self.r._by_handle:
+            return None
+        return self._ident(row.position, place, DEVICE_RANK, "anonymous_id", value)
+
+    def _make_known(self, ident: Ident) -> None:
+        ident.known = 1
+        self.known.append(ident)
+        root = self.root(ident)
+        if not root.known:
+            root.known = 1
+            self.known.append(root)
+
+    # -- links
+
+    def _link(self, anchor: Ident, ident: Ident, row: LogRow, rule: str) -> None:
+        pair = (anchor.identifier_id, ident.identifier_id)
+        told = self.r._pairs.get(pair)
+        if told is None and pair[0] not in self.new_ids and pair[1] not in self.new_ids:
+            rows = self.tx.read("SELECT max(trust) FROM link WHERE strong_id = ? AND weak_id = ?", pair)
+            told = rows[0][0] or 0
+            self.r._pairs[pair] = told
+        if told is None or row.trust > told:
+            self.r._pairs[pair] = row.trust
+            verdict, reason = ("admitted", "") if ident.rank == DEVICE_RANK else self._judge(anchor, ident, row.trust, rule)
+            self.links.append((*pair, row.trust, row.position, row.event_at, row.source, rule, verdict, reason))
+        if ident.rank == DEVICE_RANK:
+            self._claim(anchor, ident, row)
+
+    def _judge(self, one: Ident, other: Ident, trust: int, rule: str) -> tuple[str, str]:
+        a, b = self.root(one), self.root(other)
+        if a is b:
+            return "admitted", ""
+        if a.namespace == "user_id" and b.namespace == "user_id" and not (rule == "alias" and trust >= TRUST_SERVER):
+            return "refused", "two user ids"
+        if trust == TRUST_CLAIMED and a.known and b.known:
+            return "refused", "two known people, claimed by a public key"
+        winner, loser = (a, b) if _strength(a) <= _strength(b) else (b, a)
+        self.r._moved[loser.identifier_id] = winner.identifier_id
+        self.moves.append((winner.identifier_id, loser.identifier_id))
+        if loser.known and not winner.known:
+            winner.known = 1
+            self.known.append(winner)
+        return "admitted", ""
+
+    # -- tenures of devices
+
+    def _claim(self, person: Ident, device: Ident, row: LogRow) -> None:
+        tenures = device.tenures
+        if tenures is None:
+            self._load_tenures([device])
+            tenures = device.tenures or []
+            device.tenures = tenures
+        at = (row.event_at, row.position)
+        if tenures:
+            from_at, from_position, holder_id = tenures[-1]
+            if (from_at, from_position) <= at and (
+                holder_id == person.identifier_id or self._same_person(holder_id, person)
+            ):
+                return  # the usual case: still theirs
+        self.touched.setdefault(device.identifier_id, (device, list(tenures)))
+        self._place_claim(person, tenures, at, device)
+
+    def _same_person(self, holder_id: int, person: Ident) -> bool:
+        return holder_id == person.identifier_id or self.r.root(self.by_id(holder_id)) == self.r.root(person)
+
+    def _place_claim(self, person: Ident, tenures: list[Tenure], at: tuple[int, int], device: Ident) -> None:
+        mine: Tenure = (*at, person.identifier_id)
+        before = bisect_right(tenures, (*at, _LAST))
+        if before == 0:
+            if tenures and self._same_person(tenures[0][2], person):
+                tenures[0] = (*at, tenures[0][2])
+            else:
+                tenures.insert(0, mine)
+            return
+        holder_id = tenures[before - 1][2]
+        if self._same_person(holder_id, person):
+            return
+        after = tenures[before] if before < len(tenures) else None
+        again = self._next_claim(holder_id, device, at, after[:2] if after else None)
+        if again is not None:
+            tenures[before:before] = [mine, again]
+        elif after is not None and self._same_person(after[2], person):
+            tenures[before] = (*at, after[2])
+        else:
+            tenures.insert(before, mine)
+
+    def _next_claim(
+        self, holder_id: int, device: Ident, at: tuple[int, int], until: tuple[int, int] | None
+    ) -> Tenure | None:
+        """Find the holder's next claim on the device after an instant: their events are walked in time order."""
+        root_id = self.r.root(self.by_id(holder_id))
+        members = [i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (root_id,))]
+        found: list[Tenure] = []
+        end = until if until is not None else (_LAST, 0)
+        claims = self._claims_of(device)
+        for claim in claims[bisect_right(claims, (*at, _LAST)) :]:
+            if claim[:2] >= end:
+                break
+            if self.r.root(self.by_id(claim[2])) == root_id:
+                found.append(claim)
+                break
+        merged = {winner for winner, loser in self.moves} | {loser for _, loser in self.moves}
+        for extra in merged | {holder_id}:
+            if extra not in members and self.r.root(self.by_id(extra)) == root_id:
+                members += [i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (extra,))]
+                members.append(extra)
+        for member in dict.fromkeys(members):
+            claim = self._first_stored_claim(member, device, at, end)
+            if claim is not None:
+                found.append(claim)
+        return min(found, default=None)
+
+    def _claims_of(self, device: Ident) -> list[Tenure]:
+        """Give this batch's claims on a device so far, in time order."""
+        for sighting in self.sightings[self.n_claims_indexed :]:
+            if sighting.anchor.rank != DEVICE_RANK:
+                claim = (sighting.row.event_at, sighting.row.position, sighting.anchor.identifier_id)
+                for ident in sighting.idents[1:]:
+                    if ident.rank == DEVICE_RANK:
+                        insort(self.claims.setdefault(ident.identifier_id, []), claim)
+        self.n_claims_indexed = len(self.sightings)
+        return self.claims.get(device.identifier_id, [])
+
+    def _first_stored_claim(
+        self, member: int, device: Ident, at: tuple[int, int], end: tuple[int, int]
+    ) -> Tenure | None:
+        cursor = at
+        while True:
+            rows = self.tx.read(
+                "SELECT event_at, position FROM event_index WHERE anchor_id = ? AND event_at >= ? AND event_at <= ? "
+                "AND (event_at > ? OR position > ?) ORDER BY event_at, position LIMIT 50",
+                (member, cursor[0], end[0], cursor[0], cursor[1]),
+            )
+            inside = [(a, p) for a, p in rows if (a, p) < end]
+            bodies = self.r._bodies([p for _, p in inside])
+            for event_at, position in inside:
+                event = bodies.get(position)
+                if event is not None and any(h[1:] == (device.namespace, device.value) for h in handles_of(event)):
+                    return event_at, position, member
+            if len(inside) < 50:
+                return None
+            cursor = inside[-1]
+
+    # -- the end of the batch
+
+    def finish(self) -> Resolved:
+        self._write()
+        resegment = []
+        for device, before in self.touched.values():
+            after = device.tenures or []
+            if after != before:
+                self._write_tenures(device, before, after)
+                if self._moves_events(device, before, after):
+                    resegment.append(device)
+        for sighting in self.sightings:
+            if sighting.anchor.rank == DEVICE_RANK and sighting.anchor.tenures is None:
+                self._load_tenures([sighting.anchor])
+            sighting.part = part_of(sighting.anchor.tenures, sighting.row.event_at)
+        return Resolved(self.sightings, self.unassigned, resegment)
+
+    def _write(self) -> None:
+        tx = self.tx
+        if self.new:
+            tx.executemany(
+                "INSERT INTO identifier (identifier_id, namespace, value, root_id, known) VALUES (?, ?, ?, ?, ?)",
+                [(i.identifier_id, i.namespace, i.value, self.r.root(i), i.known) for i in self.new],
+            )
+        winners = {winner_id for winner_id, _ in self.moves}
+        for winner_id, loser_id in self.moves:
+            # A new identifier is written with its final root; only one that won others before may be a root of stored rows.
+            if loser_id not in self.new_ids or loser_id in winners:
+                tx.execute("UPDATE identifier SET root_id = ? WHERE root_id = ?", (winner_id, loser_id))
+        if self.known:
+            tx.executemany(
+                "UPDATE identifier SET known = 1 WHERE identifier_id = ?",
+                [(i,) for i in sorted({k.identifier_id for k in self.known} - self.new_ids)],
+            )
+        if self.links:
+            tx.executemany(
+                "INSERT INTO link (strong_id, weak_id, trust, position, event_at, source, rule, verdict, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                sorted(self.links),
+            )
+
+    def _write_tenures(self, device: Ident, before: list[Tenure], after: list[Tenure]) -> None:
+        old, new = set(before), set(after)
+        gone = [(device.identifier_id, *t[:2]) for t in before if t not in new]
+        come = [(device.identifier_id, *t) for t in after if t not in old]
+        if gone:
+            self.tx.executemany(
+                "DELETE FROM tenure WHERE identifier_id = ? AND from_at = ? AND from_position = ?", gone
+            )
+        self.tx.executemany(
+            "INSERT INTO tenure (identifier_id, from_at, from_position, holder_id) VALUES (?, ?, ?, ?)", come
+        )
+
+    def _moves_events(self, device: Ident, before: list[Tenure], after: list[Tenure]) -> bool:
+        """Say whether an event stored earlier now falls into another tenure than the one it was folded into."""
+        if device.identifier_id in self.new_ids or (len(before) == 0 and len(after) == 1):
+            return False
+        parts = {t[0] for t in before[1:]} ^ {t[0] for t in after[1:]}
+        if not parts:
+            return False
+        rows = self.tx.read(
+            "SELECT event_at FROM event_index WHERE anchor_id = ? AND event_at >= ?", (device.identifier_id, min(parts))
+        )
+        return any(part_of(before, at) != part_of(after, at) for (at,) in rows)
+
+
+def part_of(tenures: Sequence[Tenure] | None, event_at: int) -> int:
+    """Say which part of a device's time an instant falls in: 0 is the first tenure and all before it.
+
+    >>> part_of([(10, 1, 7), (20, 2, 8)], 5), part_of([(10, 1, 7), (20, 2, 8)], 20)
+    (0, 20)
+    """
+    if not tenures or len(tenures) == 1 or event_at < tenures[1][0]:
+        return 0
+    part = 0
+    for from_at, _, _ in tenures[1:]:
+        if from_at > event_at:
+            break
+        part = from_at
+    return part
+
+
+def _strength(ident: Ident) -> tuple[int, int]:
+    return ident.rank, ident.identifier_id

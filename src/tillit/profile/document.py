@@ -1,0 +1,101 @@
+"""The profile document: what a program or a page is shown of one person.
+
+In:    a membership (who), strands (what), a permit (for what purpose).
+Out:   the document of the HTTP API, the same from every door.
+Never: without a permit; a trait from a strand that is not this person's.
+"""
+
+from typing import Any
+
+from tillit.clock import rfc3339
+from tillit.profile.strands import (
+    COUNTS,
+    FIRST_AT,
+    LAST_AT,
+    N_EVENTS,
+    SEEN,
+    T_AT,
+    T_POSITION,
+    T_SOURCE,
+    T_TRUST,
+    T_VALUE,
+    TRAITS,
+    TYPES,
+    Document,
+    load_strands,
+)
+from tillit.records import TRUST_NAMES, Membership, Permit
+from tillit.store import Reading
+
+
+def event_id(position: int, epoch: int) -> str:
+    """Write the public id of an event: its place in one life of the log."""
+    return f"e{epoch}-{position}"
+
+
+def get_document(reading: Reading, membership: Membership, permit: Permit, *, epoch: int) -> dict[str, Any]:
+    """Give the document of one person.
+
+    Shape:  {"id", "identifiers": [...], "traits": {...}, "counts": {...}, "types": {...}, "n_events",
+            "first_seen_at", "last_seen_at"}; times RFC 3339 UTC.
+    """
+    del permit  # held by the caller as proof; both built-in purposes may see every field
+    keys = [(m.identifier_id, part) for m in membership.identifiers for part, _, _ in m.spans]
+    strands = list(load_strands(reading, keys).values())
+    firsts = [s[FIRST_AT] for s in strands if s[FIRST_AT] is not None]
+    lasts = [s[LAST_AT] for s in strands if s[LAST_AT] is not None]
+    return {
+        "id": membership.profile_id,
+        "identifiers": _identifiers(membership, strands),
+        "traits": _traits(strands, epoch),
+        "counts": _sums(strands, COUNTS),
+        "types": _sums(strands, TYPES),
+        "n_events": sum(s[N_EVENTS] for s in strands),
+        "first_seen_at": rfc3339(min(firsts)) if firsts else None,
+        "last_seen_at": rfc3339(max(lasts)) if lasts else None,
+    }
+
+
+def _identifiers(membership: Membership, strands: list[Document]) -> list[dict[str, Any]]:
+    told = []
+    for member in membership.identifiers:
+        sights = [s[SEEN][member.identifier_id] for s in strands if member.identifier_id in s[SEEN]]
+        if sights:
+            told.append(
+                {
+                    "namespace": member.namespace,
+                    "value": member.value,
+                    "first_seen_at": rfc3339(min(s[0] for s in sights)),
+                    "last_seen_at": rfc3339(max(s[1] for s in sights)),
+                    "trust": TRUST_NAMES[max(s[2] for s in sights)],
+                }
+            )
+    return told
+
+
+def _traits(strands: list[Document], epoch: int) -> dict[str, Any]:
+    best: dict[str, list[Any]] = {}
+    for strand in strands:
+        for name, held in strand[TRAITS].items():
+            other = best.get(name)
+            if other is None or held[: T_POSITION + 1] > other[: T_POSITION + 1]:
+                best[name] = held
+    return {
+        name: {
+            "value": held[T_VALUE],
+            "at": rfc3339(held[T_AT]),
+            "source": held[T_SOURCE],
+            "event_id": event_id(held[T_POSITION], epoch),
+            "trust": TRUST_NAMES[held[T_TRUST]],
+        }
+        for name, held in sorted(best.items())
+        if held[T_VALUE] is not None  # null takes a trait back
+    }
+
+
+def _sums(strands: list[Document], place: int) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for strand in strands:
+        for name, n in strand[place].items():
+            totals[name] = totals.get(name, 0) + n
+    return dict(sorted(totals.items()))

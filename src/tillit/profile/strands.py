@@ -1,0 +1,253 @@
+"""Strands: what the events anchored at one identifier add up to.
+
+In:    sightings (events with their anchor and identifiers).
+Out:   rows of strand and search_term.
+Never: anything that depends on links. A strand knows its own events only, so joining and parting people moves strands
+       and changes none. Every part of it is order-free: sums, least, greatest, and for traits the best of (trust, time).
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+import msgspec
+
+from tillit.store import Reading, Writing
+
+# Names beyond these are counted together: a runaway sender must not make one person's document grow without end.
+MAX_NAMES = 1_000
+MAX_TRAITS = 1_000
+OTHER_NAMES = "(other names)"
+
+_NAME_TRAITS = frozenset({"name", "firstName", "lastName", "first_name", "last_name", "username", "company_name"})
+
+# Places in a strand's document: a list, not a dict, because it is read and written for every event.
+N_EVENTS, FIRST_AT, LAST_AT, COUNTS, TYPES, TRAITS, SEEN = range(7)
+# Places in one trait.
+T_TRUST, T_AT, T_POSITION, T_SOURCE, T_VALUE = range(5)
+
+_decode = msgspec.msgpack.Decoder().decode
+_encode = msgspec.msgpack.Encoder().encode
+
+Document = list[Any]
+Key = tuple[int, int]  # identifier_id, part
+
+
+class Identified(Protocol):
+    """What this room needs to know of an identifier."""
+
+    identifier_id: int
+
+
+class Seen(Protocol):
+    """What this room needs to know of a sighting."""
+
+    row: Any  # LogRow
+    event: Any  # with type, event, traits
+    idents: Sequence[Any]
+    anchor: Any
+    part: int
+
+
+def new_document() -> Document:
+    """Begin an empty strand."""
+    return [0, None, None, {}, {}, {}, {}]
+
+
+def fold_event(document: Document, seen: Seen) -> bool:
+    """Add one event to a strand; say whether a trait that colleagues search by changed."""
+    row, event = seen.row, seen.event
+    at, trust = row.event_at, row.trust
+    document[N_EVENTS] += 1
+    if document[FIRST_AT] is None or at < document[FIRST_AT]:
+        document[FIRST_AT] = at
+    if document[LAST_AT] is None or at > document[LAST_AT]:
+        document[LAST_AT] = at
+    kind = event.type
+    types = document[TYPES]
+    types[kind] = types.get(kind, 0) + 1
+    if kind == "track":
+        counts = document[COUNTS]
+        name = event.event
+        if name in counts:
+            counts[name] += 1
+        elif len(counts) < MAX_NAMES:
+            counts[name] = 1
+        else:
+            counts[OTHER_NAMES] = counts.get(OTHER_NAMES, 0) + 1
+    sights = document[SEEN]
+    for ident in seen.idents:
+        sight = sights.get(ident.identifier_id)
+        if sight is None:
+            sights[ident.identifier_id] = [at, at, trust]
+        else:
+            if at < sight[0]:
+                sight[0] = at
+            if at > sight[1]:
+                sight[1] = at
+            if trust > sight[2]:
+                sight[2] = trust
+    if kind == "identify" and isinstance(event.traits, dict):
+        return _fold_traits(document[TRAITS], event.traits, (trust, at, row.position), row.source)
+    return False
+
+
+def _fold_traits(traits: dict[str, list[Any]], said: dict[str, Any], rank: tuple[int, int, int], source: str) -> bool:
+    named = False
+    for name, value in said.items():
+        held = traits.get(name)
+        # The better trusted wins, then the later in event time, then the later in the log.
+        if held is None:
+            if len(traits) >= MAX_TRAITS:
+                continue
+        elif (held[T_TRUST], held[T_AT], held[T_POSITION]) >= rank:
+            continue
+        traits[name] = [*rank, source, value]
+        named = named or (name in _NAME_TRAITS and (held is None or held[T_VALUE] != value))
+    return named
+
+
+class StrandMemory:
+    """The strands that changed last, kept between batches by the one process that folds."""
+
+    def __init__(self, most: int = 8_192) -> None:
+        """Hold at most so many, about 3 kB each (measured)."""
+        self._most = most
+        self.documents: dict[Key, Document] = {}
+
+    def clear(self) -> None:
+        """Forget all: after a transaction that failed, or when strands were changed by an act."""
+        self.documents.clear()
+
+    def keep(self, changed: dict[Key, Document]) -> None:
+        """Take what a batch changed; let the oldest go."""
+        documents = self.documents
+        for key, document in changed.items():
+            documents.pop(key, None)
+            documents[key] = document
+        for key in list(islice(documents, max(0, len(documents) - self._most))):
+            del documents[key]
+
+
+class StrandWriter:
+    """Folds one micro-batch of sightings into strands."""
+
+    def __init__(self, tx: Writing, memory: StrandMemory | None = None) -> None:
+        """Start one batch."""
+        self._tx = tx
+        self._memory = memory if memory is not None else StrandMemory(0)
+        self._held: dict[Key, Document] = {}
+        self._stored: set[Key] = set()
+        self._named: set[Key] = set()
+
+    def fold(self, sightings: Sequence[Seen]) -> None:
+        """Add the sightings to their strands."""
+        self._load({(s.anchor.identifier_id, s.part) for s in sightings})
+        held = self._held
+        for seen in sightings:
+            key = (seen.anchor.identifier_id, seen.part)
+            document = held.get(key)
+            if document is None:
+                document = held[key] = new_document()
+            if fold_event(document, seen):
+                self._named.add(key)
+
+    def drop(self, identifier_ids: Iterable[int]) -> None:
+        """Forget all strands of these identifiers: their events are folded again."""
+        for identifier_id in identifier_ids:
+            self._tx.execute("DELETE FROM strand WHERE identifier_id = ?", (identifier_id,))
+            self._tx.execute("DELETE FROM search_term WHERE identifier_id = ?", (identifier_id,))
+            for key in [key for key in self._memory.documents if key[0] == identifier_id]:
+                del self._memory.documents[key]
+
+    def write(self) -> None:
+        """Put what changed into the state."""
+        rows = sorted((*key, _encode(document)) for key, document in self._held.items())
+        self._tx.executemany(
+            "INSERT INTO strand (identifier_id, part, document) VALUES (?, ?, ?) "
+            "ON CONFLICT (identifier_id, part) DO UPDATE SET document = excluded.document",
+            rows,
+        )
+        named = sorted(self._named)
+        self._tx.executemany(
+            "DELETE FROM search_term WHERE identifier_id = ? AND part = ?", [key for key in named if key in self._stored]
+        )
+        self._tx.executemany(
+            "INSERT INTO search_term (term, identifier_id, part) VALUES (?, ?, ?)",
+            [(term, *key) for key in named for term in sorted(search_terms(self._held[key][TRAITS]))],
+        )
+        self._memory.keep(self._held)
+
+    def _load(self, keys: set[Key]) -> None:
+        remembered = self._memory.documents
+        missing = []
+        for key in keys:
+            if key in remembered:
+                self._held[key] = remembered[key]
+                self._stored.add(key)
+            elif key not in self._held:
+                missing.append(key)
+        whole = [identifier_id for identifier_id, part in missing if part == 0]
+        for identifier_id, document in self._tx.read_in(
+            "SELECT identifier_id, document FROM strand WHERE part = 0 AND identifier_id IN {in}", whole
+        ):
+            self._held[(identifier_id, 0)] = _decode(document)
+            self._stored.add((identifier_id, 0))
+        for key in missing:
+            if key[1] != 0:
+                for (document,) in self._tx.read(
+                    "SELECT document FROM strand WHERE identifier_id = ? AND part = ?", key
+                ):
+                    self._held[key] = _decode(document)
+                    self._stored.add(key)
+
+
+def search_terms(traits: dict[str, list[Any]]) -> set[str]:
+    """Give the words of a strand's name-like traits, folded for search."""
+    words: set[str] = set()
+    for name in _NAME_TRAITS & traits.keys():
+        value = traits[name][T_VALUE]
+        if isinstance(value, str):
+            words.update(fold_text(value).split()[:8])
+    return {word[:64] for word in words}
+
+
+def fold_text(text: str) -> str:
+    """Fold a text for search: compatibility forms, case, and accents are set aside.
+
+    >>> fold_text("Zoë Ångström")
+    'zoe angstrom'
+    """
+    # NUL parts words: PostgreSQL's text cannot hold it.
+    apart = unicodedata.normalize("NFKD", text.replace("\0", " ").casefold())
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
+def load_strands(reading: Reading, keys: Sequence[Key]) -> dict[Key, Document]:
+    """Read strands."""
+    found: dict[Key, Document] = {}
+    whole = [identifier_id for identifier_id, part in keys if part == 0]
+    for identifier_id, document in reading.read_in(
+        "SELECT identifier_id, document FROM strand WHERE part = 0 AND identifier_id IN {in}", whole
+    ):
+        found[(identifier_id, 0)] = _decode(document)
+    for key in keys:
+        if key[1] != 0:
+            for (document,) in reading.read("SELECT document FROM strand WHERE identifier_id = ? AND part = ?", key):
+                found[key] = _decode(document)
+    return found
+
+
+def search_strands(reading: Reading, text: str, *, limit: int) -> list[int]:
+    """Give ids of identifiers whose names hold every word of a text, each as a beginning."""
+    found: list[int] | None = None
+    for word in fold_text(text).split()[:4]:
+        rows = reading.read(
+            "SELECT DISTINCT identifier_id FROM search_term WHERE term >= ? AND term < ? "
+            "ORDER BY identifier_id LIMIT ?",
+            (word, word + "\U0010ffff", 2_000),
+        )
+        ids = [i for (i,) in rows]
+        found = ids if found is None else [i for i in found if i in set(ids)]
+    return (found or [])[:limit]

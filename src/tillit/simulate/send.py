@@ -1,0 +1,141 @@
+"""Send messages to a server as Segment's libraries do: HTTP, Basic authentication, batches, retries.
+
+In:    messages and the two keys.
+Out:   how many the server took.
+Never: another way in than a customer's browser or a shop's server has; a key in an error.
+"""
+
+import base64
+import http.client
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tillit.clock import rfc3339
+from tillit.errors import BusyError, SettingsError
+from tillit.simulate.shop import KeyKind, Said
+
+# Segment's own libraries stop at 500 KB a request; half of it leaves room for any limit below the default.
+_BATCH_BYTES = 250_000
+_TRIES = 8
+_PAUSE_S = 0.5
+_TIMEOUT_S = 15.0
+
+_encode = msgspec.json.Encoder().encode
+
+
+class DemoRefused(SettingsError):
+    """The server turned the sender away."""
+
+    code = "simulate.refused"
+
+    def __init__(self, status: int, kind: str) -> None:
+        """Name the answer and the kind of key."""
+        super().__init__(
+            f"The server answered {status} to the {kind} key of the simulated shop. "
+            "Make new keys with `tillit keys create`, or start `tillit demo` in a folder of its own.",
+            status=status,
+            kind=kind,
+        )
+
+
+class ServerGone(BusyError):
+    """The server does not answer."""
+
+    code = "simulate.no-answer"
+
+    def __init__(self, base_url: str) -> None:
+        """Say where it should be."""
+        super().__init__(f"Nothing answers at {base_url}. Start it with `tillit serve`, or look at why it stopped.")
+
+
+class Sender:
+    """A connection that is kept, with both keys. One thread at a time."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        public_key: str,
+        secret_key: str,
+        now: Callable[[], int],
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Note where to send; the connection opens with the first request."""
+        self._base_url = base_url
+        self._target = urlsplit(base_url)
+        self._keys: dict[KeyKind, str] = {"public": public_key, "secret": secret_key}
+        self._now = now
+        self._stop = stop if stop is not None else threading.Event()
+        self._connection: http.client.HTTPConnection | None = None
+
+    def send(self, said: Sequence[Said]) -> int:
+        """Send messages in batches, one per key; say how many the server took."""
+        n_taken = 0
+        for kind in self._keys:
+            messages = [one.message for one in said if one.key == kind]
+            for batch in _batches(messages):
+                n_taken += self._post("/v1/batch", {"batch": batch, "sentAt": rfc3339(self._now())}, kind, len(batch))
+        return n_taken
+
+    def send_one(self, said: Said) -> int:
+        """Send one message to the route of its type, as a browser does; 1 when it was taken, 0 when it was not."""
+        message = {**said.message, "sentAt": rfc3339(self._now())}
+        return self._post(f"/v1/{message['type']}", message, said.key, 1)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _post(self, path: str, document: dict[str, Any], kind: KeyKind, n_events: int) -> int:
+        basic = base64.b64encode(f"{self._keys[kind]}:".encode()).decode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
+        body = _encode(document)
+        for _ in range(_TRIES):
+            status, answer = self._once(path, body, headers)
+            if status == http.HTTPStatus.OK:
+                return n_events - len(answer.get("rejected") or ())
+            if status in {401, 403}:
+                raise DemoRefused(status, kind)
+            if 400 <= status < 500:  # a bad event, which is what some of them are for
+                return 0
+            # The same bytes again: the server knows a message id that it has seen.
+            if self._stop.wait(_PAUSE_S):
+                return 0
+        raise ServerGone(self._base_url)
+
+    def _once(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        try:
+            if self._connection is None:
+                kind = http.client.HTTPSConnection if self._target.scheme == "https" else http.client.HTTPConnection
+                self._connection = kind(str(self._target.hostname), self._target.port, timeout=_TIMEOUT_S)
+            self._connection.request("POST", path, body, headers)
+            response = self._connection.getresponse()
+            told = response.read()
+        except (OSError, http.client.HTTPException):
+            self.close()
+            return 0, {}
+        try:
+            document = msgspec.json.decode(told)
+        except msgspec.DecodeError:
+            document = {}
+        return response.status, document if isinstance(document, dict) else {}
+
+
+def _batches(messages: Sequence[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for message in messages:
+        length = len(_encode(message))
+        if batch and size + length > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += length
+    if batch:
+        yield batch

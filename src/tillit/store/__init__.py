@@ -1,0 +1,28 @@
+"""Engines: log, state, lake. Connections, transactions, bulk reads and writes, migrations, leases.
+
+In:    rows and SQL that rooms own.
+Out:   the same, kept.
+Never: a concept.
+"""
+
+from tillit.store.log import GroupCommit, Log
+from tillit.store.migrations import Migration, migrations_of
+from tillit.store.postgres import PostgresState
+from tillit.store.sqlite import StoreFull, StoreLocked, StoreReadOnly, StoreUnreachable
+from tillit.store.state import Reading, SqliteState, State, Writing
+
+__all__ = [
+    "GroupCommit",
+    "Log",
+    "Migration",
+    "PostgresState",
+    "Reading",
+    "SqliteState",
+    "State",
+    "StoreFull",
+    "StoreLocked",
+    "StoreReadOnly",
+    "StoreUnreachable",
+    "Writing",
+    "migrations_of",
+]

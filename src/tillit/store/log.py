@@ -1,0 +1,295 @@
+"""The log: one durable, ordered record of what happened.
+
+In:    rows that the door took, and what it turned away.
+Out:   positions, given only once the rows are on disk; rows in order.
+Never: an acknowledgement before the sync; a position used twice; an opinion about duplicates (the fold judges).
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+import apsw
+
+from tillit.records import LogRow, NewRow, QuarantineRow
+from tillit.store.migrations import migrations_of
+from tillit.store.sqlite import connect, translated, truncate_wal
+from tillit.store.state import SqliteState
+
+_COLUMNS = "position, logged_at, kind, source, trust, received_at, event_at, message_hash, body"
+# Rows per INSERT: one step of the engine for many rows. 64 x 9 values; larger gained nothing (measured).
+_BLOCK = 64
+_INSERT_BLOCK = f"INSERT INTO log ({_COLUMNS}) VALUES " + ",".join(["(?,?,?,?,?,?,?,?,?)"] * _BLOCK)
+_INSERT_ONE = f"INSERT INTO log ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
+_INSERT_QUARANTINE = (
+    "INSERT INTO quarantine (received_at, source, trust, code, reason, message_id, raw) VALUES (?,?,?,?,?,?,?)"
+)
+
+
+class Log:
+    """The log file of one workspace. Many processes may append at once; each holds its own Log."""
+
+    def __init__(self, path: Path, writer: apsw.Connection | None, reader: apsw.Connection) -> None:
+        """Use `Log.open`."""
+        self.path = path
+        self._writer = writer
+        self._reader = reader
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, synchronous: str = "FULL", vfs: str | None = None, read_only: bool = False) -> Self:
+        """Open the log, creating it when it is new."""
+        if not read_only:
+            tables = SqliteState(path, synchronous=synchronous, vfs=vfs)
+            tables.migrate(migrations_of("tillit.store", room="log", folder="migrations/log"))
+            tables.close()
+        writer = None if read_only else connect(path, synchronous=synchronous, vfs=vfs, cache_kb=4_096)
+        reader = connect(path, vfs=vfs, read_only=read_only, cache_kb=4_096)
+        return cls(path, writer, reader)
+
+    def append(
+        self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = (), *, now: int
+    ) -> tuple[int, int]:
+        """Put rows at the end and return once they are on disk.
+
+        Shape:  rows -> (first position, last position); with no rows, (head + 1, head).
+        Units:  now is UTC epoch microseconds; logged_at of the i-th row is max(now, last + 1) + i.
+        Raises: StoreLocked, StoreFull, StoreReadOnly, StoreUnreachable: nothing was kept, try again.
+        """
+        writer = self._writer
+        assert writer is not None, "this log was opened for reading only"
+        with self._write_lock, translated(self.path):
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                head, logged_at = writer.execute("SELECT position, logged_at FROM log_head").fetchall()[0]
+                stamp = max(now, logged_at + 1)
+                placed = [(head + i, stamp + i - 1, *row) for i, row in enumerate(rows, start=1)]
+                whole = len(placed) - len(placed) % _BLOCK
+                for start in range(0, whole, _BLOCK):
+                    writer.execute(_INSERT_BLOCK, [value for row in placed[start : start + _BLOCK] for value in row])
+                if whole < len(placed):
+                    writer.executemany(_INSERT_ONE, placed[whole:])
+                if quarantine:
+                    writer.executemany(_INSERT_QUARANTINE, quarantine)
+                if placed:
+                    writer.execute("UPDATE log_head SET position = ?, logged_at = ?", placed[-1][:2])
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+        return head + 1, head + len(placed)
+
+    def read(self, after: int, limit: int) -> list[LogRow]:
+        """Give up to `limit` rows after a position, in order."""
+        sql = f"SELECT {_COLUMNS} FROM log WHERE position > ? ORDER BY position LIMIT ?"
+        with self._read_lock, translated(self.path):
+            return [LogRow._make(row) for row in self._reader.execute(sql, (after, limit))]
+
+    def get(self, positions: Sequence[int]) -> dict[int, LogRow]:
+        """Give the rows at these positions that the log still holds."""
+        sql = f"SELECT {_COLUMNS} FROM log WHERE position = ?"
+        found = {}
+        with self._read_lock, translated(self.path):
+            for position in positions:
+                for row in self._reader.execute(sql, (position,)):
+                    found[position] = LogRow._make(row)
+        return found
+
+    def arrivals(self, after: int, limit: int) -> list[tuple[int, int, str, int]]:
+        """Give (position, kind, source, received_at) of rows after a position, in order: what arrived, not what it said."""
+        sql = "SELECT position, kind, source, received_at FROM log WHERE position > ? ORDER BY position LIMIT ?"
+        with self._read_lock, translated(self.path):
+            return list(self._reader.execute(sql, (after, limit)))
+
+    def position_before(self, logged_at: int) -> int:
+        """Say the newest position that was logged before an instant (0 when there is none); a few point reads."""
+        low, high = self.first_position() - 1, self.head()
+        sql = "SELECT position, logged_at FROM log WHERE position >= ? ORDER BY position LIMIT 1"
+        with self._read_lock, translated(self.path):
+            while low < high:
+                middle = (low + high + 1) // 2
+                found = self._reader.execute(sql, (middle,)).fetchall()
+                if found and found[0][1] < logged_at:
+                    low = found[0][0]
+                else:
+                    high = middle - 1
+        return low
+
+    def check_writable(self) -> None:
+        """Make sure that a row could be appended now: a write and a sync that change nothing. Raises as append."""
+        writer = self._writer
+        assert writer is not None, "this log was opened for reading only"
+        with self._write_lock, translated(self.path):
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                writer.execute("UPDATE log_head SET position = position")
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+
+    def head(self) -> int:
+        """Say the position of the newest row (0 when there is none)."""
+        return self._head_row()[0]
+
+    def head_logged_at(self) -> int:
+        """Say when the newest row was logged."""
+        return self._head_row()[1]
+
+    def epoch(self) -> int:
+        """Say which life of the log this is: a restore from a back-up begins a new one."""
+        return self._head_row()[2]
+
+    def first_position(self) -> int:
+        """Say the oldest position the log still holds; older rows are in the lake."""
+        return self._head_row()[3]
+
+    def position_at(self, before: int) -> int:
+        """Say the last position logged before an instant (0 when there is none): a search by halves."""
+        sql = "SELECT logged_at FROM log WHERE position >= ? ORDER BY position LIMIT 1"
+        low, high = self.first_position(), self.head()
+        with self._read_lock, translated(self.path):
+            while low <= high:
+                middle = (low + high) // 2
+                (logged_at,) = self._reader.execute(sql, (middle,)).fetchall()[0]
+                if logged_at < before:
+                    low = middle + 1
+                else:
+                    high = middle - 1
+        return low - 1
+
+    def _head_row(self) -> tuple[int, int, int, int]:
+        sql = "SELECT position, logged_at, epoch, first_position FROM log_head"
+        with self._read_lock, translated(self.path):
+            position, logged_at, epoch, first = self._reader.execute(sql).fetchall()[0]
+        return int(position), int(logged_at), int(epoch), int(first)
+
+    def data_version(self) -> int:
+        """Give a number that changes when someone has appended: a cheap 'is there news?'."""
+        with self._read_lock, translated(self.path):
+            return int(self._reader.pragma("data_version"))
+
+    def forget(self, husks: dict[int, bytes | None]) -> None:
+        """Replace the bodies at these positions by husks and leave no byte of them in the file.
+
+        Shape: position -> what stays (identifiers that survive, as JSON) or None.
+        """
+        writer = self._writer
+        assert writer is not None, "this log was opened for reading only"
+        with self._write_lock, translated(self.path):
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                writer.executemany("UPDATE log SET body = ? WHERE position = ?", [(b, p) for p, b in husks.items()])
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+            truncate_wal(writer, self.path)
+
+    def trim(self, through: int) -> int:
+        """Drop rows up to a position (they are in the lake) and say how many went. The newest row always stays."""
+        writer = self._writer
+        assert writer is not None, "this log was opened for reading only"
+        through = min(through, self.head() - 1)
+        with self._write_lock, translated(self.path):
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                writer.execute("DELETE FROM log WHERE position <= ?", (through,))
+                gone = writer.changes()
+                writer.execute("UPDATE log_head SET first_position = max(first_position, ?)", (through + 1,))
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+        return gone
+
+    def tables(self) -> SqliteState:
+        """Open the file for the room that owns the quarantine table."""
+        return SqliteState(self.path, synchronous="FULL")
+
+    def size_bytes(self) -> int:
+        """Say how much disk the file and its write-ahead file take."""
+        return sum(p.stat().st_size for p in (self.path, Path(f"{self.path}-wal")) if p.exists())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._write_lock, self._read_lock:
+            if self._writer is not None:
+                self._writer.close()
+            self._reader.close()
+
+
+class GroupCommit:
+    """Many waiting requests of one process share one sync.
+
+    While one commit is on its way to disk, new requests gather; they all go in the next one.
+    """
+
+    def __init__(self, log: Log, *, now: Callable[[], int]) -> None:
+        """Start the committing thread."""
+        self._log = log
+        self._now = now
+        self._waiting: list[_Waiting] = []
+        self._committing = False
+        self._jobs: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="tillit-commit", daemon=True)
+        self._thread.start()
+
+    async def append(self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = ()) -> tuple[int, int]:
+        """Put rows in the log; return their first and last position after the sync. Raises as Log.append."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[tuple[int, int]] = loop.create_future()
+        self._waiting.append((rows, quarantine, done, loop))
+        if not self._committing:
+            self._send()
+        return await done
+
+    def _send(self) -> None:
+        self._committing = True
+        jobs, self._waiting = self._waiting, []
+        self._jobs.put(jobs)
+
+    def _run(self) -> None:
+        while (jobs := self._jobs.get()) is not None:
+            rows = [row for job in jobs for row in job[0]]
+            quarantine = [row for job in jobs for row in job[1]]
+            outcome: int | Exception
+            try:
+                outcome = self._log.append(rows, quarantine, now=self._now())[0]
+            except Exception as exc:  # a rim: whatever went wrong reaches each waiting request as its answer
+                outcome = exc
+            loop = jobs[0][3]
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._settle, jobs, outcome)
+
+    def _settle(self, jobs: "list[_Waiting]", outcome: int | Exception) -> None:
+        if self._waiting:
+            self._send()
+        else:
+            self._committing = False
+        if isinstance(outcome, Exception):
+            for _, _, done, _ in jobs:
+                if not done.done():
+                    done.set_exception(outcome)
+            return
+        position = outcome
+        for rows, _, done, _ in jobs:
+            if not done.done():
+                done.set_result((position, position + len(rows) - 1))
+            position += len(rows)
+
+    def close(self) -> None:
+        """Finish what was begun and stop the thread."""
+        self._jobs.put(None)
+        self._thread.join()
+
+
+_Waiting = tuple[Sequence[NewRow], Sequence[QuarantineRow], "asyncio.Future[tuple[int, int]]", asyncio.AbstractEventLoop]

@@ -1,0 +1,297 @@
+"""Look for bytes in everything a folder holds, whatever they are wrapped in.
+
+In:    a folder and the markers to look for (what a forgotten person left).
+Out:   findings: which file, where in it, which marker by its number; and files that could not be looked into.
+Never: a marker's value in a finding; a file skipped in silence; a write.
+
+Formats: any file as it lies on disk, SQLite (values of every table, blobs unwrapped, free pages, pages split over a
+boundary, write-ahead files), Parquet (every column's values, whether or not the table still refers to the file),
+gzip, zlib, zstd and zip, each inside the other.
+"""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import mmap
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import apsw
+
+UNREADABLE = -1  # the marker number of a file that could not be looked into
+
+_DEEPEST = 6  # wrappings inside wrappings; more is an attack or a mistake, and is reported
+_LARGEST = 1 << 30  # bytes one wrapping may unfold to before we call it unreadable
+_PAGE_POINTER = 4  # bytes at the beginning of a page of a long value: where it goes on
+_SHORTEST_SPLIT = 4  # fewer bytes at a page's edge match by chance
+
+
+Wanted = Sequence[Sequence[bytes]]  # the spellings of each marker
+Found = Iterator[tuple[str, int]]  # place and marker number
+
+
+class Finding(NamedTuple):
+    """One place that holds a marker. Grain: one per file, place in it and marker."""
+
+    file: str  # relative to the folder
+    place: str  # "bytes", "table log, column body", "column user_id", ...
+    marker: int  # which of the markers, or UNREADABLE
+
+
+def find_bytes(folder: Path, markers: Sequence[bytes | str]) -> list[Finding]:
+    """List every place below a folder that holds one of the markers.
+
+    Shape:  markers as text or bytes -> findings in order of file name; a file that should open and does not is a
+            finding with marker UNREADABLE, so that an empty list means: everything was read and nothing was there.
+    """
+    wanted = [_spellings(marker) for marker in markers]
+    findings: list[Finding] = []
+    for file in sorted(entry for entry in folder.rglob("*") if entry.is_file() and not entry.is_symlink()):
+        name = file.relative_to(folder).as_posix()
+        seen: dict[Finding, None] = {}
+        for place, marker in _in_file(file, wanted):
+            seen[Finding(name, place, marker)] = None
+        findings.extend(seen)
+    return findings
+
+
+def _spellings(marker: bytes | str) -> list[bytes]:
+    """Write a marker in each way our formats would: plain, JSON with escapes, percent signs of a URL, UTF-16."""
+    if isinstance(marker, bytes):
+        return [marker]
+    escaped = json.dumps(marker)[1:-1]
+    plain = json.dumps(marker, ensure_ascii=False)[1:-1]
+    ways = [marker, plain, escaped, json.dumps(escaped)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1]]
+    ways += [quote(marker, safe=""), quote(marker)]
+    unique = dict.fromkeys(way.encode() for way in ways)
+    return [*unique, marker.encode("utf-16-le"), marker.encode("utf-16-be")]
+
+
+def _in_file(file: Path, wanted: Wanted) -> Found:
+    if file.stat().st_size == 0:
+        return
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        for number, ways in enumerate(wanted):
+            if any(whole.find(way) >= 0 for way in ways):
+                yield "bytes", number
+        head = whole[:16]
+        if _is_wrapped(head):
+            yield from _in_blob(whole[:], wanted, "bytes")
+        if head == b"SQLite format 3\0":
+            yield from _in_split_pages(whole, _page_size(whole[16:18]), wanted)
+            yield from _in_sqlite(file, wanted)
+        elif head[:4] in (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"):  # a write-ahead file
+            yield from _in_split_pages(whole, struct.unpack(">I", whole[8:12])[0], wanted, first=32, head=24)
+        elif head[:4] == b"PAR1" or ".parquet" in file.name:
+            yield from _in_parquet(file, wanted)
+
+
+# SQLite
+
+
+def _page_size(raw: bytes) -> int:
+    size = int(struct.unpack(">H", raw)[0])
+    return 65_536 if size == 1 else size
+
+
+def _in_split_pages(whole: mmap.mmap, page: int, wanted: Wanted, *, first: int = 0, head: int = 0) -> Found:
+    """Find markers cut in two at a page's end: a long value goes on, after 4 bytes, on some other page.
+
+    What a query no longer reaches (free pages, old frames) can be found only so. A page starts at `first`, and at
+    each `head + page` bytes from there, behind a frame's head.
+    """
+    skip = head + _PAGE_POINTER
+    ends: dict[bytes, list[int]] = {}
+    begins: dict[bytes, list[int]] = {}
+    for start in range(first, len(whole) - page + 1, head + page):
+        end = start + head + page
+        ends.setdefault(whole[end - _SHORTEST_SPLIT : end], []).append(end)
+        begins.setdefault(whole[start + skip : start + skip + _SHORTEST_SPLIT], []).append(start + skip)
+    for number, ways in enumerate(wanted):
+        for way in ways:
+            for cut in range(_SHORTEST_SPLIT, len(way) - _SHORTEST_SPLIT + 1):
+                here, there = way[:cut], way[cut:]
+                if any(whole[end - cut : end] == here for end in ends.get(here[-_SHORTEST_SPLIT:], ())) and any(
+                    whole[at : at + len(there)] == there for at in begins.get(there[:_SHORTEST_SPLIT], ())
+                ):
+                    yield "split over two pages", number
+
+
+def _in_sqlite(file: Path, wanted: Wanted) -> Found:
+    try:
+        connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
+    except apsw.Error:
+        yield "database", UNREADABLE
+        return
+    try:
+        # Virtual tables' values lie in shadow tables, which are tables like any other.
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+        ).fetchall()
+        for (table,) in tables:
+            cursor = connection.execute(f"SELECT * FROM {_name(str(table))}")
+            try:
+                columns = [column[0] for column in cursor.get_description()]
+            except apsw.ExecutionCompleteError:
+                continue  # an empty table
+            for row in cursor:
+                for column, value in zip(columns, row, strict=True):
+                    if isinstance(value, (str, bytes)):
+                        blob = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+                        yield from _in_blob(blob, wanted, f"table {table}, column {column}")
+    except apsw.Error:
+        yield "database", UNREADABLE
+    finally:
+        connection.close()
+
+
+# Parquet
+
+
+def _in_parquet(file: Path, wanted: Wanted) -> Found:
+    import duckdb
+
+    engine = duckdb.connect(":memory:", config={"temp_directory": ""})
+    try:
+        engine.execute("SET autoinstall_known_extensions = false")
+        source = f"read_parquet({_text(_literal(file))})"
+        described = engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        for column, kind, *_ in described:
+            if kind == "BLOB":
+                engine.execute(f"SELECT {_name(column)} FROM {source} WHERE {_name(column)} IS NOT NULL")
+                while some := engine.fetchmany(1_000):
+                    for (blob,) in some:
+                        yield from _in_blob(bytes(blob), wanted, f"column {column}")
+                continue
+            if kind in _HOLD_NO_TEXT:
+                continue
+            for number, ways in enumerate(wanted):
+                texts = [text for way in ways if (text := _as_text(way)) is not None]
+                tests = " OR ".join(f"contains({_name(column)}::VARCHAR, ?)" for _ in texts)
+                sql = f"SELECT 1 FROM {source} WHERE {tests or 'false'} LIMIT 1"
+                if engine.execute(sql, texts).fetchall():
+                    yield f"column {column}", number
+    except duckdb.Error:
+        yield "table", UNREADABLE  # torn, or another format under this name: its packed pages were not looked into
+    finally:
+        engine.close()
+
+
+_HOLD_NO_TEXT = frozenset({"BIGINT", "INTEGER", "SMALLINT", "TINYINT", "BOOLEAN", "DOUBLE", "FLOAT"})
+
+
+def _as_text(way: bytes) -> str | None:
+    try:
+        text = way.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def _literal(file: Path) -> str:
+    """Keep a path's own stars and brackets from being read as a pattern."""
+    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in str(file))
+
+
+# Wrappings
+
+
+def _is_wrapped(head: bytes) -> bool:
+    return any(head.startswith(magic) for magic, _, _ in _WRAPPINGS)
+
+
+def _in_blob(blob: bytes, wanted: Wanted, place: str, depth: int = 0) -> Found:
+    for number, ways in enumerate(wanted):
+        if any(way in blob for way in ways):
+            yield place, number
+    if depth > _DEEPEST:
+        yield place, UNREADABLE
+        return
+    for magic, name, unwrap in _WRAPPINGS:
+        if not blob.startswith(magic):
+            continue
+        try:
+            for inner in unwrap(blob):
+                yield from _in_blob(inner, wanted, f"{place}, {name}", depth + 1)
+        except _FAILED:
+            # Two bytes begin many things that are not zlib; the longer signs are no accident.
+            if len(magic) > 2 or name == "gzip":
+                yield f"{place}, {name}", UNREADABLE
+
+
+def _unzlib(blob: bytes) -> Iterable[bytes]:
+    return [_all_of(zlib.decompressobj(), blob)]
+
+
+def _all_of(unpacker: "zlib._Decompress", blob: bytes) -> bytes:
+    inner = unpacker.decompress(blob, _LARGEST)
+    if unpacker.unconsumed_tail:
+        raise ValueError("unfolds to more than we look at")
+    return inner
+
+
+def _ungzip(blob: bytes) -> Iterable[bytes]:
+    with gzip.open(io.BytesIO(blob)) as opened:
+        inner = opened.read(_LARGEST)
+        if opened.read(1):
+            raise ValueError("unfolds to more than we look at")
+    return [inner]
+
+
+def _unzip(blob: bytes) -> Iterable[bytes]:
+    with zipfile.ZipFile(io.BytesIO(blob)) as opened:
+        return [opened.read(name) for name in opened.namelist()]
+
+
+def _unzstd(blob: bytes) -> Iterable[bytes]:
+    """Unfold with DuckDB, which has zstd built in; Python has it from 3.14 on only."""
+    import tempfile
+
+    import duckdb
+
+    with tempfile.TemporaryDirectory() as folder:
+        packed = Path(folder) / "blob.zst"
+        packed.write_bytes(blob)
+        engine = duckdb.connect(":memory:", config={"temp_directory": ""})
+        try:
+            # One column and no quoting: every line comes out as it went in, whatever bytes it holds.
+            rows = engine.execute(
+                "SELECT line FROM read_csv(?, compression = 'zstd', header = false, auto_detect = false, "
+                "columns = {'line': 'VARCHAR'}, delim = '', quote = '', escape = '', max_line_size = 67108864, "
+                "encoding = 'latin-1')",
+                [str(packed)],
+            ).fetchall()
+        except duckdb.Error as exc:
+            raise ValueError("not zstd") from exc
+        finally:
+            engine.close()
+    return ["\n".join(row[0] or "" for row in rows).encode("latin-1")]
+
+
+_FAILED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, UnicodeError)
+_WRAPPINGS: tuple[tuple[bytes, str, Callable[[bytes], Iterable[bytes]]], ...] = (
+    (b"\x1f\x8b", "gzip", _ungzip),
+    (b"\x28\xb5\x2f\xfd", "zstd", _unzstd),
+    (b"PK\x03\x04", "zip", _unzip),
+    (b"BZh", "bzip2", lambda blob: [bz2.decompress(blob)]),
+    (b"\xfd7zXZ\0", "xz", lambda blob: [lzma.decompress(blob)]),
+    (b"\x78\x01", "zlib", _unzlib),
+    (b"\x78\x5e", "zlib", _unzlib),
+    (b"\x78\x9c", "zlib", _unzlib),
+    (b"\x78\xda", "zlib", _unzlib),
+)
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,567 @@
+"""The workspace: the object a caller holds. One part per room, no logic of its own.
+
+In:    a folder.
+Out:   `profiles`, `events`, `quarantine`, `keys`, `lake`, and calls that append to the log.
+Never: a rule. Rooms know; this file opens stores and hands over what rooms need.
+"""
+
+import contextlib
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from tillit import clock
+from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS, Journal, Keys
+from tillit.collect.door import take
+from tillit.collect.limits import limits_from
+from tillit.collect.quarantine import (
+    Quarantined,
+    count_by_code,
+    expire,
+    find_quarantined,
+    list_quarantined,
+    note_replayed,
+    retry,
+)
+from tillit.consent import permit_for, scope_for
+from tillit.errors import BusyError, InputError, NotFound, SettingsError
+from tillit.flow import (
+    Applied,
+    Difference,
+    Engine,
+    EngineBusy,
+    LakeWriter,
+    compare_states,
+    file_lock,
+    fold_anew,
+    forget_act,
+    prepare,
+    reset_state,
+)
+from tillit.flow.rebuild import iter_log
+from tillit.identity import find_membership, iter_events, parse, profile_id, search_identifiers
+from tillit.profile import event_document, get_document, search_strands
+from tillit.records import TRUST_SERVER, LogRow, Membership, NewRow, Permit, QuarantineRow
+from tillit.settings import Settings
+from tillit.store import Log, SqliteState, State
+from tillit.store.lake import Lake
+
+MARK = "tillit.toml"
+_WAIT_S = 5.0
+
+
+class NoWorkspace(SettingsError):
+    """The folder is not a workspace."""
+
+    code = "workspace.missing"
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder and the command that makes one."""
+        super().__init__(f"{path} is not a workspace: it has no {MARK}. Make one with `tillit init {path}`.", path=str(path))
+
+
+class Paths:
+    """Where things lie in a workspace."""
+
+    def __init__(self, root: Path) -> None:
+        """Name every file once."""
+        self.root = root
+        self.settings = root / MARK
+        self.log = root / "log.db"
+        self.state = root / "state.db"
+        self.registry = root / "registry.db"
+        self.journal = root / "journal.db"
+        self.lake = root / "lake" / "events"
+        self.rejects = root / "rejects"
+        self.run = root / "run"
+        self.engine_lock = self.run / "engine.lock"
+        self.lake_lock = self.run / "lake.lock"
+        self.serve_lock = self.run / "serve.lock"
+        self.serve_url = self.run / "serve.url"
+
+
+def create_workspace(path: Path) -> Paths:
+    """Make a workspace folder that only its owner may enter; an existing one is left as it is."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    paths = Paths(path)
+    for folder in (paths.rejects, paths.run, paths.lake.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if not paths.settings.exists():
+        paths.settings.write_text("# Settings of this workspace. `tillit settings sample` prints all of them.\n", encoding="utf-8")
+        paths.settings.chmod(0o600)
+    with contextlib.closing(Log.open(paths.log)), contextlib.closing(_registry(paths)), contextlib.closing(_journal(paths)):
+        pass
+    return paths
+
+
+def _registry(paths: Paths) -> SqliteState:
+    store = SqliteState(paths.registry, synchronous="FULL", cache_kb=512)
+    store.migrate(REGISTRY_MIGRATIONS)
+    return store
+
+
+def _journal(paths: Paths) -> SqliteState:
+    store = SqliteState(paths.journal, cache_kb=512)
+    store.migrate(JOURNAL_MIGRATIONS)
+    return store
+
+
+def open_state(paths: Paths, settings: Settings, *, read_only: bool = False) -> State:
+    """Open the engine that keeps derived state: SQLite in the folder, or PostgreSQL by its address."""
+    if settings.state.url:
+        from tillit.store.postgres import PostgresState  # an extra: loaded where it is used
+
+        return PostgresState(settings.state.url)
+    return SqliteState(paths.state, read_only=read_only)
+
+
+class Workspace:
+    """One workspace, open in this process."""
+
+    def __init__(self, path: Path, *, settings: Settings | None = None, now: Callable[[], int] = clock.now_us) -> None:
+        """Open the stores; nothing is folded yet."""
+        self.paths = Paths(path)
+        if not self.paths.settings.exists():
+            raise NoWorkspace(path)
+        self.settings = settings if settings is not None else Settings.load(path)
+        self.now = now
+        self.limits = limits_from(self.settings.collect)
+        self.log = Log.open(self.paths.log, synchronous=self.settings.log.synchronous)
+        self._registry = _registry(self.paths)
+        self._journal_store = _journal(self.paths)
+        self.state = open_state(self.paths, self.settings)
+        prepare(self.state)
+        self.keys = Keys(self._registry, now=now)
+        self.journal = Journal(self._journal_store, now=now)
+        self.profiles = Profiles(self)
+        self.events = Events(self)
+        self.quarantine = Quarantine(self)
+        self.folding = Folding(self)
+        self._lake: Lake | None = None
+
+    @property
+    def lake(self) -> Lake:
+        """Give the whole history as open tables, for reading."""
+        if self._lake is None:
+            self._lake = Lake.open(self.paths.lake, read_only=True)
+        return self._lake
+
+    # -- saying what happened (as the Segment specification names it)
+
+    def track(self, *, event: str, properties: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say that somebody did something. `who`: user_id, anonymous_id, timestamp, message_id, context."""
+        self.append([_message("track", who, event=event, properties=dict(properties or {}))])
+
+    def identify(self, *, traits: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say who somebody is and what is known of them."""
+        self.append([_message("identify", who, traits=dict(traits or {}))])
+
+    def page(self, *, name: str | None = None, properties: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say that somebody saw a page."""
+        self.append([_message("page", who, name=name, properties=dict(properties or {}))])
+
+    def screen(self, *, name: str | None = None, properties: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say that somebody saw a screen of an app."""
+        self.append([_message("screen", who, name=name, properties=dict(properties or {}))])
+
+    def group(self, *, group_id: str, traits: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say that somebody belongs to a group."""
+        self.append([_message("group", who, groupId=group_id, traits=dict(traits or {}))])
+
+    def alias(self, *, previous_id: str, **who: Any) -> None:
+        """Say that somebody had another id before."""
+        self.append([_message("alias", who, previousId=previous_id)])
+
+    def append(self, messages: Sequence[Mapping[str, Any]], *, source: str = "python", trust: int = TRUST_SERVER) -> None:
+        """Check messages as the HTTP door does and put them in the log; return once they are on disk.
+
+        Raises: InputError naming the first message that could not be taken; the good ones are in the log, the bad
+                ones in quarantine.
+        """
+        now = self.now()
+        taken = take(
+            list(messages), route_type=None, source=source, trust=trust, received_at=now, limits=self.limits
+        )
+        self.append_rows(taken.rows, taken.quarantine)
+        if taken.quarantine:
+            first = taken.quarantine[0]
+            raise InputError(
+                f"{len(taken.quarantine)} of {len(messages)} events went to quarantine. The first: {first.reason}",
+                code=f"collect.{first.code}",
+                n_quarantined=len(taken.quarantine),
+            )
+
+    def append_rows(self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = ()) -> tuple[int, int]:
+        """Put checked rows in the log; return their positions once they are on disk."""
+        return self.log.append(rows, quarantine, now=self.now())
+
+    # -- keeping up
+
+    def flush(self) -> None:
+        """Return when everything appended so far is applied. Folds here when nobody else does, else waits."""
+        self.folding.reach(self.log.head(), _WAIT_S)
+
+    def forget(self, event_positions: Sequence[int]) -> None:
+        """Take events out of log and state so that no byte of them stays; the lake follows."""
+        self.append_rows([forget_act(event_positions, now=self.now())])
+        self.flush()
+
+    def permit(self, purpose: str | None = None, *, asked_by: str = "process") -> Permit:
+        """Ask for leave to use one person's values."""
+        return permit_for(
+            purpose or "service",
+            declared=self.settings.consent.purposes,
+            position=self.folding.position(),
+            asked_by=asked_by,
+        )
+
+    def close(self) -> None:
+        """Apply what is left, let the lake follow when nobody else keeps it, and let go of everything."""
+        self.folding.close()
+        self.journal.close()
+        self.quarantine.close()
+        if self._lake is not None:
+            self._lake.close()
+        for store in (self.state, self._registry, self._journal_store, self.log):
+            store.close()
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+class Replayed(NamedTuple):
+    """What a second try came to."""
+
+    n_replayed: int
+    n_refused: int
+
+
+class Profiles:
+    """Reading people."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Belong to a workspace."""
+        self._ws = workspace
+
+    def get(self, who: str, *, purpose: str | None = None) -> dict[str, Any]:
+        """Give the document of whoever holds an identifier (`namespace:value`) or a profile id. Raises NotFound."""
+        found = self.find(who, self._ws.permit(purpose))
+        if found is None:
+            raise unknown_profile()
+        return found
+
+    def find(self, who: str, permit: Permit) -> dict[str, Any] | None:
+        """Give the document of whoever holds an identifier or a profile id, or None."""
+        with self._ws.state.snapshot() as reading:
+            membership = self.membership(who)
+            if membership is None:
+                return None
+            return get_document(reading, membership, permit, epoch=self._ws.log.epoch())
+
+    def membership(self, who: str) -> Membership | None:
+        """Say who holds an identifier (`namespace:value`) or a profile id."""
+        told = parse(who) if ":" in who else who
+        return find_membership(self._ws.state, told) if told is not None else None
+
+    def events(
+        self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None
+    ) -> tuple[list[dict[str, Any]], str | None] | None:
+        """Give a person's events, newest first, and where to go on; None when the person is unknown."""
+        membership = self.membership(who)
+        if membership is None:
+            return None
+        place = _place(before)
+        found = iter_events(self._ws.state, membership, before=place, limit=limit + 1)
+        epoch = self._ws.log.epoch()
+        rows = self._ws.folding.rows([p for _, p in found[:limit]])
+        documents = [event_document(rows[p], permit, epoch=epoch) for _, p in found[:limit] if p in rows]
+        more = f"{found[limit - 1][0]}.{found[limit - 1][1]}" if len(found) > limit else None
+        return documents, more
+
+    def search(self, text: str, *, purpose: str | None = None, limit: int = 20, asked_by: str = "process") -> list[dict[str, Any]]:
+        """Find people by the beginning of an identifier or of their names; whole documents, best first."""
+        scope = scope_for(
+            purpose or "service",
+            declared=self._ws.settings.consent.purposes,
+            position=self._ws.folding.position(),
+            asked_by=asked_by,
+        )
+        permit = self._ws.permit(scope.purpose, asked_by=asked_by)
+        text = text.strip()
+        if not text:
+            return []
+        exact = self.membership(text)
+        if exact is None and len(text) == 14:
+            exact = find_membership(self._ws.state, text)
+        state = self._ws.state
+        ids = search_identifiers(state, text, limit=limit) + search_strands(state, text, limit=limit)
+        people = {exact.profile_id: exact} if exact is not None else {}
+        for identifier_id in ids:
+            if len(people) >= limit:
+                break
+            membership = find_membership(state, profile_id(identifier_id))
+            if membership is not None:
+                people.setdefault(membership.profile_id, membership)
+        epoch = self._ws.log.epoch()
+        return [get_document(state, m, permit, epoch=epoch) for m in people.values()]
+
+    def newest(self, *, permit: Permit, limit: int = 20) -> list[dict[str, Any]]:
+        """Give the people heard of last."""
+        recent = self._ws.state.read("SELECT identifier_id FROM identifier ORDER BY identifier_id DESC LIMIT ?", (limit * 3,))
+        people: dict[str, Membership] = {}
+        for (identifier_id,) in recent:
+            membership = find_membership(self._ws.state, profile_id(identifier_id))
+            if membership is not None and len(people) < limit:
+                people.setdefault(membership.profile_id, membership)
+        return [get_document(self._ws.state, m, permit, epoch=self._ws.log.epoch()) for m in people.values()]
+
+
+class Events:
+    """Reading what happened."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Belong to a workspace."""
+        self._ws = workspace
+
+    def after(self, position: int, permit: Permit, *, limit: int = 100) -> list[tuple[int, dict[str, Any]]]:
+        """Give events after a log position, in order, each with its position."""
+        epoch = self._ws.log.epoch()
+        rows = self._ws.log.read(position, limit)
+        return [(row.position, event_document(row, permit, epoch=epoch)) for row in rows if row.kind == 1]
+
+    def fates(self, first: int, last: int) -> dict[int, tuple[str, str]]:
+        """Say what became of log rows: position -> (fate, code); rows that were simply applied are left out."""
+        rows = self._ws.state.read(
+            "SELECT position, fate, code FROM fate WHERE position >= ? AND position <= ?", (first, last)
+        )
+        return {p: (fate, code) for p, fate, code in rows}
+
+
+class Quarantine:
+    """What could not be taken."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Belong to a workspace."""
+        self._ws = workspace
+        self._store = workspace.log.tables()
+
+    def rows(
+        self, *, limit: int = 100, before: int | None = None, code: str | None = None, source: str | None = None
+    ) -> list[Quarantined]:
+        """Give quarantined events, newest first."""
+        return list_quarantined(self._store, limit=limit, before=before, code=code, source=source)
+
+    def find(self, quarantine_id: int) -> Quarantined | None:
+        """Give one quarantined event."""
+        return find_quarantined(self._store, quarantine_id)
+
+    def counts(self) -> dict[str, int]:
+        """Say how many wait, by code."""
+        return count_by_code(self._store)
+
+    def count(self) -> int:
+        """Say how many wait."""
+        return sum(self.counts().values())
+
+    def replay(self, ids: Sequence[int] | None = None) -> Replayed:
+        """Judge events again under today's rules; all that wait when none is named."""
+        n_replayed = n_refused = 0
+        for kept in self._waiting() if ids is None else map(self._get, ids):
+            if kept.replayed_position is not None:
+                continue
+            taken = retry(kept, limits=self._ws.limits)
+            if taken.rows:
+                first, _ = self._ws.append_rows(taken.rows)
+                note_replayed(self._store, kept.quarantine_id, first)
+                n_replayed += 1
+            else:
+                n_refused += 1
+        return Replayed(n_replayed, n_refused)
+
+    def expire(self, before: int) -> int:
+        """Let go of what arrived before an instant; say how many."""
+        n_gone = expire(self._store, before=before)
+        if n_gone:
+            self._store.scrub()
+        return n_gone
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._store.close()
+
+    def _get(self, quarantine_id: int) -> Quarantined:
+        found = self.find(quarantine_id)
+        if found is None:
+            raise NotFound(f"There is no quarantined event {quarantine_id}.", code="collect.unknown-quarantine")
+        return found
+
+    def _waiting(self) -> Iterator[Quarantined]:
+        before: int | None = None
+        while page := self.rows(limit=500, before=before):
+            before = page[-1].quarantine_id
+            yield from (kept for kept in page if kept.replayed_position is None)
+
+
+class Folding:
+    """Keeping derived state up: here when nobody else does, else by waiting for whoever does."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Belong to a workspace; take no lock yet."""
+        self._ws = workspace
+        self._locks = contextlib.ExitStack()
+        self._engine: Engine | None = None
+        self._mutex = threading.RLock()
+
+    def position(self) -> int:
+        """Say how far the fold has come."""
+        found = self._ws.state.read("SELECT position FROM fold")
+        return int(found[0][0]) if found else 0
+
+    def rows(self, positions: Sequence[int]) -> dict[int, LogRow]:
+        """Read log rows, from the lake where the log was trimmed."""
+        found = self._ws.log.get(positions)
+        missing = [p for p in positions if p not in found]
+        if missing:
+            found.update((row.position, row) for row in self._ws.lake.read_positions(missing))
+        return found
+
+    def engine(self) -> Engine:
+        """Become the one who folds. Raises EngineBusy when another process is."""
+        with self._mutex:
+            if self._engine is None:
+                self._locks.enter_context(file_lock(self._ws.paths.engine_lock, "fold"))
+                settings = self._ws.settings.engine
+                try:
+                    self._engine = Engine(
+                        self._ws.log,
+                        self._ws.state,
+                        self._ws.paths.lake,
+                        now=self._ws.now,
+                        batch_rows=settings.batch_rows,
+                        tick_s=settings.tick_s,
+                    )
+                except BaseException:
+                    self._locks.close()
+                    raise
+            return self._engine
+
+    def reach(self, position: int, timeout_s: float) -> None:
+        """Return when the fold has come to a position. Raises BusyError when it does not in time."""
+        with self._mutex:
+            try:
+                self.engine().catch_up()
+            except EngineBusy:
+                pass
+            else:
+                return
+        deadline = clock.monotonic_s() + timeout_s
+        while self.position() < position:
+            if clock.monotonic_s() > deadline:
+                raise BusyError(
+                    f"The events are on disk, but the fold did not reach position {position} in {timeout_s:.0f} s. "
+                    "`tillit doctor` shows how far it is.",
+                    code="flow.behind",
+                )
+            time.sleep(0.005)
+
+    def write_lake(self) -> None:
+        """Let the lake follow the fold, unless another process keeps it."""
+        try:
+            with file_lock(self._ws.paths.lake_lock, "lake"):
+                lake = Lake.open(self._ws.paths.lake)
+                LakeWriter(self._ws.log, self._ws.state, lake).catch_up()
+                lake.close()
+        except EngineBusy:
+            return
+
+    def check(self, progress: Callable[[Applied], None] | None = None) -> list[Difference]:
+        """Fold the log anew beside the live state and compare (law L8): no difference is the good answer."""
+        ws = self._ws
+        folder = Path(tempfile.mkdtemp(prefix="check-", dir=ws.paths.run))
+        try:
+            with ws.state.snapshot() as live:
+                position, _, epoch = live.read("SELECT position, logged_at, epoch FROM fold")[0]
+                anew = SqliteState(folder / "state.db", synchronous="OFF")
+                fold_anew(
+                    anew, iter_log(ws.log, lambda: ws.lake, position), self.rows, epoch=epoch, progress=progress
+                )
+                found = compare_states(live, anew)
+                anew.close()
+            return found
+        finally:
+            shutil.rmtree(folder)
+
+    def rebuild(self, progress: Callable[[Applied], None] | None = None) -> int:
+        """Throw derived state away and fold the log anew. Raises EngineBusy while a server runs."""
+        ws = self._ws
+        with self._mutex:
+            if self._engine is None:
+                self._locks.enter_context(file_lock(ws.paths.engine_lock, "fold"))
+            reset_state(ws.state)
+            blocks = iter_log(ws.log, lambda: ws.lake, ws.log.head())
+            fold = fold_anew(ws.state, blocks, self.rows, epoch=ws.log.epoch(), progress=progress)
+            self.release()
+            return fold.position
+
+    def release(self) -> None:
+        """Let another process fold."""
+        self._engine = None
+        self._locks.close()
+
+    def close(self) -> None:
+        """Apply what is left when we are the one who folds, and let go."""
+        with self._mutex:
+            if self._engine is not None:
+                self._engine.catch_up()
+                self.write_lake()
+            self.release()
+
+
+def unknown_profile() -> NotFound:
+    """Say that nobody is known by what was asked for, without repeating it."""
+    return NotFound("Nobody is known here by that identifier or id.", code="profile.unknown")
+
+
+def _message(kind: str, who: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    names = {
+        "user_id": "userId",
+        "anonymous_id": "anonymousId",
+        "message_id": "messageId",
+        "timestamp": "timestamp",
+        "context": "context",
+        "integrations": "integrations",
+    }
+    unknown = sorted(set(who) - set(names))
+    if unknown:
+        raise InputError(
+            f"Unknown argument {', '.join(unknown)}. There are: {', '.join(names)}.", code="collect.unknown-argument"
+        )
+    message = {"type": kind, **{names[name]: value for name, value in who.items() if value is not None}}
+    message.update((name, value) for name, value in fields.items() if value is not None)
+    return message
+
+
+def _place(before: str | None) -> tuple[int, int] | None:
+    if before is None:
+        return None
+    at, _, position = before.partition(".")
+    try:
+        return int(at), int(position)
+    except ValueError as exc:
+        raise InputError(
+            "`before` is the `next` of an earlier answer, such as 1767225600000000.42.", code="profile.bad-cursor"
+        ) from exc
+

@@ -1,0 +1,73 @@
+"""A long log of many people, with everything that makes folding hard, from a seed.
+
+In:    a random generator and a number of rows.
+Out:   log rows as the door would have written them, in log order.
+Never: a row that depends on anything but the seed.
+"""
+
+import json
+import random
+from typing import Any
+
+from tests.strategies import POISON, place, row, tick
+from tillit.records import TRUST_CLAIMED, TRUST_SERVER, LogRow
+
+GIVEN = ["Ana", "Bo", "Cem", "Zoë", "Ångström", "あい", "Ольга", "👩‍👩‍👧 Ek", "O'Hara", "50 % ?", "nul\0l"]
+EVENTS = ["Order Completed", "Product Viewed", "Sökte", "🛒", ""]
+
+
+def random_log(seed: int, n_rows: int, *, n_people: int = 300) -> list[LogRow]:
+    """Give a log: a few in a hundred rows each are late, sent twice, conflicting, poison, an alias or a tick."""
+    chance = random.Random(seed)
+    rows: list[LogRow] = []
+    for position in range(1, n_rows + 1):
+        fate = chance.random()
+        at = position - chance.randrange(n_rows) if chance.random() < 0.05 else position
+        trust = TRUST_CLAIMED if chance.random() < 0.7 else TRUST_SERVER
+        if fate < 0.03 and rows:
+            again = chance.choice(rows)
+            rows.append(again if chance.random() < 0.7 else again._replace(body=json.dumps(body(chance, 3)).encode()))
+        elif fate < 0.035:
+            rows.append(tick(position))
+        elif fate < 0.045:
+            rows.append(row(position, chance.choice(POISON), at=at, trust=trust))
+        else:
+            rows.append(row(position, body(chance, n_people), at=at, trust=trust))
+    return place(rows)
+
+
+def body(chance: random.Random, n_people: int) -> dict[str, Any]:
+    """Give what one event says of one of the people."""
+    # Some people turn up far more often than others, and every tenth device is shared by everyone.
+    who = int(n_people * chance.random() ** 2)
+    device = f"d{who % 7}-shared" if chance.random() < 0.1 else f"d{who}-{chance.randrange(3)}-\t{GIVEN[who % 10]}"
+    told: dict[str, Any] = {"messageId": "m", "anonymousId": device}
+    kind = chance.random()
+    if kind < 0.6:
+        told |= {"type": "track", "event": chance.choice(EVENTS), "properties": {"n": chance.randrange(3)}}
+        if chance.random() < 0.4:
+            told["userId"] = f"u{who}"
+    elif kind < 0.85:
+        told |= {"type": "identify", "traits": traits(chance, who)}
+        if chance.random() < 0.8:
+            told["userId"] = f"u{who}" if chance.random() < 0.9 else f"{GIVEN[who % len(GIVEN)]}{who}"
+        if chance.random() < 0.2:
+            told["context"] = {"externalIds": [{"type": "card", "id": f"c{who // 2}"}]}
+    elif kind < 0.9:
+        told |= {"type": "alias", "userId": f"u{who}", "previousId": chance.choice([f"u{who + 1}", device, f"new{who}"])}
+    else:
+        told |= {"type": "page", "name": "/", "userId": f"u{who}"}
+        told.pop("anonymousId" if chance.random() < 0.5 else "name")
+    return told
+
+
+def traits(chance: random.Random, who: int) -> dict[str, Any]:
+    told = {
+        "email": f"U{who}@Example.org" if chance.random() < 0.9 else "family@example.org",
+        "phone": f"+49 170 {who:07d}",
+        "firstName": chance.choice(GIVEN),
+        "lastName": f"{GIVEN[who % len(GIVEN)]} {who}",
+        "plan": chance.choice([None, "free", "plus"]),
+        "deep": {"liste": [1, 2.5, None, chance.choice(GIVEN)]},
+    }
+    return {name: value for name, value in told.items() if chance.random() < 0.6}

@@ -1,0 +1,218 @@
+"""The verifier finds a planted marker in every kind of store.
+
+In:    a folder with one marker hidden in each format.
+Out:   a finding for each; none where there is none; never the marker itself.
+Never: a store kind without a plant.
+"""
+
+import gzip
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import duckdb
+import pytest
+from deltalake import DeltaTable
+
+from tests.store.rows import event_row
+from tillit.store.lake import Lake
+from tillit.store.scan import UNREADABLE, find_bytes
+
+MARKER = "ana.märker-7f3ac2d9e1@example.org"
+NOISE = b'{"user":"somebody else"}' * 50
+
+
+def _plain(folder: Path) -> None:
+    (folder / "rejects.jsonl").write_bytes(NOISE + MARKER.encode() + NOISE)
+
+
+def _json_escapes(folder: Path) -> None:
+    (folder / "rejects.jsonl").write_bytes(b'{"email":"ana.m\\u00e4rker-7f3ac2d9e1@example.org"}')
+
+
+def _url(folder: Path) -> None:
+    (folder / "access.log").write_bytes(b"GET /?email=ana.m%C3%A4rker-7f3ac2d9e1%40example.org")
+
+
+def _gzip(folder: Path) -> None:
+    (folder / "body.gz").write_bytes(gzip.compress(NOISE + MARKER.encode()))
+
+
+def _zip(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "export.zip", "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("people.csv", MARKER * 20)
+
+
+def _zstd(folder: Path) -> None:
+    _duckdb_copy(folder / "export.csv.zst", "(FORMAT csv, COMPRESSION zstd)")
+
+
+def _duckdb_copy(to: Path, how: str) -> None:
+    engine = duckdb.connect()
+    engine.execute(f"COPY (SELECT repeat('x', 300) || '{MARKER}' AS v FROM range(20)) TO '{to}' {how}")
+    engine.close()
+
+
+def _sqlite_row(folder: Path) -> None:
+    with _sqlite(folder / "state.db") as connection:
+        connection.execute("CREATE TABLE person(email TEXT)")
+        connection.execute("INSERT INTO person VALUES (?)", (MARKER,))
+    connection.close()
+
+
+def _sqlite_compressed_blob(folder: Path) -> None:
+    with _sqlite(folder / "log.db") as connection:
+        connection.execute("CREATE TABLE log(body BLOB)")
+        connection.execute("INSERT INTO log VALUES (?)", (zlib.compress(gzip.compress(NOISE + MARKER.encode())),))
+    connection.close()
+
+
+def _sqlite_free_page(folder: Path) -> None:
+    connection = _sqlite(folder / "log.db")
+    connection.pragma("secure_delete", False)
+    connection.execute("CREATE TABLE log(body TEXT)")
+    connection.executemany("INSERT INTO log VALUES (?)", [(MARKER + "x" * 3000,)] * 20)
+    connection.execute("DELETE FROM log")
+    connection.close()
+
+
+def _sqlite_split_over_free_pages(folder: Path) -> None:
+    connection = _sqlite(folder / "log.db")
+    connection.pragma("page_size", 4096)
+    connection.pragma("secure_delete", False)
+    connection.execute("CREATE TABLE log(body TEXT)")
+    # A long value lies in a chain of pages, 4,092 bytes on each. One of these places a boundary inside the marker.
+    plain = MARKER.encode().hex()
+    connection.executemany(
+        "INSERT INTO log VALUES (?)", [("y" * (7_000 + 15 * n) + plain + "y" * (8_000 - 15 * n),) for n in range(300)]
+    )
+    connection.execute("DELETE FROM log")
+    connection.close()
+    content = (folder / "log.db").read_bytes()
+    (folder / "log.db").write_bytes(content.replace(plain.encode(), b"z" * len(plain)))
+
+
+def _write_ahead_split(folder: Path) -> None:
+    connection = _sqlite(folder / "first.db")
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("wal_autocheckpoint", 0)
+    connection.execute("CREATE TABLE log(body TEXT)")
+    plain = MARKER.encode().hex()
+    connection.executemany(
+        "INSERT INTO log VALUES (?)", [("y" * (7_000 + 15 * n) + plain + "y" * (8_000 - 15 * n),) for n in range(300)]
+    )
+    content = (folder / "first.db-wal").read_bytes()
+    connection.close()
+    (folder / "log.db-wal").write_bytes(content.replace(plain.encode(), b"z" * len(plain)))
+    for name in ("first.db", "first.db-wal", "first.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _sqlite_wal(folder: Path) -> None:
+    connection = _sqlite(folder / "first.db")
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("wal_autocheckpoint", 0)
+    connection.execute("CREATE TABLE log(body TEXT)")
+    connection.execute("INSERT INTO log VALUES (?)", (MARKER,))
+    (folder / "log.db-wal").write_bytes((folder / "first.db-wal").read_bytes())
+    connection.close()
+    for name in ("first.db", "first.db-wal", "first.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _sqlite_full_text(folder: Path) -> None:
+    with _sqlite(folder / "state.db") as connection:
+        connection.execute("CREATE VIRTUAL TABLE search USING fts5(email)")
+        connection.execute("INSERT INTO search VALUES (?)", (MARKER,))
+    connection.close()
+
+
+def _parquet(folder: Path) -> None:
+    _duckdb_copy(folder / "export.parquet", "(FORMAT parquet, COMPRESSION zstd)")
+
+
+def _lake(folder: Path) -> None:
+    lake = Lake.open(folder / "lake")
+    lake.append([event_row(1, user_id=MARKER)], epoch=1, through=1)
+    lake.close()
+
+
+def _unreferenced_lake_file(folder: Path) -> None:
+    lake = Lake.open(folder / "lake")
+    lake.append([event_row(1, user_id=MARKER)], epoch=1, through=1)
+    lake.close()
+    DeltaTable(folder / "lake").delete("position = 1")
+
+
+def _delta_log(folder: Path) -> None:
+    lake = Lake.open(folder / "lake")
+    lake.append([event_row(1, user_id="somebody else")], epoch=1, through=1)
+    lake.close()
+    DeltaTable(folder / "lake").delete(f"user_id = 'somebody else' OR user_id = '{MARKER}'")
+
+
+def _sqlite(path: Path) -> apsw.Connection:
+    return apsw.Connection(str(path))
+
+
+PLANTS = [
+    _plain,
+    _json_escapes,
+    _url,
+    _gzip,
+    _zip,
+    _zstd,
+    _sqlite_row,
+    _sqlite_compressed_blob,
+    _sqlite_free_page,
+    _sqlite_wal,
+    _sqlite_full_text,
+    _parquet,
+    _lake,
+    _unreferenced_lake_file,
+    _delta_log,
+]
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__.strip("_"))
+def test_a_marker_is_found_in_every_kind_of_store(tmp_path: Path, plant: Callable[[Path], None]) -> None:
+    plant(tmp_path)
+
+    found = find_bytes(tmp_path, ["nobody-4c1d@example.org", MARKER])
+
+    assert {finding.marker for finding in found} == {1}
+    assert MARKER not in repr(found)
+
+
+@pytest.mark.parametrize("plant", [_sqlite_split_over_free_pages, _write_ahead_split])
+def test_a_marker_cut_in_two_by_a_page_is_found(tmp_path: Path, plant: Callable[[Path], None]) -> None:
+    plant(tmp_path)
+
+    found = find_bytes(tmp_path, [MARKER.encode().hex().encode()])
+
+    assert [finding.place for finding in found] == ["split over two pages"]
+
+
+def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
+    for plant in PLANTS:
+        room = tmp_path / plant.__name__.strip("_")
+        room.mkdir()
+        plant(room)
+
+    assert find_bytes(tmp_path, ["nobody-4c1d@example.org", b"\x00nobody-4c1d"]) == []
+
+
+@pytest.mark.parametrize("name", ["part-0.parquet", "part-1.parquet#1", "export.gz", "state.db"])
+def test_a_file_that_cannot_be_looked_into_is_reported(tmp_path: Path, name: str) -> None:
+    _parquet(tmp_path)
+    whole = (tmp_path / "export.parquet").read_bytes()
+    torn = {".gz": gzip.compress(os.urandom(500))[:200], ".db": b"SQLite format 3\0" + b"\x10\0" + os.urandom(9_000)}
+    (tmp_path / "export.parquet").unlink()
+    (tmp_path / name).write_bytes(torn.get(Path(name).suffix, whole[: len(whole) // 2]))
+
+    found = find_bytes(tmp_path, [MARKER])
+
+    assert UNREADABLE in {finding.marker for finding in found}

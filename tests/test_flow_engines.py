@@ -1,0 +1,129 @@
+"""The fold arrives at the same tables on every engine, byte for byte."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.engines import AnyState, Engine
+from tests.random_log import random_log
+from tests.strategies import row
+from tillit.collect.once import Once
+from tillit.flow import COMPARED_TABLES, Fold
+from tillit.identity import find_membership, iter_events, parse, search_identifiers
+from tillit.profile import search_strands
+from tillit.records import LogRow
+from tillit.store import State
+
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
+class Rows:
+    """The log's rows, as the fold reads them again."""
+
+    def __init__(self, rows: Sequence[LogRow]) -> None:
+        self.rows = {one.position: one for one in rows}
+
+    def __call__(self, positions: Sequence[int]) -> dict[int, LogRow]:
+        return {p: self.rows[p] for p in positions if p in self.rows}
+
+
+def fold(state: State, rows: Sequence[LogRow], *, n_batch: int, slice_keys: int | None = None) -> Fold:
+    opened = Fold(state, Rows(rows))
+    if slice_keys is not None:
+        opened._once = Once(state, slice_keys=slice_keys)
+    for start in range(0, len(rows), n_batch):
+        opened.apply(rows[start : start + n_batch])
+    return opened
+
+
+def tables(state: AnyState) -> Tables:
+    # Sorted here: what is compared is rows, not the engine's idea of order.
+    return {name: sorted(state.read(f"SELECT * FROM {name}"), key=repr) for name in COMPARED_TABLES}
+
+
+def differences(one: Tables, other: Tables) -> list[str]:
+    return [
+        f"{name}: {len(one[name])} and {len(other[name])} rows, first at {first}"
+        for name in COMPARED_TABLES
+        if one[name] != other[name]
+        for first in [next((a, b) for a, b in zip([*one[name], ()], [*other[name], ()], strict=False) if a != b)]
+    ]
+
+
+@pytest.mark.parametrize(("seed", "n_batch"), [(1, 500), (2, 97), (3, 3_000)])
+def test_one_log_folds_to_the_same_rows_on_every_engine(engines: tuple[Engine, Engine], seed: int, n_batch: int) -> None:
+    rows = random_log(seed, 3_000)
+    sqlite, postgres = (engine.open() for engine in engines)
+
+    fold(sqlite, rows, n_batch=n_batch)
+    fold(postgres, rows, n_batch=n_batch)
+
+    assert differences(tables(sqlite), tables(postgres)) == []
+    assert all(tables(sqlite).values()), "the log is to touch every table"
+
+
+def test_the_engines_agree_whatever_the_size_of_their_batches(engines: tuple[Engine, Engine]) -> None:
+    rows = random_log(4, 1_500, n_people=60)
+    sqlite, postgres = (engine.open() for engine in engines)
+
+    fold(sqlite, rows, n_batch=40)
+    fold(postgres, rows, n_batch=1_000)
+
+    assert differences(tables(sqlite), tables(postgres)) == []
+
+
+def test_a_repeat_is_found_in_any_slice_on_every_engine(engine: Engine) -> None:
+    rows = random_log(5, 700)
+    state = engine.open()
+
+    opened = fold(state, rows, n_batch=64, slice_keys=50)
+    again = [one._replace(position=one.position + len(rows)) for one in rows]
+    opened.apply(again)
+
+    fresh = [position for (position,) in state.read("SELECT position FROM event_index WHERE position > ?", (len(rows),))]
+    # What was never applied (poison quarantined alone) may be tried again; every applied event is a repeat.
+    applied = {position for (position,) in state.read("SELECT position FROM event_index WHERE position <= ?", (len(rows),))}
+    assert {position - len(rows) for position in fresh} & applied == set()
+    assert len(state.read("SELECT slice FROM seen_slice")) > 10
+    assert len(applied) > 500
+
+
+def test_once_remembers_over_a_restart_on_every_engine(engine: Engine) -> None:
+    rows = [row(position, {"type": "track"}, at=position) for position in range(1, 1_201)]
+    state = engine.open()
+    Fold(state, Rows(rows))
+    once = Once(state, slice_keys=50)
+    for start in range(0, len(rows), 70):
+        with state.transaction() as tx:
+            once.sift(tx, rows[start : start + 70])
+
+    reopened = Once(engine.open(), slice_keys=50)
+    with state.transaction() as tx:
+        fresh, repeats = reopened.sift(tx, rows)
+
+    assert fresh == []
+    assert [repeat.of_position for repeat in repeats] == [one.position for one in rows]
+
+
+def test_people_are_found_alike_on_every_engine(engines: tuple[Engine, Engine]) -> None:
+    rows = random_log(6, 1_500, n_people=80)
+    told = []
+    for engine in engines:
+        state = engine.open()
+        fold(state, rows, n_batch=300)
+        with state.snapshot() as moment:
+            told.append(
+                (
+                    [search_strands(moment, text, limit=20) for text in ("a", "zoe", "あ", "o'h", "50", "nul\0l")],
+                    [search_identifiers(moment, text, limit=20) for text in ("u1", "U1", "+49", "d", "%", "a\0b")],
+                    [
+                        (membership, iter_events(moment, membership, before=None, limit=50))
+                        for n in range(80)
+                        if (handle := parse(f"user_id:u{n}")) and (membership := find_membership(moment, handle))
+                    ],
+                )
+            )
+
+    assert told[0] == told[1]
+    assert len(told[0][2]) > 50
