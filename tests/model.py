@@ -97,6 +97,9 @@ def read_body(row: LogRow) -> dict[str, Any] | None:
     context = {} if context is None else context
     if not all(text is None or isinstance(text, str) for text in texts) or not isinstance(context, dict):
         return None
+    said = body.get("traits") if body["type"] == "identify" else None
+    if isinstance(said, dict) and any(isinstance(value, int) and abs(value) >= 2**64 for value in said.values()):
+        return None
     return body if isinstance(context.get("traits"), dict | None) else None
 
 

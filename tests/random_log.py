@@ -54,7 +54,11 @@ def body(chance: random.Random, n_people: int) -> dict[str, Any]:
         if chance.random() < 0.2:
             told["context"] = {"externalIds": [{"type": "card", "id": f"c{who // 2}"}]}
     elif kind < 0.9:
-        told |= {"type": "alias", "userId": f"u{who}", "previousId": chance.choice([f"u{who + 1}", device, f"new{who}"])}
+        told |= {
+            "type": "alias",
+            "userId": f"u{who}",
+            "previousId": chance.choice([f"u{who + 1}", device, f"new{who}"]),
+        }
     else:
         told |= {"type": "page", "name": "/", "userId": f"u{who}"}
         told.pop("anonymousId" if chance.random() < 0.5 else "name")

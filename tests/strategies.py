@@ -128,6 +128,7 @@ POISON: list[Any] = [
     {"type": "track", "event": "x", "userId": ["ana"]},
     {"type": "track", "event": "x", "userId": "ana", "context": []},
     {"event": "x", "userId": "ana"},
+    {"type": "identify", "userId": "ana", "traits": {"points": 10**30}},  # more than any store's integer
     ["no object"],
     b"",
     b'{"type": "track", "userId": "ana"',

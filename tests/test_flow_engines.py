@@ -1,19 +1,22 @@
 """The fold arrives at the same tables on every engine, byte for byte."""
 
-from collections.abc import Sequence
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from tests.engines import AnyState, Engine
+from tests.engines import AnyState, Engine, PostgresServer
 from tests.random_log import random_log
 from tests.strategies import row
 from tillit.collect.once import Once
-from tillit.flow import COMPARED_TABLES, Fold
+from tillit.flow import COMPARED_TABLES, Fold, prepare
 from tillit.identity import find_membership, iter_events, parse, search_identifiers
 from tillit.profile import search_strands
 from tillit.records import LogRow
-from tillit.store import State
+from tillit.store import PostgresState, SqliteState, State, StoreUnreachable, Writing
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -52,7 +55,9 @@ def differences(one: Tables, other: Tables) -> list[str]:
 
 
 @pytest.mark.parametrize(("seed", "n_batch"), [(1, 500), (2, 97), (3, 3_000)])
-def test_one_log_folds_to_the_same_rows_on_every_engine(engines: tuple[Engine, Engine], seed: int, n_batch: int) -> None:
+def test_one_log_folds_to_the_same_rows_on_every_engine(
+    engines: tuple[Engine, Engine], seed: int, n_batch: int
+) -> None:
     rows = random_log(seed, 3_000)
     sqlite, postgres = (engine.open() for engine in engines)
 
@@ -81,9 +86,13 @@ def test_a_repeat_is_found_in_any_slice_on_every_engine(engine: Engine) -> None:
     again = [one._replace(position=one.position + len(rows)) for one in rows]
     opened.apply(again)
 
-    fresh = [position for (position,) in state.read("SELECT position FROM event_index WHERE position > ?", (len(rows),))]
+    fresh = [
+        position for (position,) in state.read("SELECT position FROM event_index WHERE position > ?", (len(rows),))
+    ]
     # What was never applied (poison quarantined alone) may be tried again; every applied event is a repeat.
-    applied = {position for (position,) in state.read("SELECT position FROM event_index WHERE position <= ?", (len(rows),))}
+    applied = {
+        position for (position,) in state.read("SELECT position FROM event_index WHERE position <= ?", (len(rows),))
+    }
     assert {position - len(rows) for position in fresh} & applied == set()
     assert len(state.read("SELECT slice FROM seen_slice")) > 10
     assert len(applied) > 500
@@ -127,3 +136,92 @@ def test_people_are_found_alike_on_every_engine(engines: tuple[Engine, Engine]) 
 
     assert told[0] == told[1]
     assert len(told[0][2]) > 50
+
+
+class LosesTheAnswer:
+    """A state whose third commit is kept, although the caller is told that the server is gone."""
+
+    def __init__(self, state: AnyState) -> None:
+        self._state = state
+        self._n_commits = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Writing]:
+        with self._state.transaction() as tx:
+            yield tx
+        self._n_commits += 1
+        if self._n_commits == 3:
+            raise StoreUnreachable("The server went away at the very end of a commit.")
+
+
+def test_a_commit_whose_answer_was_lost_is_not_folded_twice(engine: Engine, tmp_path: Path) -> None:
+    rows = random_log(8, 400, n_people=30)
+    log = Rows(rows)
+    plain = SqliteState(tmp_path / "plain.db")
+    fold(plain, rows, n_batch=100)
+    state = engine.open()
+    prepare(state)
+    opened = Fold(cast("State", LosesTheAnswer(state)), log)
+
+    lost = 0
+    for start in range(0, len(rows), 100):
+        try:
+            opened.apply(rows[start : start + 100])
+        except StoreUnreachable:
+            lost += 1
+            opened.apply(rows[start : start + 100])
+
+    assert lost == 1
+    assert differences(tables(plain), tables(state)) == []
+    plain.close()
+
+
+class GoesAway(PostgresState):
+    """A state with something about to happen at the end of its transactions."""
+
+    before_commit: Callable[[], None] | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Writing]:
+        with super().transaction() as tx:
+            yield tx
+            if self.before_commit is not None:
+                self.before_commit()
+
+
+def test_a_server_out_of_reach_loses_and_doubles_nothing(postgres: PostgresServer, tmp_path: Path) -> None:
+    rows = [
+        row(position, {"type": "track", "event": "x", "userId": f"u{position % 9}"}, at=position)
+        for position in range(1, 301)
+    ]
+    plain = SqliteState(tmp_path / "plain.db")
+    fold(plain, rows, n_batch=100)
+    name = f"outage_{uuid.uuid4().hex[:12]}"
+    postgres.ask(f"CREATE DATABASE {name}")
+    state = GoesAway(postgres.address.replace("/postgres?", f"/{name}?"))
+    opened = Fold(state, Rows(rows))
+    opened.apply(rows[:100])
+
+    state.before_commit = lambda: end_sessions(postgres, name, come_again=False)
+    for _ in range(3):
+        with pytest.raises(StoreUnreachable):
+            opened.apply(rows[100:200])
+    state.before_commit = None
+    postgres.ask(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    opened.apply(rows[100:200])
+    end_sessions(postgres, name)
+    opened.apply(rows[200:])
+
+    assert differences(tables(plain), tables(state)) == []
+    state.close()
+    plain.close()
+    postgres.ask(f"DROP DATABASE {name}")
+
+
+def end_sessions(postgres: PostgresServer, database: str, *, come_again: bool = True) -> None:
+    if not come_again:
+        postgres.ask(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+    postgres.ask("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", database)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tillit import clock
-from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS, Journal, Keys
+from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS, Journal, Keys, Sources
 from tillit.collect.door import take
 from tillit.collect.limits import limits_from
 from tillit.collect.quarantine import (
@@ -46,7 +46,7 @@ from tillit.flow import (
 from tillit.flow.rebuild import iter_log
 from tillit.identity import find_membership, iter_events, parse, profile_id, search_identifiers
 from tillit.profile import event_document, get_document, search_strands
-from tillit.records import TRUST_SERVER, LogRow, Membership, NewRow, Permit, QuarantineRow
+from tillit.records import KIND_EVENT, TRUST_SERVER, LogRow, Membership, NewRow, Permit, QuarantineRow
 from tillit.settings import Settings
 from tillit.store import Log, SqliteState, State
 from tillit.store.lake import Lake
@@ -62,7 +62,9 @@ class NoWorkspace(SettingsError):
 
     def __init__(self, path: Path) -> None:
         """Name the folder and the command that makes one."""
-        super().__init__(f"{path} is not a workspace: it has no {MARK}. Make one with `tillit init {path}`.", path=str(path))
+        super().__init__(
+            f"{path} is not a workspace: it has no {MARK}. Make one with `tillit init {path}`.", path=str(path)
+        )
 
 
 class Paths:
@@ -93,9 +95,15 @@ def create_workspace(path: Path) -> Paths:
     for folder in (paths.rejects, paths.run, paths.lake.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
     if not paths.settings.exists():
-        paths.settings.write_text("# Settings of this workspace. `tillit settings sample` prints all of them.\n", encoding="utf-8")
+        paths.settings.write_text(
+            "# Settings of this workspace. `tillit settings sample` prints all of them.\n", encoding="utf-8"
+        )
         paths.settings.chmod(0o600)
-    with contextlib.closing(Log.open(paths.log)), contextlib.closing(_registry(paths)), contextlib.closing(_journal(paths)):
+    with (
+        contextlib.closing(Log.open(paths.log)),
+        contextlib.closing(_registry(paths)),
+        contextlib.closing(_journal(paths)),
+    ):
         pass
     return paths
 
@@ -139,6 +147,7 @@ class Workspace:
         prepare(self.state)
         self.keys = Keys(self._registry, now=now)
         self.journal = Journal(self._journal_store, now=now)
+        self.sources = Sources(self.log, self.keys, now=now)
         self.profiles = Profiles(self)
         self.events = Events(self)
         self.quarantine = Quarantine(self)
@@ -178,16 +187,16 @@ class Workspace:
         """Say that somebody had another id before."""
         self.append([_message("alias", who, previousId=previous_id)])
 
-    def append(self, messages: Sequence[Mapping[str, Any]], *, source: str = "python", trust: int = TRUST_SERVER) -> None:
+    def append(
+        self, messages: Sequence[Mapping[str, Any]], *, source: str = "python", trust: int = TRUST_SERVER
+    ) -> None:
         """Check messages as the HTTP door does and put them in the log; return once they are on disk.
 
         Raises: InputError naming the first message that could not be taken; the good ones are in the log, the bad
                 ones in quarantine.
         """
         now = self.now()
-        taken = take(
-            list(messages), route_type=None, source=source, trust=trust, received_at=now, limits=self.limits
-        )
+        taken = take(list(messages), route_type=None, source=source, trust=trust, received_at=now, limits=self.limits)
         self.append_rows(taken.rows, taken.quarantine)
         if taken.quarantine:
             first = taken.quarantine[0]
@@ -249,6 +258,14 @@ class Replayed(NamedTuple):
     n_refused: int
 
 
+class Timeline(NamedTuple):
+    """A page of one person's events, newest first."""
+
+    profile_id: str
+    events: list[dict[str, Any]]
+    next: str | None  # the `before` of the page after; None at the end
+
+
 class Profiles:
     """Reading people."""
 
@@ -273,6 +290,9 @@ class Profiles:
 
     def membership(self, who: str) -> Membership | None:
         """Say who holds an identifier (`namespace:value`) or a profile id."""
+        # No identifier holds a NUL, and not every engine can be asked for one.
+        if "\0" in who:
+            return None
         told = parse(who) if ":" in who else who
         return find_membership(self._ws.state, told) if told is not None else None
 
@@ -280,18 +300,26 @@ class Profiles:
         self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None
     ) -> tuple[list[dict[str, Any]], str | None] | None:
         """Give a person's events, newest first, and where to go on; None when the person is unknown."""
-        membership = self.membership(who)
-        if membership is None:
-            return None
+        found = self.timeline(who, permit, limit=limit, before=before)
+        return (found.events, found.next) if found is not None else None
+
+    def timeline(self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None) -> Timeline | None:
+        """Give a page of a person's events, newest first; None when the person is unknown."""
         place = _place(before)
-        found = iter_events(self._ws.state, membership, before=place, limit=limit + 1)
+        with self._ws.state.snapshot() as reading:
+            membership = self.membership(who)
+            if membership is None:
+                return None
+            found = iter_events(reading, membership, before=place, limit=limit + 1)
         epoch = self._ws.log.epoch()
         rows = self._ws.folding.rows([p for _, p in found[:limit]])
         documents = [event_document(rows[p], permit, epoch=epoch) for _, p in found[:limit] if p in rows]
         more = f"{found[limit - 1][0]}.{found[limit - 1][1]}" if len(found) > limit else None
-        return documents, more
+        return Timeline(membership.profile_id, documents, more)
 
-    def search(self, text: str, *, purpose: str | None = None, limit: int = 20, asked_by: str = "process") -> list[dict[str, Any]]:
+    def search(
+        self, text: str, *, purpose: str | None = None, limit: int = 20, asked_by: str = "process"
+    ) -> list[dict[str, Any]]:
         """Find people by the beginning of an identifier or of their names; whole documents, best first."""
         scope = scope_for(
             purpose or "service",
@@ -301,26 +329,26 @@ class Profiles:
         )
         permit = self._ws.permit(scope.purpose, asked_by=asked_by)
         text = text.strip()
-        if not text:
+        if not text or "\0" in text:
             return []
-        exact = self.membership(text)
-        if exact is None and len(text) == 14:
-            exact = find_membership(self._ws.state, text)
-        state = self._ws.state
-        ids = search_identifiers(state, text, limit=limit) + search_strands(state, text, limit=limit)
-        people = {exact.profile_id: exact} if exact is not None else {}
-        for identifier_id in ids:
-            if len(people) >= limit:
-                break
-            membership = find_membership(state, profile_id(identifier_id))
-            if membership is not None:
-                people.setdefault(membership.profile_id, membership)
-        epoch = self._ws.log.epoch()
-        return [get_document(state, m, permit, epoch=epoch) for m in people.values()]
+        with self._ws.state.snapshot() as state:
+            exact = self.membership(text)
+            ids = search_identifiers(state, text, limit=limit) + search_strands(state, text, limit=limit)
+            people = {exact.profile_id: exact} if exact is not None else {}
+            for identifier_id in ids:
+                if len(people) >= limit:
+                    break
+                membership = find_membership(state, profile_id(identifier_id))
+                if membership is not None:
+                    people.setdefault(membership.profile_id, membership)
+            epoch = self._ws.log.epoch()
+            return [get_document(state, m, permit, epoch=epoch) for m in people.values()]
 
     def newest(self, *, permit: Permit, limit: int = 20) -> list[dict[str, Any]]:
         """Give the people heard of last."""
-        recent = self._ws.state.read("SELECT identifier_id FROM identifier ORDER BY identifier_id DESC LIMIT ?", (limit * 3,))
+        recent = self._ws.state.read(
+            "SELECT identifier_id FROM identifier ORDER BY identifier_id DESC LIMIT ?", (limit * 3,)
+        )
         people: dict[str, Membership] = {}
         for (identifier_id,) in recent:
             membership = find_membership(self._ws.state, profile_id(identifier_id))
@@ -341,6 +369,42 @@ class Events:
         epoch = self._ws.log.epoch()
         rows = self._ws.log.read(position, limit)
         return [(row.position, event_document(row, permit, epoch=epoch)) for row in rows if row.kind == 1]
+
+    def applied(
+        self,
+        after: int,
+        permit: Permit,
+        *,
+        limit: int = 100,
+        type: str | None = None,
+        name: str | None = None,
+        source: str | None = None,
+    ) -> tuple[list[tuple[int, dict[str, Any]]], int]:
+        """Give events that the fold has applied, after a position, in log order, and where to go on.
+
+        Shape: ([(position, document)], position). Looks at `limit` rows and leaves out repeats, what was forgotten,
+               and what was not asked for, so that a page may be short or empty while there is more.
+        """
+        through = self._ws.folding.position()
+        rows = [row for row in self._ws.log.read(after, limit) if row.position <= through]
+        if not rows:
+            return [], after
+        last = rows[-1].position
+        # An event without an identifier is in nobody's profile, but it did happen: the lake keeps it as well.
+        left_out = {p for p, (fate, _) in self.fates(rows[0].position, last).items() if fate != "quarantined"}
+        epoch = self._ws.log.epoch()
+        found = []
+        for row in rows:
+            if row.kind != KIND_EVENT or row.position in left_out or (source is not None and row.source != source):
+                continue
+            document = event_document(row, permit, epoch=epoch)
+            if (
+                document["type"] != "husk"
+                and (type is None or document["type"] == type)
+                and (name is None or document["name"] == name)
+            ):
+                found.append((row.position, document))
+        return found, last
 
     def fates(self, first: int, last: int) -> dict[int, tuple[str, str]]:
         """Say what became of log rows: position -> (fate, code); rows that were simply applied are left out."""
@@ -495,9 +559,7 @@ class Folding:
             with ws.state.snapshot() as live:
                 position, _, epoch = live.read("SELECT position, logged_at, epoch FROM fold")[0]
                 anew = SqliteState(folder / "state.db", synchronous="OFF")
-                fold_anew(
-                    anew, iter_log(ws.log, lambda: ws.lake, position), self.rows, epoch=epoch, progress=progress
-                )
+                fold_anew(anew, iter_log(ws.log, lambda: ws.lake, position), self.rows, epoch=epoch, progress=progress)
                 found = compare_states(live, anew)
                 anew.close()
             return found
@@ -564,4 +626,3 @@ def _place(before: str | None) -> tuple[int, int] | None:
         raise InputError(
             "`before` is the `next` of an earlier answer, such as 1767225600000000.42.", code="profile.bad-cursor"
         ) from exc
-

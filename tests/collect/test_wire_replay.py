@@ -80,7 +80,9 @@ def test_recorded_preflights_get_their_headers_mirrored(shop: Shop) -> None:
         if request["method"] == "OPTIONS":
             answer = shop.send("OPTIONS", request["path"], headers=request["headers"])
 
-            assert answer.headers["access-control-allow-headers"] == request["headers"]["Access-Control-Request-Headers"]
+            assert (
+                answer.headers["access-control-allow-headers"] == request["headers"]["Access-Control-Request-Headers"]
+            )
             assert answer.headers["access-control-allow-origin"] == request["headers"]["Origin"]
 
 

@@ -66,7 +66,9 @@ def test_bytes_come_back_as_the_same_bytes(state: AnyState, body: bytes) -> None
     assert found == body
 
 
-@pytest.mark.parametrize("text", ["", "'", '"', "?", "%", "%s", "\\", "{in}", "\t\n", "👩‍👩‍👧", "e\u0301", "\ufeff", "\U0010ffff"])
+@pytest.mark.parametrize(
+    "text", ["", "'", '"', "?", "%", "%s", "\\", "{in}", "\t\n", "👩‍👩‍👧", "e\u0301", "\ufeff", "\U0010ffff"]
+)
 def test_text_comes_back_letter_by_letter(state: AnyState, text: str) -> None:
     put(state, (1, text, None))
 
@@ -265,9 +267,7 @@ def test_many_updates_and_deletes_touch_their_own_rows(state: AnyState, n_rows: 
         tx.executemany("UPDATE thing SET body = ? WHERE thing_id = ?", [(b"%d" % i, i) for i in range(n_rows)])
         tx.executemany("DELETE FROM thing WHERE thing_id = ?", [(i,) for i in range(n_rows, 2 * n_rows)])
 
-    assert state.read("SELECT thing_id, body FROM thing ORDER BY thing_id") == [
-        (i, b"%d" % i) for i in range(n_rows)
-    ]
+    assert state.read("SELECT thing_id, body FROM thing ORDER BY thing_id") == [(i, b"%d" % i) for i in range(n_rows)]
 
 
 # -- many at once
@@ -280,7 +280,10 @@ def test_a_snapshot_sees_one_moment(engine: Engine, state: AnyState) -> None:
     with state.snapshot() as moment:
         before = moment.read("SELECT name FROM thing")
         put(other, (2, "b", None))
-        after = moment.read("SELECT name FROM thing"), moment.read_in("SELECT name FROM thing WHERE thing_id IN {in}", [2])
+        after = (
+            moment.read("SELECT name FROM thing"),
+            moment.read_in("SELECT name FROM thing WHERE thing_id IN {in}", [2]),
+        )
 
     assert (before, after) == ([("a",)], ([("a",)], []))
     assert names(state) == ["a", "b"]

@@ -45,7 +45,8 @@ class Journal:
         """Give the newest notes first."""
         self._write()
         rows = self._store.read(
-            "SELECT at, asked_by, route, purpose, profile_id, n_profiles FROM access ORDER BY access_id DESC LIMIT ?", (limit,)
+            "SELECT at, asked_by, route, purpose, profile_id, n_profiles FROM access ORDER BY access_id DESC LIMIT ?",
+            (limit,),
         )
         return [Read(*row) for row in rows]
 

@@ -69,7 +69,9 @@ class Keys:
     ) -> tuple[str, Key]:
         """Make a key. The first part of the answer is the key itself: it cannot be asked for again."""
         if kind not in KINDS:
-            raise InputError(f"A key is one of {', '.join(KINDS)}, not {kind!r}.", code="access.unknown-kind", kind=kind)
+            raise InputError(
+                f"A key is one of {', '.join(KINDS)}, not {kind!r}.", code="access.unknown-kind", kind=kind
+            )
         if not source or len(source) > 64 or any(c.isspace() or not c.isprintable() for c in source):
             raise InputError(
                 "A source's name is 1 to 64 printable characters without spaces, such as 'web' or 'till-3'.",
@@ -133,8 +135,12 @@ class Keys:
         """Stop a key. Events it sent stay; what it sends from now on is refused."""
         with self._registry.transaction() as tx:
             if not tx.read("SELECT 1 FROM access_key WHERE key_id = ?", (key_id,)):
-                raise NotFound(f"There is no key {key_id[:16]!r}. `tillit keys list` shows them.", code="access.unknown-key")
-            tx.execute("UPDATE access_key SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL", (self._now(), key_id))
+                raise NotFound(
+                    f"There is no key {key_id[:16]!r}. `tillit keys list` shows them.", code="access.unknown-key"
+                )
+            tx.execute(
+                "UPDATE access_key SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL", (self._now(), key_id)
+            )
         self._version = -1
 
     def _refresh(self) -> None:

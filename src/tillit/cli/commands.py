@@ -8,7 +8,7 @@ Never: fetching in a view, printing in a loader.
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import msgspec
 import typer
@@ -305,7 +305,9 @@ def _quarantine_document(kept: Any) -> dict[str, Any]:
 @quarantine.command("replay")
 def quarantine_replay(
     workspace: WorkspaceOption,
-    ids: Annotated[list[int] | None, typer.Argument(help="Which; all that were not replayed when none is named.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(help="Which; all that were not replayed when none is named.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Judge quarantined events again under today's rules; those that pass go into the log."""
@@ -373,7 +375,7 @@ class _progress:  # noqa: N801 -- reads as a verb in `with`
         )
         self._n = 0
 
-    def __enter__(self) -> "_progress":
+    def __enter__(self) -> Self:
         self._bar.start()
         self._task = self._bar.add_task("folding", total=self._total, rate="-")
         return self

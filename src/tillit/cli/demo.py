@@ -46,7 +46,9 @@ def run_demo_server(*, port: int, n_customers: int, seed: int, browser: bool, ta
 
         def started() -> None:
             shop.start()
-            talk.print(f"A shop with {n_customers:,} customers opens at {server.url}  (Ctrl-C closes it)", highlight=False)
+            talk.print(
+                f"A shop with {n_customers:,} customers opens at {server.url}  (Ctrl-C closes it)", highlight=False
+            )
             talk.print(f"Console: {server.url}{link}", highlight=False, soft_wrap=True)
             if browser:
                 threading.Thread(target=webbrowser.open, args=(server.url + link,), daemon=True).start()

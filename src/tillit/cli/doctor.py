@@ -70,9 +70,15 @@ def examine(ws: Workspace) -> Report:
             f"{head - position:,} rows behind the log, state {_size(ws.state.size_bytes())}"
             + ("" if head - position < _LAG_WARNS else ". Is the engine running? `tillit serve` starts it"),
         ),
-        Finding("lake", True, f"{n_rows:,} events, {_size(lake_bytes)}, {max(position - lake_position, 0):,} rows behind the fold"),
+        Finding(
+            "lake",
+            True,
+            f"{n_rows:,} events, {_size(lake_bytes)}, {max(position - lake_position, 0):,} rows behind the fold",
+        ),
         Finding("quarantine", True, f"{n_quarantined:,} events wait. `tillit quarantine list` shows why"),
-        Finding("folder", mode == 0, "only its owner may enter" if mode == 0 else "others may enter: chmod 700 the folder"),
+        Finding(
+            "folder", mode == 0, "only its owner may enter" if mode == 0 else "others may enter: chmod 700 the folder"
+        ),
         Finding(
             "disk",
             days_left is None or days_left > _DISK_WARNS_DAYS,

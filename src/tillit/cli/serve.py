@@ -110,7 +110,9 @@ class Server:
                 finally:
                     self.paths.serve_url.unlink(missing_ok=True)
         except EngineBusy as exc:
-            where = self.paths.serve_url.read_text(encoding="utf-8") if self.paths.serve_url.exists() else "another port"
+            where = (
+                self.paths.serve_url.read_text(encoding="utf-8") if self.paths.serve_url.exists() else "another port"
+            )
             raise AlreadyServed(where) from exc
         finally:
             self._listener.close()

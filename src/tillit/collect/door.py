@@ -52,6 +52,7 @@ def take(
     client_ip: str | None = None,
     user_agent: str | None = None,
     new_id: Callable[[], str] = random_id,
+    needs_id: bool = True,
 ) -> Taken:
     """Judge one request.
 
@@ -79,6 +80,7 @@ def take(
         client_ip=client_ip,
         user_agent=user_agent,
         has_escapes=reading.has_escapes,
+        needs_id=needs_id,
     )
     rows: list[NewRow] = []
     quarantine: list[QuarantineRow] = []

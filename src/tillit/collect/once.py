@@ -11,7 +11,7 @@ The newest slice is also held in memory. Older ones are asked only when a filter
 
 import struct
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tillit.records import LogRow
@@ -51,7 +51,10 @@ class Once:
         self._newest = rows[-1][0] if rows else -1
         self._current: dict[bytes, int] = {}
         self._shelves: list[array[int]] = []
-        kept = {shelf: (upto, bits) for shelf, upto, bits in self._state.read("SELECT shelf, upto_slice, bits FROM seen_filter")}
+        kept = {
+            shelf: (upto, bits)
+            for shelf, upto, bits in self._state.read("SELECT shelf, upto_slice, bits FROM seen_filter")
+        }
         done = -1
         for shelf in sorted(kept):
             upto, bits = kept[shelf]
@@ -96,8 +99,12 @@ class Once:
     def forget(self, tx: Writing, keys: Iterable[bytes]) -> None:
         """Let keys go that must not be held (a row that turned out to be quarantined)."""
         for key in keys:
-            self._current.pop(key, None)
-            tx.execute(f"DELETE FROM {_table(self._newest)} WHERE message_hash = ?", (key,))
+            if self._current.pop(key, None) is not None:
+                slices = [self._newest]
+            else:  # its slice was sealed within this micro-batch
+                slices = list(self._slices_of(key))
+            for slice_ in slices:
+                tx.execute(f"DELETE FROM {_table(slice_)} WHERE message_hash = ?", (key,))
 
     def _write(self, tx: Writing, pending: list[tuple[bytes, int]]) -> None:
         if pending:
@@ -120,7 +127,9 @@ class Once:
             shelf = self._newest // _SHELF
             tx.execute("DELETE FROM seen_filter WHERE shelf = ?", (shelf,))
             bits = self._shelves[shelf].tobytes()
-            tx.execute("INSERT INTO seen_filter (shelf, upto_slice, bits) VALUES (?, ?, ?)", (shelf, self._newest, bits))
+            tx.execute(
+                "INSERT INTO seen_filter (shelf, upto_slice, bits) VALUES (?, ?, ?)", (shelf, self._newest, bits)
+            )
         self._open_slice(tx, self._newest + 1)
 
     def _mark(self, key: bytes, slice_: int) -> None:
@@ -132,17 +141,21 @@ class Once:
             cells[probe & (_CELLS - 1)] |= mask
 
     def _older(self, tx: Writing, key: bytes) -> int | None:
+        for slice_ in self._slices_of(key):
+            found = tx.read(f"SELECT position FROM {_table(slice_)} WHERE message_hash = ?", (key,))
+            if found:
+                return int(found[0][0])
+        return None
+
+    def _slices_of(self, key: bytes) -> Iterator[int]:
+        """Give the sealed slices that may hold a key."""
         a, b, c, d = (probe & (_CELLS - 1) for probe in _probes(key))
         for shelf, cells in enumerate(self._shelves):
             mask = cells[a] & cells[b] & cells[c] & cells[d]
             while mask:
                 low = mask & -mask
                 mask ^= low
-                slice_ = shelf * _SHELF + low.bit_length() - 1
-                found = tx.read(f"SELECT position FROM {_table(slice_)} WHERE message_hash = ?", (key,))
-                if found:
-                    return int(found[0][0])
-        return None
+                yield shelf * _SHELF + low.bit_length() - 1
 
 
 def _table(slice_: int) -> str:

@@ -28,7 +28,14 @@ class Quarantined(NamedTuple):
     replayed_position: int | None  # where in the log it stands since its replay
 
 
-_TELLING = (("event", "track"), ("groupId", "group"), ("previousId", "alias"), ("traits", "identify"))
+_TELLING = (
+    ("event_not_defined", "track"),
+    ("event_not_string", "track"),
+    ("event", "track"),
+    ("groupId", "group"),
+    ("previousId", "alias"),
+    ("traits", "identify"),
+)
 _COLUMNS = "quarantine_id, received_at, source, trust, code, reason, message_id, raw, replayed_position"
 
 
@@ -71,8 +78,10 @@ def retry(kept: Quarantined, *, limits: Limits, mended: bytes | None = None) -> 
     event = read_event(raw, limits)
     reading = Reading(raw, limits, {}, [event], is_batch=True, slices=[raw])
     if not isinstance(event, Flaw) and event.get("type") is None:
-        # On the single routes the path says the type; what the event carries tells which path it was.
-        event["type"] = next((kind for field, kind in _TELLING if field in event), "page")
+        # On the single routes the path said the type; the fault or the event's own fields may tell which path it was.
+        told = [kind for field, kind in _TELLING if field == kept.code or field in event]
+        if told:
+            event["type"] = told[0]
     return take(
         reading,
         route_type=None,

@@ -86,9 +86,11 @@ class Stamp:
         client_ip: str | None = None,
         user_agent: str | None = None,
         has_escapes: bool = True,
+        needs_id: bool = True,
     ) -> None:
         """Prepare to stamp the events of one request.
 
+        Shape: needs_id is the protocol's rule; a file may name a person by e-mail, phone or card alone.
         Units: received_at is UTC epoch microseconds.
         """
         self._source = source
@@ -99,6 +101,7 @@ class Stamp:
         self._shared_context = shared_context
         self._shared_integrations = shared_integrations
         self._has_escapes = has_escapes
+        self._needs_id = needs_id
         self._received_at = received_at
         self._received_text = rfc3339(received_at)
         self._sent_text = sent_at if isinstance(sent_at, str) else None
@@ -143,7 +146,7 @@ class Stamp:
             value = get(name)
             if value is not None and type(value) is not str:
                 return flaw
-        if "userId" not in event and "anonymousId" not in event:
+        if "userId" not in event and "anonymousId" not in event and self._needs_id:
             return _NO_ID
         if kind == "track":
             if not get("event"):

@@ -166,7 +166,8 @@ class LakeWriter:
         passed_over = {
             p
             for (p,) in self._state.read(
-                "SELECT position FROM fate WHERE position > ? AND position <= ? AND fate <> 'quarantined'", (after, through)
+                "SELECT position FROM fate WHERE position > ? AND position <= ? AND fate <> 'quarantined'",
+                (after, through),
             )
         }
         events = [row for row in rows if row.kind == KIND_EVENT and row.position not in passed_over]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillit.collect.once import Once, Repeat
-from tillit.errors import BusyError, InternalError
+from tillit.errors import InternalError, TillitError
 from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.identity import Event, Resolved, Resolver
@@ -78,6 +78,10 @@ class FoldOutdated(InternalError):
         )
 
 
+class _HeldTogether(Exception):
+    """Two rows must be judged one after the other; their micro-batch is halved until they are."""
+
+
 class Batch:
     """One micro-batch on its way through the steps."""
 
@@ -115,6 +119,7 @@ class Fold:
         self._once = Once(state)
         self._resolver = Resolver(self._events_at)
         self._strands = StrandMemory()
+        self._is_stale = False  # what is in memory may say more, or less, than the state
 
     def check_head(self, head: int) -> None:
         """Refuse to run beyond the log's end."""
@@ -123,12 +128,18 @@ class Fold:
 
     def apply(self, rows: Sequence[LogRow], *, epoch: int = 1) -> Applied:
         """Fold one micro-batch in one transaction. A row that cannot be folded is quarantined; the others go on."""
+        if self._is_stale:
+            self._recall()
+            # A commit whose answer was lost may have been kept: its rows are not folded again.
+            rows = [row for row in rows if row.position > self.position]
+        if not rows:
+            return Applied(0, 0, 0, self.position)
         try:
             return self._apply(rows, epoch)
-        except BusyError:
+        except TillitError:  # a store that is busy or damaged is no row's fault
             self.forget_memory()
             raise
-        except Exception:  # a rim: one row of poison must not stop the log
+        except Exception:  # noqa: BLE001 -- a rim: one row of poison must not stop the log
             self.forget_memory()
             if len(rows) == 1:
                 return self._quarantine(rows[0], epoch)
@@ -163,10 +174,18 @@ class Fold:
         return Applied(1, 0, 0, row.position)
 
     def forget_memory(self) -> None:
-        """Let go of what is held in memory: after a transaction that failed, or when state was changed by an act."""
+        """Let go of what is held in memory: after a transaction that failed, or when state was changed by an act.
+
+        It is read again at the next micro-batch: now the state may still be out of reach.
+        """
+        self._is_stale = True
+
+    def _recall(self) -> None:
         self._resolver.reset()
         self._strands.clear()
         self._once.reload()
+        self.position = int(self.state.read("SELECT position FROM fold")[0][0])
+        self._is_stale = False
 
     def _events_at(self, positions: Sequence[int]) -> dict[int, Event]:
         return {p: _decode(row.body) for p, row in self._rows(positions).items() if row.body is not None}
@@ -191,21 +210,42 @@ class Fold:
 
     def read_events(self, batch: Batch, tx: Writing) -> None:
         """Read the bodies; a husk keeps only the identifiers that survived."""
-        del tx
         bodies = [row.body for row in batch.fresh if row.body is not None]
         with_body = [row for row in batch.fresh if row.body is not None]
         batch.fates += [(row.position, FORGOTTEN, "privacy.forgotten", None) for row in batch.fresh if row.body is None]
-        events = _decode_many(b"[" + b",".join(bodies) + b"]")
-        batch.events = list(zip(with_body, events, strict=True))
+        try:
+            events = _decode_many(b"[" + b",".join(bodies) + b"]")
+            batch.events = list(zip(with_body, events, strict=True))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+            self._read_one_by_one(batch, tx, with_body)
         batch.fates += [
             (row.position, FORGOTTEN, "privacy.forgotten", None) for row, event in batch.events if event.type == "husk"
         ]
+
+    def _read_one_by_one(self, batch: Batch, tx: Writing, rows: Sequence[LogRow]) -> None:
+        poison = []
+        for row in rows:
+            try:
+                batch.events.append((row, _decode(row.body or b"")))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+                poison.append(row)
+        self._set_aside(batch, tx, poison, "flow.not-folded")
+
+    def _set_aside(self, batch: Batch, tx: Writing, rows: Sequence[LogRow], code: str) -> None:
+        """Quarantine rows and let their message keys go, so that a mended event may come under the same id."""
+        batch.fates += [(row.position, QUARANTINED, code, None) for row in rows]
+        self._once.forget(tx, [row.message_hash for row in rows])
+        positions = {row.position for row in rows}
+        if any(repeat.of_position in positions for repeat in batch.repeats):
+            # A later row of this batch was taken for a repeat of one of these: they must not share a batch.
+            raise _HeldTogether
 
     def resolve_identities(self, batch: Batch, tx: Writing) -> None:
         """Say who each event is about, and index it in their time."""
         resolved = self._resolver.resolve(tx, batch.events)
         batch.resolved = resolved
-        batch.fates += [(row.position, QUARANTINED, "identity.no-identifier", None) for row in resolved.unassigned]
+        if resolved.unassigned:
+            self._set_aside(batch, tx, resolved.unassigned, "identity.no-identifier")
 
     def fold_profiles(self, batch: Batch, tx: Writing) -> None:
         """Add the events to their strands; fold a device's strands anew where its events changed hands."""
@@ -269,7 +309,18 @@ def _keep_position(tx: Writing, row: LogRow, epoch: int) -> None:
     tx.execute("UPDATE fold SET position = ?, logged_at = ?, epoch = ?", (row.position, row.logged_at, epoch))
 
 
-_ESSENCE = ("type", "event", "name", "userId", "anonymousId", "groupId", "previousId", "originalTimestamp", "properties", "traits")
+_ESSENCE = (
+    "type",
+    "event",
+    "name",
+    "userId",
+    "anonymousId",
+    "groupId",
+    "previousId",
+    "originalTimestamp",
+    "properties",
+    "traits",
+)
 
 
 def _essence(body: bytes | None) -> tuple[Any, ...] | None:
@@ -279,6 +330,10 @@ def _essence(body: bytes | None) -> tuple[Any, ...] | None:
     told: Any = {}
     with contextlib.suppress(msgspec.DecodeError):
         told = _decode_any(body)
+    if not isinstance(told, dict):
+        return (told,)
     if told.get("type") == "husk":
         return None
+    if told.get("originalTimestamp") == told.get("receivedAt"):
+        told["originalTimestamp"] = None  # the door's own stamp: the sender named no time
     return tuple(told.get(name) for name in _ESSENCE)

@@ -95,9 +95,7 @@ def _closure(state: Reading, events: Sequence[Event]) -> set[int]:
 
 
 def _positions(state: Reading, ids: set[int]) -> list[int]:
-    return sorted(
-        p for (p,) in state.read_in("SELECT position FROM event_index WHERE anchor_id IN {in}", sorted(ids))
-    )
+    return sorted(p for (p,) in state.read_in("SELECT position FROM event_index WHERE anchor_id IN {in}", sorted(ids)))
 
 
 def _carried(state: Reading, rows: ReadRows, ids: set[int], *, leaving_out: set[int]) -> set[tuple[str, str]]:
@@ -111,14 +109,21 @@ def _refold(state: State, rows: ReadRows, ids: set[int], husks: dict[int, bytes 
     with state.transaction() as tx:
         _clear(tx, sorted(ids))
         told: list[tuple[LogRow, Event]] = []
-        repeats = {p for (p,) in tx.read_in("SELECT position FROM fate WHERE of_position IS NOT NULL AND position IN {in}", positions)}
+        repeats = {
+            p
+            for (p,) in tx.read_in(
+                "SELECT position FROM fate WHERE of_position IS NOT NULL AND position IN {in}", positions
+            )
+        }
         for position in positions:
             row = stored[position]
             body = husks[position] if position in husks else row.body
             if position in repeats or body is None:
                 continue
             told.append((row._replace(body=body), _decode(body)))
-        resolved = Resolver(lambda ps: {p: _decode(r.body) for p, r in rows(ps).items() if r.body is not None}).resolve(tx, told)
+        resolved = Resolver(lambda ps: {p: _decode(r.body) for p, r in rows(ps).items() if r.body is not None}).resolve(
+            tx, told
+        )
         strands = StrandWriter(tx)
         strands.fold(resolved.sightings)
         strands.write()
@@ -127,12 +132,15 @@ def _refold(state: State, rows: ReadRows, ids: set[int], husks: dict[int, bytes 
             sorted((s.anchor.identifier_id, s.row.event_at, s.row.position) for s in resolved.sightings),
         )
         for position in husks:
-            fate: tuple[Any, ...] = (DUPLICATE, "collect.same-message") if position in repeats else (FORGOTTEN, "privacy.forgotten")
+            fate: tuple[Any, ...] = (
+                (DUPLICATE, "collect.same-message") if position in repeats else (FORGOTTEN, "privacy.forgotten")
+            )
             known = tx.read("SELECT of_position FROM fate WHERE position = ?", (position,))
             of_position = known[0][0] if known else None
             tx.execute("DELETE FROM fate WHERE position = ?", (position,))
             tx.execute(
-                "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)", (position, *fate, of_position)
+                "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)",
+                (position, *fate, of_position),
             )
 
 

@@ -30,7 +30,9 @@ class Difference(NamedTuple):
         """Say where, without any value."""
         key = ", ".join(f"{name} {value!r}" for name, value in zip(COMPARED_TABLES[self.table], self.key, strict=True))
         if self.table == "search_term":
-            key = ", ".join(f"{name} {v!r}" for name, v in zip(COMPARED_TABLES[self.table][1:], self.key[1:], strict=True))
+            key = ", ".join(
+                f"{name} {v!r}" for name, v in zip(COMPARED_TABLES[self.table][1:], self.key[1:], strict=True)
+            )
         if self.live is None:
             return f"{self.table} ({key}): missing in the live state"
         if self.anew is None:

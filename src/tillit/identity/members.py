@@ -101,8 +101,9 @@ def _devices(reading: Reading, holder_ids: Sequence[int]) -> Iterator[MemberIden
         spans = []
         told = tenures[device_id]
         for i, (from_at, holder_id) in enumerate(told):
-            if holder_id in holders:
-                until = told[i + 1][0] if i + 1 < len(told) else _FOREVER
+            until = told[i + 1][0] if i + 1 < len(told) else _FOREVER
+            # Two claims at one instant leave the earlier in the log no time at all.
+            if holder_id in holders and (i == 0 or from_at < until):
                 # The first tenure reaches back before its first claim: part 0.
                 spans.append((0, -_FOREVER, until) if i == 0 else (from_at, from_at, until))
         row = rows[device_id]

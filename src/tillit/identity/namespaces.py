@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -156,6 +157,9 @@ def handles_of(event: Event) -> list[Handle]:
         return [h for pair in pairs if pair and (h := handle(str(pair[0]), pair[1])) is not None]
     if event.userId is not None and (h := _cached_handle("user_id", event.userId)) is not None:
         found.append(h)
+    # Before other devices: every event of an SDK carries it, an advertising id comes and goes.
+    if event.anonymousId is not None and (h := _cached_handle("anonymous_id", event.anonymousId)) is not None:
+        found.append(h)
     said = event.traits if event.type == "identify" and isinstance(event.traits, dict) else None
     context = event.context
     if said is not None:
@@ -171,10 +175,9 @@ def handles_of(event: Event) -> list[Handle]:
             for item in context.externalIds[:50]:
                 if isinstance(item, dict) and (h := handle(str(item.get("type", "")), item.get("id"))) is not None:
                     found.append(h)
-    if event.anonymousId is not None and (h := _cached_handle("anonymous_id", event.anonymousId)) is not None:
-        found.append(h)
     if len(found) > 2 or (len(found) == 2 and found[0].rank >= found[1].rank):
-        found = sorted(dict.fromkeys(found))[:60]
+        # Of one strength the first said comes first: a user id among the external ids never outranks the event's own.
+        found = sorted(dict.fromkeys(found), key=itemgetter(0))[:60]
     if event.type == "alias" and event.previousId is not None:
         previous = _plain(event.previousId)
         if previous is not None and previous != event.userId:

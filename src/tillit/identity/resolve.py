@@ -122,9 +122,7 @@ class Resolver:
                 work.take(row, event, handles)
         return work.finish()
 
-    def sightings_again(
-        self, tx: Writing, device: Ident, events: Sequence[tuple[LogRow, Event]]
-    ) -> "list[Sighting]":
+    def sightings_again(self, tx: Writing, device: Ident, events: Sequence[tuple[LogRow, Event]]) -> "list[Sighting]":
         """Give the sightings of a device's own earlier events under its present tenures; nothing is written."""
         work = _Batch(self, tx)
         told = [(row, event, handles_of(event)) for row, event in events]
@@ -132,6 +130,10 @@ class Resolver:
         again = []
         for row, event, handles in told:
             idents = [self._by_handle[h[1:]] for h in handles if h.rank != ALIAS_RANK]
+            for rank, _, value in handles:
+                previous = self._by_handle.get(("anonymous_id", value)) if rank == ALIAS_RANK else None
+                if previous is not None and previous not in idents and _was_known(previous, row.position):
+                    idents.insert(1, previous)
             sighting = Sighting(row, event, idents)
             sighting.part = part_of(device.tenures, row.event_at)
             again.append(sighting)
@@ -207,7 +209,8 @@ class _Batch:
     def _load_ids(self, ids: "set[int]") -> None:
         missing = [i for i in ids if i not in self.r._by_id]
         for row in self.tx.read_in(
-            "SELECT identifier_id, namespace, value, root_id, known FROM identifier WHERE identifier_id IN {in}", missing
+            "SELECT identifier_id, namespace, value, root_id, known FROM identifier WHERE identifier_id IN {in}",
+            missing,
         ):
             self._remember(row)
 
@@ -248,18 +251,18 @@ class _Batch:
             self._take_husk(row, event)
             return
         idents = []
+        previous = None
         for place, (rank, name, value) in enumerate(handles):
             if rank == ALIAS_RANK:
                 previous = self._previous(row, value, place, has_user=bool(idents) and idents[0].rank == 0)
-                if previous is not None and previous not in idents:
-                    idents.append(previous)
             else:
                 idents.append(self._ident(row.position, place, rank, name, value))
+        if previous is not None and previous not in idents:
+            # Right after the anchor: what an alias call is about is judged before what else it carries.
+            idents.insert(1, previous)
         if not idents:
             self.unassigned.append(row)
             return
-        if event.type == "alias" and len(idents) > 1:
-            idents.sort(key=_strength)
         self.sightings.append(Sighting(row, event, idents))
         anchor = idents[0]
         if anchor.rank == DEVICE_RANK:
@@ -270,9 +273,9 @@ class _Batch:
             for ident in idents:
                 if not ident.known and ident.rank != DEVICE_RANK:
                     self._make_known(ident)
-        rule = "alias" if event.type == "alias" else "same event"
         for ident in idents[1:]:
-            self._link(anchor, ident, row, rule)
+            # Only the previous id is what an alias call joins; an e-mail in its context says no more than in any event.
+            self._link(anchor, ident, row, "alias" if ident is previous else "same event")
         if event.type in _PLAIN_TYPES and _says_no_more(event):
             devices = [i for i in idents[1:] if i.rank == DEVICE_RANK]
             self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, devices, row.trust)
@@ -336,7 +339,9 @@ class _Batch:
             self.r._pairs[pair] = told
         if told is None or row.trust > told:
             self.r._pairs[pair] = row.trust
-            verdict, reason = ("admitted", "") if ident.rank == DEVICE_RANK else self._judge(anchor, ident, row.trust, rule)
+            verdict, reason = (
+                ("admitted", "") if ident.rank == DEVICE_RANK else self._judge(anchor, ident, row.trust, rule)
+            )
             self.links.append((*pair, row.trust, row.position, row.event_at, row.source, rule, verdict, reason))
         if ident.rank == DEVICE_RANK:
             self._claim(anchor, ident, row)
@@ -417,7 +422,9 @@ class _Batch:
         merged = {winner for winner, loser in self.moves} | {loser for _, loser in self.moves}
         for extra in merged | {holder_id}:
             if extra not in members and self.r.root(self.by_id(extra)) == root_id:
-                members += [i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (extra,))]
+                members += [
+                    i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (extra,))
+                ]
                 members.append(extra)
         for member in dict.fromkeys(members):
             claim = self._first_stored_claim(member, device, at, end)
@@ -450,7 +457,7 @@ class _Batch:
             bodies = self.r._bodies([p for _, p in inside])
             for event_at, position in inside:
                 event = bodies.get(position)
-                if event is not None and any(h[1:] == (device.namespace, device.value) for h in handles_of(event)):
+                if event is not None and _names(event, position, device):
                     return event_at, position, member
             if len(inside) < 50:
                 return None
@@ -461,12 +468,14 @@ class _Batch:
     def finish(self) -> Resolved:
         self._write()
         resegment = []
+        changed: list[tuple[Ident, list[Tenure], list[Tenure]]] = []
         for device, before in self.touched.values():
             after = device.tenures or []
             if after != before:
-                self._write_tenures(device, before, after)
+                changed.append((device, before, after))
                 if self._moves_events(device, before, after):
                     resegment.append(device)
+        self._write_tenures(changed)
         for sighting in self.sightings:
             if sighting.anchor.rank == DEVICE_RANK and sighting.anchor.tenures is None:
                 self._load_tenures([sighting.anchor])
@@ -497,16 +506,17 @@ class _Batch:
                 sorted(self.links),
             )
 
-    def _write_tenures(self, device: Ident, before: list[Tenure], after: list[Tenure]) -> None:
-        old, new = set(before), set(after)
-        gone = [(device.identifier_id, *t[:2]) for t in before if t not in new]
-        come = [(device.identifier_id, *t) for t in after if t not in old]
-        if gone:
-            self.tx.executemany(
-                "DELETE FROM tenure WHERE identifier_id = ? AND from_at = ? AND from_position = ?", gone
-            )
+    def _write_tenures(self, changed: Sequence[tuple[Ident, list[Tenure], list[Tenure]]]) -> None:
+        gone: list[tuple[int, ...]] = []
+        come: list[tuple[int, ...]] = []
+        for device, before, after in changed:
+            old, new = set(before), set(after)
+            gone += [(device.identifier_id, *t[:2]) for t in before if t not in new]
+            come += [(device.identifier_id, *t) for t in after if t not in old]
+        # Together: PostgreSQL is asked once for the batch, not once for each device.
+        self.tx.executemany("DELETE FROM tenure WHERE identifier_id = ? AND from_at = ? AND from_position = ?", gone)
         self.tx.executemany(
-            "INSERT INTO tenure (identifier_id, from_at, from_position, holder_id) VALUES (?, ?, ?, ?)", come
+            "INSERT INTO tenure (identifier_id, from_at, from_position, holder_id) VALUES (?, ?, ?, ?)", sorted(come)
         )
 
     def _moves_events(self, device: Ident, before: list[Tenure], after: list[Tenure]) -> bool:
@@ -536,6 +546,22 @@ def part_of(tenures: Sequence[Tenure] | None, event_at: int) -> int:
             break
         part = from_at
     return part
+
+
+def _was_known(ident: Ident, position: int) -> bool:
+    # Its id holds the position of the event that named it first.
+    return ident.identifier_id // 64 <= position
+
+
+def _names(event: Event, position: int, device: Ident) -> bool:
+    """Say whether an applied event names this device, as its own or as the previous id of an alias."""
+    for rank, name, value in handles_of(event):
+        if value == device.value:
+            if name == device.namespace:
+                return True
+            if rank == ALIAS_RANK and device.namespace == "anonymous_id" and _was_known(device, position):
+                return True
+    return False
 
 
 def _strength(ident: Ident) -> tuple[int, int]:

@@ -13,12 +13,14 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tillit.records import LogRow
 from tillit.store import Reading, Writing
 
 # Names beyond these are counted together: a runaway sender must not make one person's document grow without end.
 MAX_NAMES = 1_000
 MAX_TRAITS = 1_000
 OTHER_NAMES = "(other names)"
+NO_NAME = "(no name)"
 
 _NAME_TRAITS = frozenset({"name", "firstName", "lastName", "first_name", "last_name", "username", "company_name"})
 
@@ -37,17 +39,39 @@ Key = tuple[int, int]  # identifier_id, part
 class Identified(Protocol):
     """What this room needs to know of an identifier."""
 
-    identifier_id: int
+    @property
+    def identifier_id(self) -> int:
+        """Give its id."""
+        ...
 
 
 class Seen(Protocol):
     """What this room needs to know of a sighting."""
 
-    row: Any  # LogRow
-    event: Any  # with type, event, traits
-    idents: Sequence[Any]
-    anchor: Any
-    part: int
+    @property
+    def row(self) -> LogRow:
+        """Give the log row."""
+        ...
+
+    @property
+    def event(self) -> Any:
+        """Give what it says: type, event, traits."""
+        ...
+
+    @property
+    def idents(self) -> Sequence[Identified]:
+        """Give every identifier in it."""
+        ...
+
+    @property
+    def anchor(self) -> Identified:
+        """Give the strongest."""
+        ...
+
+    @property
+    def part(self) -> int:
+        """Say which tenure of a device it falls in."""
+        ...
 
 
 def new_document() -> Document:
@@ -70,6 +94,8 @@ def fold_event(document: Document, seen: Seen) -> bool:
     if kind == "track":
         counts = document[COUNTS]
         name = event.event
+        if type(name) is not str:
+            name = NO_NAME
         if name in counts:
             counts[name] += 1
         elif len(counts) < MAX_NAMES:
@@ -171,7 +197,8 @@ class StrandWriter:
         )
         named = sorted(self._named)
         self._tx.executemany(
-            "DELETE FROM search_term WHERE identifier_id = ? AND part = ?", [key for key in named if key in self._stored]
+            "DELETE FROM search_term WHERE identifier_id = ? AND part = ?",
+            [key for key in named if key in self._stored],
         )
         self._tx.executemany(
             "INSERT INTO search_term (term, identifier_id, part) VALUES (?, ?, ?)",
@@ -249,5 +276,6 @@ def search_strands(reading: Reading, text: str, *, limit: int) -> list[int]:
             (word, word + "\U0010ffff", 2_000),
         )
         ids = [i for (i,) in rows]
-        found = ids if found is None else [i for i in found if i in set(ids)]
+        held = set(ids)
+        found = ids if found is None else [i for i in found if i in held]
     return (found or [])[:limit]

@@ -8,9 +8,9 @@ Never: an acknowledgement before the sync; a position used twice; an opinion abo
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import apsw
 
@@ -51,9 +51,7 @@ class Log:
         reader = connect(path, vfs=vfs, read_only=read_only, cache_kb=4_096)
         return cls(path, writer, reader)
 
-    def append(
-        self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = (), *, now: int
-    ) -> tuple[int, int]:
+    def append(self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = (), *, now: int) -> tuple[int, int]:
         """Put rows at the end and return once they are on disk.
 
         Shape:  rows -> (first position, last position); with no rows, (head + 1, head).
@@ -65,7 +63,7 @@ class Log:
         with self._write_lock, translated(self.path):
             writer.execute("BEGIN IMMEDIATE")
             try:
-                head, logged_at = writer.execute("SELECT position, logged_at FROM log_head").fetchall()[0]
+                head, logged_at = _ints(writer.execute("SELECT position, logged_at FROM log_head"))
                 stamp = max(now, logged_at + 1)
                 placed = [(head + i, stamp + i - 1, *row) for i, row in enumerate(rows, start=1)]
                 whole = len(placed) - len(placed) % _BLOCK
@@ -157,7 +155,7 @@ class Log:
         with self._read_lock, translated(self.path):
             while low <= high:
                 middle = (low + high) // 2
-                (logged_at,) = self._reader.execute(sql, (middle,)).fetchall()[0]
+                (logged_at,) = _ints(self._reader.execute(sql, (middle,)))
                 if logged_at < before:
                     low = middle + 1
                 else:
@@ -167,8 +165,8 @@ class Log:
     def _head_row(self) -> tuple[int, int, int, int]:
         sql = "SELECT position, logged_at, epoch, first_position FROM log_head"
         with self._read_lock, translated(self.path):
-            position, logged_at, epoch, first = self._reader.execute(sql).fetchall()[0]
-        return int(position), int(logged_at), int(epoch), int(first)
+            position, logged_at, epoch, first = _ints(self._reader.execute(sql))
+        return position, logged_at, epoch, first
 
     def data_version(self) -> int:
         """Give a number that changes when someone has appended: a cheap 'is there news?'."""
@@ -264,7 +262,7 @@ class GroupCommit:
             outcome: int | Exception
             try:
                 outcome = self._log.append(rows, quarantine, now=self._now())[0]
-            except Exception as exc:  # a rim: whatever went wrong reaches each waiting request as its answer
+            except Exception as exc:  # noqa: BLE001 -- a rim: whatever went wrong is each waiting request's answer
                 outcome = exc
             loop = jobs[0][3]
             if not loop.is_closed():
@@ -292,4 +290,12 @@ class GroupCommit:
         self._thread.join()
 
 
-_Waiting = tuple[Sequence[NewRow], Sequence[QuarantineRow], "asyncio.Future[tuple[int, int]]", asyncio.AbstractEventLoop]
+def _ints(rows: Iterable[Any]) -> tuple[int, ...]:
+    """Give the one row of an answer that holds whole numbers."""
+    (row,) = rows
+    return tuple(int(value) for value in row)
+
+
+_Waiting = tuple[
+    Sequence[NewRow], Sequence[QuarantineRow], "asyncio.Future[tuple[int, int]]", asyncio.AbstractEventLoop
+]

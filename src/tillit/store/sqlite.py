@@ -12,6 +12,7 @@ from pathlib import Path
 
 import apsw
 
+from tillit import clock
 from tillit.errors import BusyError, InternalError
 
 BUSY_TIMEOUT_S = 5.0  # taste: longer than any honest transaction of ours, shorter than an SDK's patience (10 s)
@@ -103,7 +104,7 @@ def _patience(timeout_s: float) -> Callable[[int], bool]:
     deadline = [0.0]
 
     def wait(n_tries: int) -> bool:
-        moment = time.monotonic()
+        moment = clock.monotonic_s()
         if n_tries == 0:
             deadline[0] = moment + timeout_s
         if moment >= deadline[0]:
@@ -125,4 +126,6 @@ def truncate_wal(connection: apsw.Connection, path: Path | str, *, tries: int = 
             else:
                 return
     name = Path(path).name
-    raise StoreLocked(f"{name} has readers that do not end, so its write-ahead file keeps old pages. Try again.", file=name)
+    raise StoreLocked(
+        f"{name} has readers that do not end, so its write-ahead file keeps old pages. Try again.", file=name
+    )

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from tillit.clock import DAY, rfc3339
 from tillit.collect.door import take
@@ -26,6 +26,7 @@ from tillit.collect.files.mapping import Mapping
 from tillit.collect.files.readers import Fault, FileRow, RowReader, content_of, open_rows
 from tillit.collect.files.rows import BadRow, build_message, key_of
 from tillit.collect.limits import Limits
+from tillit.collect.stamp import instant
 from tillit.errors import BusyError
 from tillit.records import TRUST_SERVER, NewRow
 
@@ -101,7 +102,7 @@ def import_rows(
         try:
             with _open_rejects(rejects_path, place.reject_bytes) as rejects:
                 run = _Run(mapping, append, limits, now, place, rejects)
-                for block in _blocks(reader, mapping, place.n_rows, block_rows):
+                for block in _blocks(reader, mapping, place.n_rows, block_rows, _Span.of(limits, now())):
                     run.take(block)
                     _save_place(position_path, place, epoch)
                     if on_progress is not None:
@@ -222,6 +223,7 @@ class _Run:
             trust=TRUST_SERVER,
             received_at=self._now(),
             limits=self._limits,
+            needs_id=False,  # an e-mail, a phone or a card is enough: `build_message` has seen to one of them
         )
         for index, _, code, reason in taken.rejected:
             faults[sent[index].row.number] = Fault(f"collect.{code}", reason)
@@ -249,7 +251,25 @@ class _Run:
         self._place.reasons[fault.code] = self._place.reasons.get(fault.code, 0) + 1
 
 
-def _blocks(reader: RowReader, mapping: Mapping, skip: int, size: int) -> Iterator[list[_Numbered]]:
+class _Span(NamedTuple):
+    """When a row may have happened."""
+
+    first_at: int
+    last_at: int
+
+    @classmethod
+    def of(cls, limits: Limits, now: int) -> Self:
+        return cls(limits.oldest_event_at, now + limits.future_tolerance_us)
+
+    def check(self, message: dict[str, Any]) -> None:
+        # The door would put such an event at today. That is right for a clock that runs wrong, not for history.
+        at = instant(message["timestamp"]) if "timestamp" in message else None
+        if at is not None and not self.first_at <= at <= self.last_at:
+            side = "in the future" if at > self.last_at else "before the oldest day that is taken"
+            raise BadRow(f"Its time lies {side} (setting collect.oldest_event_on).", code="collect.row-time-range")
+
+
+def _blocks(reader: RowReader, mapping: Mapping, skip: int, size: int, span: _Span) -> Iterator[list[_Numbered]]:
     seen = Occurrences()
     block: list[_Numbered] = []
     for row in reader:
@@ -258,7 +278,7 @@ def _blocks(reader: RowReader, mapping: Mapping, skip: int, size: int) -> Iterat
             if row.fault is None and not mapping.key:
                 seen.next(content_of(row, mapping))
             continue
-        block.append(_message_of(row, mapping, seen))
+        block.append(_message_of(row, mapping, seen, span))
         if len(block) >= size:
             yield block
             block = []
@@ -266,7 +286,7 @@ def _blocks(reader: RowReader, mapping: Mapping, skip: int, size: int) -> Iterat
         yield block
 
 
-def _message_of(row: FileRow, mapping: Mapping, seen: Occurrences) -> _Numbered:
+def _message_of(row: FileRow, mapping: Mapping, seen: Occurrences, span: _Span) -> _Numbered:
     if row.fault is not None:
         return _Numbered(row, None, row.fault)
     try:
@@ -276,7 +296,9 @@ def _message_of(row: FileRow, mapping: Mapping, seen: Occurrences) -> _Numbered:
         else:
             content = content_of(row, mapping)
             made_id = message_id(mapping, b"row", content, str(seen.next(content)).encode())
-        return _Numbered(row, build_message(row.values, mapping, made_id), None)
+        message = build_message(row.values, mapping, made_id)
+        span.check(message)
+        return _Numbered(row, message, None)
     except BadRow as exc:
         return _Numbered(row, None, Fault(exc.code, exc.message))
 

@@ -161,7 +161,7 @@ class _Checking:
         file_format = self._choice(document, "format", FORMATS, None)
         made = Mapping(
             name=name,
-            source=self._text(document, "source", name),
+            source=self._text(document, "source", name or "?"),  # a nameless mapping is told of its name only
             format=file_format,
             encoding=self._choice(document, "encoding", ENCODINGS, "utf-8"),
             delimiter=self._delimiter(document.get("delimiter", "auto")),

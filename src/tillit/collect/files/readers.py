@@ -11,7 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
@@ -99,7 +99,7 @@ class _OpenFile:
         self.size = path.stat().st_size
         is_zipped = self.raw.peek(2)[:2] == GZIP_MAGIC
         self.stream = cast("BufferedReader", gzip.GzipFile(fileobj=self.raw) if is_zipped else self.raw)
-        with translated(path):
+        with translated(path), closed_on_error(self):
             self.head = self.stream.peek(4)[:4]
 
     def share_read(self) -> float:
@@ -127,6 +127,15 @@ def translated(path: Path) -> Iterator[None]:
         ) from exc
     except OSError as exc:
         raise BadFile(f"{path.name} cannot be read: {exc.strerror}.", file=path.name) from exc
+
+
+@contextmanager
+def closed_on_error(opened: "_OpenFile | duckdb.DuckDBPyConnection") -> Iterator[None]:
+    """Let go of what was opened when opening the rest fails."""
+    with ExitStack() as undo:
+        undo.callback(opened.close)
+        yield
+        undo.pop_all()
 
 
 def text_of(file: "_OpenFile", encoding: str) -> TextIOWrapper:
@@ -188,9 +197,8 @@ class CsvRows:
         self._file = _OpenFile(path)
         self._path = path
         self._mapping = mapping
-        with translated(path):
-            stream = text_of(self._file, mapping.encoding)
-            self._lines = _Lines(stream)
+        with translated(path), closed_on_error(self._file):
+            self._lines = _Lines(text_of(self._file, mapping.encoding))
             sample = self._peek()
             self._delimiter = sniff_delimiter(sample) if mapping.delimiter == "auto" else mapping.delimiter
             self.columns = self._read_header() if mapping.header else list(mapping.columns)
@@ -295,7 +303,7 @@ class JsonRows:
         self._file = _OpenFile(path)
         self._path = path
         self._mapping = mapping
-        with translated(path):
+        with translated(path), closed_on_error(self._file):
             self._lines = _Lines(text_of(self._file, mapping.encoding))
 
     def __iter__(self) -> Iterator[FileRow]:
@@ -341,9 +349,9 @@ class ParquetRows:
         if head != PARQUET_MAGIC:
             raise BadFile(f"{path.name} is not a Parquet file.", file=path.name)
         self._engine = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "512MB"})
-        pattern = re.sub(r"([*?\[])", r"[\1]", str(path))  # the name of one file, not a pattern of many
-        try:
-            self._engine.execute("SET allowed_paths = ?", [[str(path)]])
+        pattern = re.sub(r"([*?\[])", r"[\1]", str(path.resolve()))  # the name of one file, not a pattern of many
+        with closed_on_error(self._engine), _parquet_faults(path):
+            self._engine.execute("SET allowed_directories = ?", [[str(path.resolve().parent)]])
             self._engine.execute("SET enable_external_access = false")
             described = self._engine.execute("DESCRIBE SELECT * FROM read_parquet(?)", [pattern]).fetchall()
             self.columns = [str(name) for name, *_ in described]
@@ -359,19 +367,13 @@ class ParquetRows:
             self._n_rows = int(self._engine.execute("SELECT count(*) FROM read_parquet(?)", [pattern]).fetchall()[0][0])
             taken = ", ".join(_sql_of_column(str(name), str(kind)) for name, kind, *_ in described)
             self._rows = self._engine.execute(f"SELECT {taken} FROM read_parquet(?)", [pattern])
-        except duckdb.Error as exc:
-            raise BadFile(f"{path.name} cannot be read as Parquet: it is damaged or too new.", file=path.name) from exc
         self._n_read = 0
 
     def __iter__(self) -> Iterator[FileRow]:
         """Give the rows, in the order of the file."""
         while True:
-            try:
+            with _parquet_faults(self._path):
                 block = self._rows.fetchmany(PARQUET_BLOCK)
-            except duckdb.Error as exc:
-                raise BadFile(
-                    f"{self._path.name} cannot be read after row {self._n_read}: it is damaged.", file=self._path.name
-                ) from exc
             if not block:
                 return
             for cells in block:
@@ -386,6 +388,18 @@ class ParquetRows:
     def close(self) -> None:
         """Let go of the file."""
         self._engine.close()
+
+
+@contextmanager
+def _parquet_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as exc:
+        raise BadFile(
+            f"{path.name} cannot be read as Parquet: it is damaged, or holds a type that cannot be read. "
+            "Write it again with plain columns.",
+            file=path.name,
+        ) from exc
 
 
 def sniff_delimiter(sample: list[str]) -> str:

@@ -9,6 +9,7 @@ import csv
 import gzip
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import StringIO
@@ -88,7 +89,7 @@ class _Column:
 
     @property
     def plain_name(self) -> str:
-        return re.sub(r"[^a-z0-9]", "", self.name.lower())
+        return _plain_name(self.name)
 
     @property
     def is_unique(self) -> bool:
@@ -251,7 +252,7 @@ def _casts(value: Any, type: str, rule: ValueRule) -> bool:
 def _time_format(name: str, values: tuple[Any, ...]) -> tuple[str | None, bool]:
     if not values or any(isinstance(value, (bool, dict, list)) for value in values):
         return None, False
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    plain = _plain_name(name)
     texts = [str(value).strip() for value in values]
     is_digits = all(re.fullmatch(r"\d+(\.\d+)?", text) for text in texts)
     if is_digits and not _TIME.fullmatch(plain):
@@ -294,7 +295,12 @@ class _Draft:
         self.card = self._claim(lambda c: bool(_CARD.fullmatch(c.plain_name)))
         self.time = self._claim(
             lambda c: c.type == "time" and bool(_CREATED.fullmatch(c.plain_name)) and c.n_missing == 0
-        ) or self._claim(lambda c: c.type == "time" and c.n_missing == 0 and not _is_birthday(c.plain_name))
+        )
+        person = self.user_id or self.email
+        # One row each and ways to reach them: a list of customers, whose dates are traits and not when it happened.
+        is_list_of_people = person is not None and person.is_unique and (self.email or self.phone) is not None
+        if self.time is None and not is_list_of_people:
+            self.time = self._claim(lambda c: c.type == "time" and c.n_missing == 0)
         self.key = self._claim(lambda c: bool(_KEY.fullmatch(c.plain_name)) and c.is_unique and n_rows > 1)
         self.is_guessed_id = False
         if not (self.user_id or self.email or self.phone or self.anonymous_id or self.card):
@@ -401,8 +407,9 @@ def _all_match(pattern: re.Pattern[str], values: tuple[Any, ...]) -> bool:
     return bool(texts) and sum(bool(pattern.fullmatch(text)) for text in texts) >= MOST_OF * len(values)
 
 
-def _is_birthday(plain_name: str) -> bool:
-    return "birth" in plain_name or plain_name in {"dob", "bday"}
+def _plain_name(name: str) -> str:
+    """Write a column's name without case, marks and spaces: "E-Postadress (ny)" is "epostadressny"."""
+    return re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", name).lower())
 
 
 def _delimiter_name(delimiter: str) -> str:

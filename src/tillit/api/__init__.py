@@ -1,0 +1,11 @@
+"""HTTP for programs: profiles, events, quarantine, keys, health.
+
+In:    requests with a key that has the route's scope.
+Out:   JSON documents, the same as from Python and the command line; a live stream; OpenAPI.
+Never: a personal value without a permit and a note in the journal; logic of a room.
+"""
+
+from tillit.api.app import Api, create_api
+from tillit.api.description import openapi_document, reference_page
+
+__all__ = ["Api", "create_api", "openapi_document", "reference_page"]

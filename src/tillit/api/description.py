@@ -1,0 +1,308 @@
+"""The API describes itself: OpenAPI 3.1, a page for people, the reference page of the docs.
+
+In:    the routes.
+Out:   /api/openapi.json, /api/docs (no script, nothing from elsewhere), Markdown.
+Never: a route that is not in the description.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import msgspec
+from litestar import Litestar, MediaType, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+
+from tillit.api.documents import ErrorDocument
+
+_TITLE = "Tillit"
+_VERSION = "1"
+_ABOUT = (
+    "Reading what Tillit knows. Every route takes `Authorization: Bearer KEY` with a key of kind api that has the "
+    "route's scope; Basic works too, with the key as user name. Every read of personal values is for a purpose: the "
+    "`purpose` that is named, or the key's own. Times are RFC 3339 UTC. Errors have one shape everywhere. "
+    "`RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` say what the key may still ask of this process."
+)
+_REFUSALS = {
+    "400": ("A parameter or the body is not as the route wants it.", "api.bad-request"),
+    "401": ("No living key came along.", "api.no-key"),
+    "403": ("The key is of another kind or lacks the scope.", "api.missing-scope"),
+    "404": ("There is no such thing; for people the same answer whatever the reason.", "profile.unknown"),
+    "429": ("The key has asked too much; `Retry-After` says when to try again.", "api.rate-limited"),
+    "503": ("Not now; `Retry-After` says when to try again.", "store.locked"),
+}
+
+_PROFILE = {
+    "id": "p0000000000020",
+    "identifiers": [
+        {
+            "namespace": "email",
+            "value": "ana@example.org",
+            "first_seen_at": "2026-03-01T09:00:00Z",
+            "last_seen_at": "2026-03-02T10:15:00Z",
+            "trust": "server",
+        }
+    ],
+    "traits": {
+        "firstName": {
+            "value": "Ana",
+            "at": "2026-03-01T09:00:00Z",
+            "source": "shop",
+            "event_id": "e1-1",
+            "trust": "server",
+        }
+    },
+    "counts": {"Order Completed": 3},
+    "types": {"identify": 1, "track": 3},
+    "n_events": 4,
+    "first_seen_at": "2026-03-01T09:00:00Z",
+    "last_seen_at": "2026-03-02T10:15:00Z",
+}
+_EVENT = {
+    "event_id": "e1-4",
+    "message_id": "m-4",
+    "type": "track",
+    "name": "Order Completed",
+    "event_at": "2026-03-02T10:15:00Z",
+    "received_at": "2026-03-02T10:15:01Z",
+    "source": "shop",
+    "properties": {"total": 49.9, "currency": "EUR"},
+}
+_QUARANTINED = {
+    "quarantine_id": 7,
+    "received_at": "2026-03-02T10:15:01Z",
+    "source": "web",
+    "trust": "claimed",
+    "code": "missing_ids",
+    "reason": "The event has neither userId nor anonymousId.",
+    "message_id": "m-5",
+    "replayed": False,
+}
+_KEY = {
+    "key_id": "k_5f0c1d2e3a4b",
+    "kind": "api",
+    "source": "dashboard",
+    "scopes": ["profiles:read"],
+    "purpose": "service",
+    "origins": [],
+    "created_at": "2026-03-01T09:00:00Z",
+    "revoked_at": None,
+}
+_SOURCE = {
+    "source": "shop",
+    "n_keys": 1,
+    "n_living_keys": 1,
+    "last_received_at": "2026-03-02T10:15:01Z",
+    "n_last_hour": 120,
+    "n_last_day": 2400,
+}
+# Method and path -> what a body may look like (None: there is no body), and an answer to it.
+EXAMPLES: dict[str, tuple[Any, Any]] = {
+    "GET /api/profiles/{who}": (None, _PROFILE),
+    "GET /api/profiles/{who}/events": (None, {"events": [_EVENT], "next": "1772446500000000.4"}),
+    "POST /api/profiles/lookup": ({"identifier": "email:ana@example.org", "purpose": "service"}, _PROFILE),
+    "POST /api/profiles/lookup/events": (
+        {"namespace": "email", "value": "ana@example.org", "limit": 1},
+        {"events": [_EVENT], "next": "1772446500000000.4"},
+    ),
+    "GET /api/profiles": (None, {"profiles": [_PROFILE]}),
+    "POST /api/profiles/search": ({"q": "ana", "limit": 20}, {"profiles": [_PROFILE]}),
+    "GET /api/events": (None, {"events": [_EVENT], "next": 4}),
+    "GET /api/events/stream": (None, "id: 4\ndata: " + msgspec.json.encode(_EVENT).decode() + "\n\n"),
+    "GET /api/quarantine": (None, {"quarantine": [_QUARANTINED], "next": None}),
+    "GET /api/quarantine/{number}": (
+        None,
+        {**_QUARANTINED, "raw_base64": "eyJ0eXBlIjoidHJhY2sifQ==", "text": '{"type":"track"}'},
+    ),
+    "POST /api/quarantine/replay": ({"ids": [7]}, {"replayed": 1, "still_refused": 0}),
+    "GET /api/sources": (None, {"sources": [_SOURCE], "counted_from": "2026-03-01T10:15:01Z"}),
+    "GET /api/keys": (None, {"keys": [_KEY]}),
+    "POST /api/keys": (
+        {"kind": "api", "source": "dashboard", "scopes": ["profiles:read"], "purpose": "service"},
+        {**_KEY, "key": "ak_shown-this-once"},
+    ),
+    "DELETE /api/keys/{key_id}": (None, {**_KEY, "revoked_at": "2026-03-02T10:15:01Z"}),
+    "GET /health": (None, {"status": "ok"}),
+    "GET /ready": (None, {"status": "ready", "fold": {"position": 4, "head": 4, "lag": 0}}),
+    "GET /metrics": (None, "tillit_fold_lag_rows 0\n"),
+}
+
+
+def description_routes(handlers: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """Make the routes that describe the others. The description is made when it is first asked for."""
+
+    @cache
+    def document() -> dict[str, Any]:
+        return openapi_document(handlers)
+
+    @cache
+    def page() -> tuple[bytes, str]:
+        return docs_page(document())
+
+    @get("/api/openapi.json", opt={"is_open": True}, include_in_schema=False)
+    async def read_openapi() -> Response[bytes]:
+        """Give the description for programs."""
+        return Response(msgspec.json.encode(document()), media_type="application/vnd.oai.openapi+json")
+
+    @get("/api/docs", opt={"is_open": True}, include_in_schema=False)
+    async def read_docs() -> Response[bytes]:
+        """Give the description for people."""
+        text, policy = page()
+        return Response(text, media_type=MediaType.HTML, headers={"Content-Security-Policy": policy})
+
+    return [read_openapi, read_docs]
+
+
+def openapi_document(handlers: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
+    """Describe routes in OpenAPI 3.1, each with its scope, an example, and the refusals it may give."""
+    config = OpenAPIConfig(
+        title=_TITLE, version=_VERSION, description=_ABOUT, use_handler_docstrings=True, path="/api/description"
+    )
+
+    # An application of its own, never served: the library would add routes of its own to one that describes itself.
+    @get("/error", operation_id="Error")
+    async def error_shape() -> ErrorDocument:
+        raise NotImplementedError
+
+    told: dict[str, Any] = Litestar([*handlers, error_shape], openapi_config=config, logging_config=None).openapi_schema.to_schema()
+    del told["paths"]["/error"]
+    scopes = {_place(method, path): handler.opt.get("scope") for handler in handlers for method, path in _places(handler)}
+    for place, operation in _operations(told):
+        _complete(operation, place, scopes[place])
+    told["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "A key of kind api."},
+        "key_as_user": {"type": "http", "scheme": "basic", "description": "The key as user name, no password."},
+    }
+    told.pop("servers", None)
+    return told
+
+
+def _complete(operation: dict[str, Any], place: str, scope: str | None) -> None:
+    asks, answers = EXAMPLES[place]
+    summary = operation.get("description", "")
+    operation["summary"] = summary.partition(".")[0].partition(";")[0]
+    operation["security"] = [{"key": [scope]}, {"key_as_user": [scope]}] if scope else []
+    if scope:
+        operation["description"] = f"{summary}\n\nScope: `{scope}`."
+    if asks is not None:
+        operation["requestBody"]["content"]["application/json"]["example"] = asks
+    responses = operation["responses"]
+    responses.pop("400", None)
+    for content in next(iter(responses.values())).get("content", {}).values():
+        content["example"] = answers
+    for status, (description, code) in _REFUSALS.items():
+        if scope is None and status in {"400", "401", "403", "404", "429"}:
+            continue
+        if status == "404" and "{" not in place and "lookup" not in place:
+            continue
+        responses[status] = {
+            "description": description,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/ErrorDocument"},
+                    "example": {"error": {"code": code, "message": description, "details": {}}},
+                }
+            },
+        }
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in ("get", "post", "put", "delete", "patch"):
+            if method in item:
+                yield _place(method, path), item[method]
+
+
+def _places(handler: HTTPRouteHandler) -> Iterator[tuple[str, str]]:
+    for path in handler.paths:
+        for method in handler.http_methods:
+            yield str(method), path
+
+
+def _place(method: str, path: str) -> str:
+    for kind in (":str", ":int"):
+        path = path.replace(kind, "")
+    return f"{method.upper()} {path}"
+
+
+def docs_page(document: dict[str, Any]) -> tuple[bytes, str]:
+    """Give the page for people and the Content-Security-Policy that lets in its own style and nothing else."""
+    folder = files("tillit.api") / "templates"
+    style = (folder / "docs.css").read_text(encoding="utf-8")
+    loader = jinja2.DictLoader({"docs.html": (folder / "docs.html").read_text(encoding="utf-8")})
+    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("docs.html")
+    text = template.render(document=document, operations=list(_told(document)), style=style).encode()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return text, f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def reference_page(document: dict[str, Any]) -> str:
+    """Give the reference page of the API, in Markdown."""
+    lines = [
+        "# HTTP API",
+        "",
+        "Made from the code by `make docs`; do not edit.",
+        "",
+        *_ABOUT.replace(". ", ".\n").split("\n"),
+        "The same description for programs is at `/api/openapi.json`, for people at `/api/docs`.",
+        "A running server keeps no access log; its measures hold route templates only.",
+        "Every web process counts requests, streams and budgets for itself.",
+    ]
+    for one in _told(document):
+        lines += ["", f"## {one['method']} {one['path']}", "", *one["text"].split("\n")]
+        if one["parameters"]:
+            lines += ["", "| parameter | in | must be | what it does |", "|---|---|---|---|"]
+            lines += [f"| `{p['name']}` | {p['in']} | {p['shape']} | {p['text']} |" for p in one["parameters"]]
+        if one["asks"]:
+            lines += ["", "Body:", "", "```json", *one["asks"].split("\n"), "```"]
+        lines += ["", f"Answer {one['status']}:", "", f"```{one['form']}", *one["answers"].rstrip("\n").split("\n"), "```"]
+        if one["refusals"]:
+            lines += ["", f"Refusals: {', '.join(one['refusals'])}."]
+    return "\n".join(lines) + "\n"
+
+
+def _told(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    schemas = document["components"]["schemas"]
+    for place, operation in _operations(document):
+        method, _, path = place.partition(" ")
+        asks, answers = EXAMPLES[place]
+        statuses = list(operation["responses"])
+        yield {
+            "method": method,
+            "path": path,
+            "text": operation["description"].strip(),
+            "parameters": [_parameter(p, schemas) for p in operation.get("parameters", [])],
+            "asks": _pretty(asks) if asks is not None else "",
+            "answers": answers if isinstance(answers, str) else _pretty(answers),
+            "form": "text" if isinstance(answers, str) else "json",
+            "status": statuses[0],
+            "refusals": statuses[1:],
+        }
+
+
+def _parameter(parameter: dict[str, Any], schemas: dict[str, Any]) -> dict[str, str]:
+    del schemas
+    schema = parameter.get("schema", {})
+    one = next((s for s in schema.get("oneOf", []) if s.get("type") != "null"), schema)
+    words = [{"integer": "a whole number", "string": "a text"}.get(one.get("type", ""), "a value")]
+    if "minimum" in one or "maximum" in one:
+        words.append(f"{one.get('minimum', '')} to {one.get('maximum', '')}".strip())
+    if "maxLength" in one:
+        words.append(f"at most {one['maxLength']} characters")
+    if parameter.get("required"):
+        words.append("required")
+    return {
+        "name": parameter["name"],
+        "in": parameter["in"],
+        "shape": ", ".join(words),
+        "text": parameter.get("description") or one.get("description", ""),
+    }
+
+
+def _pretty(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

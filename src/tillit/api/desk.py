@@ -1,0 +1,77 @@
+"""The desk: what every route needs, made once per app.
+
+In:    a workspace.
+Out:   leave to read, pages of the right size, a place for slow work, notes in the journal.
+Never: slow work on the event loop: collecting shares it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from tillit import clock
+from tillit.api.gate import Budget, Connection, Gate, key_of
+from tillit.api.measures import Measures
+from tillit.api.refusals import BadRequest
+from tillit.api.streams import Streams
+from tillit.records import Permit
+from tillit.workspace import Workspace
+
+T = TypeVar("T")
+
+
+class Desk:
+    """What the routes of one app share."""
+
+    def __init__(self, workspace: Workspace, *, monotonic_s: Callable[[], float] = clock.monotonic_s) -> None:
+        """Set out everything."""
+        self.ws = workspace
+        self.monotonic_s = monotonic_s
+        self.gate = Gate(workspace.keys, Budget(workspace.settings.api.rate_per_minute, monotonic_s))
+        self.streams = Streams(workspace, self.gate)
+        self.measures = Measures()
+        # One thread: the stores that slow work reads are not all made for two at once.
+        self._slow = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tillit-api")
+        self._trial = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tillit-health")
+
+    def permit(self, connection: Connection, purpose: str | None) -> Permit:
+        """Ask for leave to read: for the purpose that was named, else for the key's own. Raises UnknownPurpose."""
+        key = key_of(connection)
+        return self.ws.permit(purpose if purpose is not None else key.purpose, asked_by=key.key_id)
+
+    def note(self, connection: Connection, permit: Permit, *, profile_id: str = "", n_profiles: int = 0) -> None:
+        """Note a read in the journal under its route's template. n_profiles 0: events, of people not counted."""
+        self.ws.journal.note(
+            asked_by=permit.asked_by,
+            route=f"{connection.scope['method']} {connection.scope['path_template']}",  # type: ignore[typeddict-item]
+            purpose=permit.purpose,
+            profile_id=profile_id,
+            n_profiles=n_profiles,
+        )
+
+    def limit(self, asked_for: int | None) -> int:
+        """Say how many rows a page holds. Raises BadRequest when more were asked for than a page may hold."""
+        most = self.ws.settings.api.max_page_limit
+        if asked_for is None:
+            return min(self.ws.settings.api.page_limit, most)
+        if asked_for > most:
+            raise BadRequest(
+                f"A page holds 1 to {most} rows. Ask for fewer and go on with `next`, or raise [api] max_page_limit.",
+                max_page_limit=most,
+            )
+        return asked_for
+
+    async def slowly(self, work: Callable[[], T]) -> T:
+        """Do slow work beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._slow, work)
+
+    async def trial(self, work: Callable[[], T]) -> T:
+        """Do the trial write of /health: its own thread, so that slow work does not look like a sick disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._trial, work)
+
+    def close(self) -> None:
+        """End streams and threads."""
+        self.streams.pulse.close()
+        self._slow.shutdown(wait=False, cancel_futures=True)
+        self._trial.shutdown(wait=False, cancel_futures=True)

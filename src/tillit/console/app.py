@@ -1,0 +1,155 @@
+"""The console as one ASGI application: a gate, and the pages behind it.
+
+In:    requests under /console.
+Out:   pages, parts of pages, a stream.
+Never: anything but the way in and our static files without an open session; an answer without the headers below.
+"""
+
+from collections.abc import MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, cast
+
+from litestar import Litestar, Request, Response
+from litestar.config.app import AppConfig
+from litestar.enums import MediaType
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, HTTPSendMessage, Message, Receive, Scope, Send
+
+from tillit.clock import DAY, SECOND
+from tillit.console.render import Pages
+from tillit.console.routes import Desk, routes_of
+from tillit.console.sessions import Sessions
+from tillit.errors import TillitError
+from tillit.workspace import Workspace
+
+_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+_STATIC = "/console/static/"
+_ENTER = "/console/enter"
+_LARGEST_FORM = 16_384
+_FOR_EVER = f"private, max-age={365 * DAY // SECOND}, immutable".encode()
+
+
+def create_console(workspace: Workspace, *, sessions: Sessions) -> ASGIApp:
+    """Give the pages of one workspace; only who holds an open session sees them."""
+    pages = Pages(workspace.paths.root.name)
+    app = Litestar(
+        route_handlers=routes_of(Desk(workspace, pages, sessions)),
+        openapi_config=None,
+        request_max_body_size=_LARGEST_FORM,
+        exception_handlers={Exception: _Faults(pages).answer},
+        on_app_init=[_quiet],
+    )
+    return _Gate(cast("ASGIApp", app), pages, sessions)
+
+
+def _quiet(config: AppConfig) -> AppConfig:
+    # Litestar's own error log would hold the request's path and values.
+    config.logging_config = None
+    return config
+
+
+class _Gate:
+    """Judges every request before any page is thought of: deny, unless there is a reason not to."""
+
+    def __init__(self, app: ASGIApp, pages: Pages, sessions: Sessions) -> None:
+        self._app = app
+        self._pages = pages
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
+        path = scope["path"]
+        if path.startswith(_STATIC):
+            await self._send_asset(path.removeprefix(_STATIC), headers, send)
+        elif scope["method"] not in {"GET", "HEAD"} and not _is_from_here(headers):
+            await self._send_page(send, 403, "refused.html")
+        elif path == _ENTER or self._has_session(headers):
+            await self._app(scope, receive, _dressed(send))
+        else:
+            await self._send_page(send, 401, "closed.html")
+
+    def _has_session(self, headers: MutableMapping[bytes, bytes]) -> bool:
+        cookie = read_cookie(headers.get(b"cookie", b""), self._sessions.cookie_name)
+        return bool(cookie) and self._sessions.is_open(cookie)
+
+    async def _send_page(self, send: Send, status: int, name: str) -> None:
+        body = self._pages.render(name).encode()
+        await _answer(send, status, [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")], body)
+
+    async def _send_asset(self, name: str, headers: MutableMapping[bytes, bytes], send: Send) -> None:
+        asset = self._pages.assets.get(name)
+        if asset is None:
+            await self._send_page(send, 404, "missing.html")
+            return
+        tag = f'"{asset.version}"'.encode()
+        kept = [(b"content-type", asset.media_type.encode()), (b"cache-control", _FOR_EVER), (b"etag", tag)]
+        if headers.get(b"if-none-match") == tag:
+            await _answer(send, 304, kept, b"")
+        else:
+            await _answer(send, 200, kept, asset.content)
+
+
+def read_cookie(header: bytes, name: str) -> str:
+    """Give one cookie of a request, or an empty text."""
+    try:
+        found = SimpleCookie(header.decode("latin-1")).get(name)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""
+
+
+def _is_from_here(headers: MutableMapping[bytes, bytes]) -> bool:
+    """Say whether a form was sent by one of our own pages, as the browser tells it."""
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site == b"same-origin"
+    origin = headers.get(b"origin", b"")
+    return bool(origin) and origin.partition(b"://")[2] == headers.get(b"host")
+
+
+def _dressed(send: Send) -> Send:
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *_HEADERS, (b"cache-control", b"no-store")]
+        await send(message)
+
+    return dressed
+
+
+async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    start = {"type": "http.response.start", "status": status, "headers": [*headers, *_HEADERS]}
+    await send(cast("HTTPSendMessage", start))
+    await send(cast("HTTPSendMessage", {"type": "http.response.body", "body": body, "more_body": False}))
+
+
+class _Faults:
+    """Turns what went wrong into a page that says what to do."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def answer(self, request: Request[Any, Any, Any], fault: Exception) -> Response[str]:
+        """Give the page of one fault: ours are named, a library's keep their status, the rest is a bug."""
+        if isinstance(fault, TillitError):
+            status, code, message = fault.status, fault.code, fault.message
+        elif isinstance(fault, HTTPException):
+            if fault.status_code == 404:
+                return Response(self._pages.render("missing.html"), status_code=404, media_type=MediaType.HTML)
+            status, code, message = fault.status_code, "input.invalid", "The console has no such form or address."
+        else:
+            status, code, message = 500, "internal", f"The page failed ({type(fault).__name__}). Please report it."
+        html = self._pages.render("fault.html", status=status, code=code, message=message)
+        return Response(html, status_code=status, media_type=MediaType.HTML)

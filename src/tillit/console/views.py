@@ -1,0 +1,287 @@
+"""What the pages show, read from the workspace.
+
+In:    a workspace, a permit, positions and ids.
+Out:   views: plain texts and numbers for templates.
+Never: a personal value without a permit; a guess about whose an event was.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tillit.clock import rfc3339
+from tillit.identity import Event, Handle, handles_of
+from tillit.records import TRUST_NAMES, LogRow, Permit
+from tillit.workspace import Workspace
+
+# Properties that tell most about an event, in this order; the others follow as they came.
+_TELLING = ("name", "query", "order_id", "revenue", "value", "price", "path", "email", "method", "reason")
+_MONEY = {"revenue", "value", "price"}
+_UNTOLD = {"url", "title", "currency", "product_id"}
+_MOST_SUMMARY = 3
+_LONGEST_NAME = 80
+_LONGEST_VALUE = 300
+
+_decode_event = msgspec.json.Decoder(Event).decode
+_decode = msgspec.json.Decoder().decode
+
+
+class EventView(NamedTuple):
+    """One event, in one line."""
+
+    position: int
+    event_id: str
+    type: str
+    name: str
+    at: str  # when it happened, RFC 3339
+    source: str
+    who: str
+    profile_id: str | None
+    summary: str
+    fate: str  # empty: applied
+
+
+class EventDetail(NamedTuple):
+    """One event, whole."""
+
+    view: EventView
+    message_id: str
+    received_at: str
+    trust: str
+    code: str
+    body: str
+
+
+class Field(NamedTuple):
+    """One trait, with where it is from."""
+
+    name: str
+    value: str
+    rest: str  # what of a long value did not fit
+    at: str
+    source: str
+    trust: str
+    event_id: str
+
+
+class Bar(NamedTuple):
+    """One count, and its length beside the largest."""
+
+    name: str
+    n: int
+    share: float  # 0 to 100
+
+
+class CustomerView(NamedTuple):
+    """One person, in one line."""
+
+    profile_id: str
+    name: str
+    initials: str
+    handles: list[tuple[str, str]]  # (namespace, value), strongest first
+    n_handles: int
+    n_events: int
+    last_seen_at: str | None
+
+
+class CustomerDetail(NamedTuple):
+    """One person, whole."""
+
+    view: CustomerView
+    identifiers: list[dict[str, Any]]
+    traits: list[Field]
+    bars: list[Bar]
+    first_seen_at: str | None
+
+
+def event_views(workspace: Workspace, rows: Sequence[LogRow], permit: Permit) -> list[EventView]:
+    """Give events in one line each, with the person they belong to where that is known."""
+    if not rows:
+        return []
+    fates = workspace.events.fates(rows[0].position, max(row.position for row in rows))
+    epoch = workspace.log.epoch()
+    known: dict[str, tuple[str, str]] = {}
+    return [_event_view(workspace, row, permit, epoch, fates.get(row.position, ("", ""))[0], known) for row in rows]
+
+
+def _event_view(
+    workspace: Workspace, row: LogRow, permit: Permit, epoch: int, fate: str, known: dict[str, tuple[str, str]]
+) -> EventView:
+    told, properties = _read_body(row)
+    who, profile_id = _whose(workspace, row, told, permit, known)
+    name = told.event if told.type == "track" else told.name
+    return EventView(
+        position=row.position,
+        event_id=f"e{epoch}-{row.position}",
+        type=told.type,
+        name=_short(name if isinstance(name, str) and name else told.type, _LONGEST_NAME),
+        at=rfc3339(row.event_at),
+        source=row.source,
+        who=who,
+        profile_id=profile_id,
+        summary=_summary(properties, name),
+        fate="forgotten" if told.type == "husk" else fate,
+    )
+
+
+def _read_body(row: LogRow) -> tuple[Event, dict[str, Any]]:
+    """Read an event as the fold does, and what it says beside that."""
+    if row.body is None:
+        return Event(type="husk"), {}
+    try:
+        told = _decode_event(row.body)
+    except msgspec.ValidationError:
+        return Event(type="unreadable"), {}
+    document = _decode(row.body)
+    properties = document.get("traits" if told.type in {"identify", "group"} else "properties")
+    return told, properties if isinstance(properties, dict) else {}
+
+
+def _whose(
+    workspace: Workspace, row: LogRow, told: Event, permit: Permit, known: dict[str, tuple[str, str]]
+) -> tuple[str, str | None]:
+    handles = [one for one in handles_of(told) if one.rank >= 0]
+    if not handles:
+        return "nobody named", None
+    anchor = handles[0]
+    membership = workspace.profiles.membership(f"{anchor.namespace}:{anchor.value}")
+    if membership is None:
+        return _shown_handle(anchor), None
+    # A device is lent and passed on: the event is theirs only when they held it then.
+    held = any(
+        any(begin <= row.event_at < until for _, begin, until in member.spans)
+        for member in membership.identifiers
+        if (member.namespace, member.value) == (anchor.namespace, anchor.value)
+    )
+    if not held:
+        return _shown_handle(anchor), None
+    if membership.profile_id not in known:
+        document = workspace.profiles.find(membership.profile_id, permit)
+        known[membership.profile_id] = (name_of(document) if document is not None else _shown_handle(anchor), "")
+    return known[membership.profile_id][0], membership.profile_id
+
+
+def _shown_handle(one: Handle) -> str:
+    return f"Visitor {one.value[:8]}" if one.namespace == "anonymous_id" else _short(one.value, _LONGEST_NAME)
+
+
+def _summary(properties: dict[str, Any], name: object) -> str:
+    """Tell the few properties that say most."""
+    told: list[str] = []
+    for key in (*(k for k in _TELLING if k in properties), *(k for k in properties if k not in _TELLING)):
+        value = properties[key]
+        if value == name or key in _UNTOLD or not isinstance(value, (str, int, float)) or isinstance(value, bool):
+            continue
+        text = _short(str(value), 60)
+        if key in _MONEY and isinstance(properties.get("currency"), str):
+            text = f"{text} {_short(properties['currency'], 8)}"
+        told.append(text if key in _TELLING else f"{_short(key, 24)} {text}")
+        if len(told) == _MOST_SUMMARY:
+            break
+    return " · ".join(told)
+
+
+def event_detail(workspace: Workspace, event_id: str, permit: Permit) -> EventDetail | None:
+    """Give one event whole, or None when there is none by that id."""
+    epoch, dash, place = event_id.removeprefix("e").partition("-")
+    if not dash or not event_id.isascii() or not epoch.isdigit() or not place.isdigit() or len(place) > 18:
+        return None
+    if int(epoch) != workspace.log.epoch():
+        return None
+    position = int(place)
+    row = workspace.folding.rows([position]).get(position) if position <= workspace.log.head() else None
+    if row is None or row.kind != 1:
+        return None
+    view = event_views(workspace, [row], permit)[0]
+    fate = workspace.events.fates(position, position).get(position, ("", ""))
+    document = _decode(row.body) if row.body is not None else {}
+    return EventDetail(
+        view=view,
+        message_id=str(document.get("messageId", "")),
+        received_at=rfc3339(row.received_at),
+        trust=TRUST_NAMES.get(row.trust, str(row.trust)),
+        code=fate[1],
+        body=msgspec.json.format(row.body, indent=2).decode() if row.body is not None else "",
+    )
+
+
+def name_of(document: dict[str, Any]) -> str:
+    """Say what to call a person: a name, else the strongest identifier."""
+    traits = document["traits"]
+
+    def told(name: str) -> str:
+        value = traits.get(name, {}).get("value")
+        return value.strip() if isinstance(value, str) else ""
+
+    whole = told("name")
+    parts = " ".join(filter(None, (told("firstName") or told("first_name"), told("lastName") or told("last_name"))))
+    by_namespace: dict[str, str] = {}
+    for one in document["identifiers"]:
+        by_namespace.setdefault(one["namespace"], one["value"])
+    found = whole or parts or by_namespace.get("email") or by_namespace.get("user_id")
+    if found:
+        return _short(found, _LONGEST_NAME)
+    others = [value for namespace, value in by_namespace.items() if namespace != "anonymous_id"]
+    if others:
+        return _short(others[0], _LONGEST_NAME)
+    return f"Visitor {by_namespace['anonymous_id'][:8]}" if by_namespace else "Nobody named"
+
+
+def customer_view(document: dict[str, Any]) -> CustomerView:
+    """Give one person in one line."""
+    name = name_of(document)
+    handles = [(one["namespace"], one["value"]) for one in document["identifiers"]]
+    return CustomerView(
+        profile_id=document["id"],
+        name=name,
+        initials=_initials(name),
+        handles=[(namespace, _short(value, _LONGEST_NAME)) for namespace, value in handles[:3]],
+        n_handles=len(handles),
+        n_events=document["n_events"],
+        last_seen_at=document["last_seen_at"],
+    )
+
+
+def customer_detail(document: dict[str, Any]) -> CustomerDetail:
+    """Give one person whole, but for the timeline."""
+    counts = dict(document["counts"])
+    kinds = {"page": "Pages seen", "screen": "Screens seen", "identify": "Said who they are", "group": "Joined a group"}
+    for kind, label in kinds.items():
+        if kind in document["types"]:
+            counts[label] = counts.get(label, 0) + document["types"][kind]
+    largest = max(counts.values(), default=1)
+    bars = [
+        Bar(_short(name, _LONGEST_NAME), n, round(100 * n / largest, 1))
+        for name, n in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    ]
+    return CustomerDetail(
+        view=customer_view(document),
+        identifiers=document["identifiers"],
+        traits=[_field(name, held) for name, held in document["traits"].items()],
+        bars=bars,
+        first_seen_at=document["first_seen_at"],
+    )
+
+
+def _field(name: str, held: dict[str, Any]) -> Field:
+    value = held["value"]
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return Field(
+        name=name,
+        value=text[:_LONGEST_VALUE],
+        rest=text[_LONGEST_VALUE:],
+        at=held["at"],
+        source=held["source"],
+        trust=held["trust"],
+        event_id=held["event_id"],
+    )
+
+
+def _initials(name: str) -> str:
+    words = [word for word in name.replace("@", " ").split() if word[0].isalnum()]
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
