@@ -1,6 +1,7 @@
 """Baselines: what bare alternatives reach on this machine: a server that only answers, SQLite alone, NATS JetStream."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -34,12 +35,22 @@ def raw_server(requests: list[bytes], *, connections: int, per_second: float | N
     listener.listen(1024)
     process = subprocess.Popen([sys.executable, "-c", _RAW, str(listener.fileno())], pass_fds=[listener.fileno()])
     try:
-        time.sleep(1.0)
+        _wait_for(listener.getsockname()[1])
         return load(listener.getsockname()[1], requests, connections=connections, per_second=per_second)
     finally:
         process.terminate()
         process.wait(10)
         listener.close()
+
+
+def _wait_for(port: int) -> None:
+    # The socket listens before the process reads from it: an answer says that it does.
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30) as probe:
+            probe.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            if probe.recv(16):
+                return
+        time.sleep(0.05)
 
 
 def sqlite_appends(events: list[bytes], *, per_commit: int) -> float:

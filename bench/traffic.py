@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 import uvloop
@@ -96,8 +96,7 @@ class _Client(asyncio.Protocol):
         self.n_refused = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._next()
 
     def _next(self) -> None:

@@ -1,17 +1,20 @@
 """Write the reference pages that are made from the code.
 
 In:    the source of the package, read and not run (settings are asked for themselves).
-Out:   `docs/reference/errors.md` and `docs/reference/settings.md`.
+Out:   `docs/reference/errors.md`, `docs/reference/settings.md` and `docs/reference/http-api.md`.
 Never: words of its own about a code: what it means stands beside it in the source.
 """
 
 import ast
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tillit import settings
+from tillit.api import api_reference_page
+from tillit.workspace import Workspace, create_workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "tillit"
@@ -169,7 +172,19 @@ def errors_page(modules: list[Module]) -> str:
 
 def pages() -> dict[Path, str]:
     """Give each page that is made from the code, with its text."""
-    return {REFERENCE / "errors.md": errors_page(read_modules()), REFERENCE / "settings.md": settings.reference_page()}
+    return {
+        REFERENCE / "errors.md": errors_page(read_modules()),
+        REFERENCE / "settings.md": settings.reference_page(),
+        REFERENCE / "http-api.md": http_api_page(),
+    }
+
+
+def http_api_page() -> str:
+    """Give the reference page of the HTTP API, in Markdown. Routes belong to a workspace, so an empty one is made."""
+    with tempfile.TemporaryDirectory() as folder:
+        create_workspace(Path(folder) / "workspace")
+        with Workspace(Path(folder) / "workspace") as workspace:
+            return api_reference_page(workspace)
 
 
 def _codes_of_call(

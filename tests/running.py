@@ -23,7 +23,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import psutil  # type: ignore[import-untyped]  # ships no types
@@ -66,6 +66,20 @@ def basic(key: str) -> str:
     return "Basic " + base64.b64encode(f"{key}:".encode()).decode()
 
 
+class _Keys(dict[str, str]):
+    """kind -> key, made when first asked for: each costs a run of the command line."""
+
+    SOURCES: ClassVar[Mapping[str, str]] = {"public": "site", "secret": "backend", "api": "reader"}
+
+    def __init__(self, workspace: Path) -> None:
+        super().__init__()
+        self._workspace = workspace
+
+    def __missing__(self, kind: str) -> str:
+        self[kind] = create_key(self._workspace, kind, self.SOURCES[kind])
+        return self[kind]
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -84,15 +98,12 @@ class RunningServer:
         self.workspace = workspace
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.keys: dict[str, str] = {}
+        self.keys = _Keys(workspace)
         self.arguments = tuple(arguments)
         self.talk = workspace.parent / f"{workspace.name}.serve.log"
         self.process: subprocess.Popen[bytes] | None = None
         if not (workspace / "tillit.toml").exists():
             tillit("init", str(workspace))
-        self.keys["public"] = create_key(workspace, "public", "site")
-        self.keys["secret"] = create_key(workspace, "secret", "backend")
-        self.keys["api"] = create_key(workspace, "api", "reader")
 
     # -- its life
 

@@ -33,14 +33,10 @@ def rfc3339(at: int) -> str:
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500Z', '1970-01-01T00:00:00.000001Z')
     """
     whole, micro = divmod(at, SECOND)
-    head = (_EPOCH + timedelta(seconds=whole)).strftime("%Y-%m-%dT%H:%M:%S") if whole >= 0 else _before_epoch(whole)
+    # Not strftime: it costs ten times as much, and a profile holds many instants.
+    head = (_EPOCH + timedelta(seconds=whole)).isoformat()[:19]
     if micro == 0:
         return head + "Z"
     if micro % 1000 == 0:
         return f"{head}.{micro // 1000:03d}Z"
     return f"{head}.{micro:06d}Z"
-
-
-def _before_epoch(whole: int) -> str:
-    moment = _EPOCH + timedelta(seconds=whole)
-    return f"{moment.year:04d}" + moment.strftime("-%m-%dT%H:%M:%S")

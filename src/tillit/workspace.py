@@ -196,7 +196,8 @@ class Workspace:
                 ones in quarantine.
         """
         now = self.now()
-        taken = take(list(messages), route_type=None, source=source, trust=trust, received_at=now, limits=self.limits)
+        told = [dict(message) for message in messages]
+        taken = take(told, route_type=None, source=source, trust=trust, received_at=now, limits=self.limits)
         self.append_rows(taken.rows, taken.quarantine)
         if taken.quarantine:
             first = taken.quarantine[0]
@@ -621,7 +622,10 @@ def _place(before: str | None) -> tuple[int, int] | None:
         return None
     at, _, position = before.partition(".")
     try:
-        return int(at), int(position)
+        place = int(at), int(position)
+        if max(map(abs, place)) >= 1 << 62:
+            raise ValueError
+        return place
     except ValueError as exc:
         raise InputError(
             "`before` is the `next` of an earlier answer, such as 1767225600000000.42.", code="profile.bad-cursor"

@@ -7,11 +7,11 @@ Never: decodes a target before the application does.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-App = Callable[..., Awaitable[None]]
+App = Callable[..., Coroutine[Any, Any, None]]
 
 
 class Answer(NamedTuple):
@@ -117,7 +117,7 @@ class Listener:
         self._gone = asyncio.Event()
         self._text = ""
         self._task = asyncio.get_running_loop().create_task(
-            app(scope_of("GET", target, key, headers), self._receive, self._messages.put)
+            app(scope_of("GET", target, key, headers), self._receive, self._send)
         )
 
     async def _receive(self) -> dict[str, Any]:
@@ -126,6 +126,11 @@ class Listener:
             return {"type": "http.request", "body": b"", "more_body": False}
         await self._gone.wait()
         return {"type": "http.disconnect"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._messages.put(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self._gone.set()  # as servers do: when all is said, waiting for the other side ends
 
     async def status(self) -> int:
         return int((await asyncio.wait_for(self._messages.get(), 10))["status"])

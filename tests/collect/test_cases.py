@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.collect.knocking import NOON, Answer, Shop, basic
 from tillit.clock import DAY, rfc3339
 from tillit.collect.limits import Limits
-from tests.collect.knocking import NOON, Answer, Shop, basic
 
 GOOD = b'{"type":"track","event":"E","userId":"u","messageId":"good"}'
 

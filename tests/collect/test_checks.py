@@ -5,10 +5,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.collect.knocking import NOON
 from tillit.collect.checks import BodyTooLarge, Flaw, UnreadableBody, read_body, read_messages
 from tillit.collect.door import take
 from tillit.collect.limits import Limits
-from tests.collect.knocking import NOON
 
 LIMITS = Limits()
 
@@ -241,6 +241,19 @@ def test_a_batch_may_hold_2500_events_and_no_more() -> None:
         judged(b'{"batch":[' + b",".join([event] * 2501) + b"]}")
 
 
+def test_a_context_that_repeats_is_still_counted_and_one_that_only_seems_to_repeat_is_looked_at() -> None:
+    event = b'{"type":"track","event":"E","userId":"u","context":%s,"properties":%s}'
+    large = json.dumps({f"c{i}": "x" for i in range(300)}).encode()
+    wide = json.dumps({f"p{i}": "x" for i in range(300)}).encode()
+    number, too_large = b'{"x":1e30}', b'{"x":1000000000000000000000000000000}'
+
+    counted = judged(b'{"batch":[' + event % (large, b"{}") + b"," + event % (large, wide) + b"]}")
+    looked_at = judged(b'{"batch":[' + event % (number, b"{}") + b"," + event % (too_large, b"{}") + b"]}")
+
+    assert [row.code for row in counted.quarantine] == ["too_many_keys"]
+    assert [row.code for row in looked_at.quarantine] == ["number_out_of_range"]
+
+
 def test_a_shared_context_cannot_be_used_to_blow_up_a_batch() -> None:
     body = b'{"context":{"a":"' + b"x" * 8192 + b'"},"batch":[]}'
 
@@ -249,7 +262,7 @@ def test_a_shared_context_cannot_be_used_to_blow_up_a_batch() -> None:
 
 
 def test_events_made_in_process_are_checked_like_those_from_outside() -> None:
-    messages = [
+    messages: list[dict[Any, Any]] = [
         {"type": "track", "event": "E", "userId": "u", "properties": {"x": float("nan")}},
         {"type": "track", "event": "E", "userId": "u", "properties": {"x": "\ud800"}},
         {"type": "track", "event": "E", "userId": "u", "properties": {"x": object()}},

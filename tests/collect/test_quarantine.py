@@ -1,8 +1,8 @@
 import json
 
+from tests.collect.knocking import NOON, Shop, basic
 from tillit.collect.limits import Limits
 from tillit.collect.quarantine import count_by_code, expire, find_quarantined, list_quarantined, note_replayed, retry
-from tests.collect.knocking import NOON, Shop, basic
 
 
 def test_a_bad_event_keeps_its_bytes_its_reason_and_its_sender(shop: Shop) -> None:

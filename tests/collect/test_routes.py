@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.collect.knocking import Shop, basic, knock
 from tillit.collect.routes import ROUTES, TrackingApi
 from tillit.records import NewRow, QuarantineRow
 from tillit.store import StoreFull, StoreLocked
-from tests.collect.knocking import Shop, basic, knock
 
 EVENT = b'{"type":"track","event":"E","userId":"u","messageId":"m","groupId":"g","previousId":"p"}'
 BATCH = b'{"batch":[' + EVENT + b"]}"
@@ -66,12 +66,16 @@ class Failing:
 @pytest.mark.parametrize(
     "fault", [StoreFull("full"), StoreLocked("locked"), RuntimeError("ana@example.org"), OSError(5)]
 )
-def test_trouble_of_ours_is_503_with_retry_after_and_names_nobody(shop: Shop, fault: Exception) -> None:
+def test_trouble_of_ours_is_503_with_retry_after_and_names_nobody(
+    shop: Shop, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = knock(shop.with_commit(Failing(fault)), "POST", "/v1/batch", BATCH, headers=basic("PUB"))
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert set(answer.json["error"]) == {"code", "message", "details"}
     assert b"ana@" not in answer.body
+    assert caplog.text
+    assert "ana@" not in caplog.text
 
 
 def test_no_answer_before_the_commit(shop: Shop) -> None:

@@ -1,14 +1,17 @@
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.collect.knocking import NOON
 from tillit.clock import SECOND, rfc3339
 from tillit.collect.bots import bot_kind
 from tillit.collect.door import take
 from tillit.collect.limits import Limits
-from tillit.collect.stamp import instant, merged, shown_ip
-from tests.collect.knocking import NOON
+from tillit.collect.stamp import _text_of, instant, merged, shown_ip
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -83,6 +86,20 @@ def test_a_timestamp_that_cannot_be_read_is_marked_and_the_arrival_counts(text: 
 )
 def test_every_spelling_of_an_instant_that_sdks_use_is_read(text: str) -> None:
     assert instant(text) == 1_795_304_067_367_000
+
+
+@given(
+    at=st.integers(NOON - 10**15, NOON + 10**15),
+    decimals=st.sampled_from([0, 3, 6]),
+    zone=st.sampled_from(["Z", "+00:00", ""]),
+)
+def test_instants_are_read_and_written_like_the_standard_library_does(at: int, decimals: int, zone: str) -> None:
+    at -= at % 10 ** (6 - decimals)
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+    fraction = f".{moment.microsecond:06d}"[: decimals + 1] if decimals else ""
+
+    assert instant(f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}{zone}") == at
+    assert instant(_text_of(at)) == at
 
 
 def test_a_missing_message_id_is_made_here_and_a_numeric_one_is_a_text() -> None:

@@ -1,4 +1,4 @@
-"""Every recorded request of a real SDK gets the answer that stands in expected.json, which was read off the requests."""
+"""Every recorded request of a real SDK gets the answer that expected.json reads off the request itself."""
 
 import base64
 import gzip

@@ -83,6 +83,7 @@ class FaultyProxy:
 
     server_url: str
     plans: Sequence[Sequence[Fault]] = ()
+    meanwhile: Fault | None = None  # befalls all that is posted for as long as it is set, plans or not
     attempts: list[Attempt] = field(default_factory=list)
     url: str = ""
 
@@ -183,6 +184,8 @@ class FaultyProxy:
     def _fault_for(self, method: str, message_ids: tuple[str, ...], body: bytes) -> Fault:
         if method != "POST":
             return PASSES
+        if self.meanwhile is not None:
+            return self.meanwhile
         known_as = message_ids[0] if message_ids else body.hex()
         if known_as not in self._left:
             self._left[known_as] = self._waiting.pop(0) if self._waiting else []

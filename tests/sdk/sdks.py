@@ -41,7 +41,7 @@ class ServerSdk:
     driver: str
     more: tuple[tuple[str, Any], ...] = ()
     retries_a_timeout: bool = True
-    outlasts_a_restart: bool = True
+    tries_a_restart: bool = True
 
     def tell(self, story: Sequence[Call], *, host: str, key: str, flush_at: int, timeout_ms: int = 10_000) -> Told:
         """Run the story and wait until the SDK says that all is delivered or given up."""
@@ -65,11 +65,12 @@ SERVER_SDKS = (
     ServerSdk("analytics-node 3.1.0", "segment_node.cjs"),
     # These two give up on a timeout (the HTTP library they use does not count it as a network error), and after three
     # resends within a second.
-    ServerSdk("analytics-node 6.2.0", "segment_node_legacy.cjs", retries_a_timeout=False, outlasts_a_restart=False),
-    ServerSdk("rudder-sdk-node 3.0.13", "rudder_node.cjs", retries_a_timeout=False, outlasts_a_restart=False),
-    ServerSdk("segment-analytics-python", "python_sdk.py", (("module", "segment.analytics.client"), ("gzip", False))),
+    ServerSdk("analytics-node 6.2.0", "segment_node_legacy.cjs", retries_a_timeout=False, tries_a_restart=False),
+    ServerSdk("rudder-sdk-node 3.0.13", "rudder_node.cjs", retries_a_timeout=False, tries_a_restart=False),
+    ServerSdk("segment-analytics-python", "python_sdk.py", (*SEGMENT_PYTHON, ("gzip", False))),
+    # A restart is not tried a second time with the same SDK.
     ServerSdk(
-        "segment-analytics-python gzip", "python_sdk.py", (("module", "segment.analytics.client"), ("gzip", True))
+        "segment-analytics-python gzip", "python_sdk.py", (*SEGMENT_PYTHON, ("gzip", True)), tries_a_restart=False
     ),
     ServerSdk("rudder-sdk-python", "python_sdk.py", (("module", "rudderstack.analytics.client"), ("gzip", True))),
 )

@@ -35,7 +35,7 @@ NOT_STORED = (CUT, REFUSED, REFUSED_FOR_1_S, REFUSED_UNREADABLY)
 def test_a_fault_does_what_it_says_and_then_all_passes(server: RunningServer, fault: Fault) -> None:
     user_id = f"bo-{uuid.uuid4()}"
     message = json.dumps({"userId": user_id, "event": "Door Opened", "messageId": user_id})
-    headers = {"Authorization": basic(server.keys["secret"]), "Origin": "http://shop.example"}
+    headers = {"Authorization": basic(server.keys["public"]), "Origin": "http://shop.example"}
 
     with FaultyProxy(server.url, [[fault]]) as proxy:
         target = urlsplit(proxy.url)

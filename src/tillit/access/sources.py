@@ -71,7 +71,8 @@ class Sources:
             block = self._log.arrivals(position, min(_BLOCK_ROWS, head - position))
             if not block:
                 break
-            for position, kind, source, received_at in block:
+            position = block[-1][0]
+            for _, kind, source, received_at in block:
                 if self._counted_from is None:
                     self._counted_from = received_at
                 if kind == KIND_EVENT:

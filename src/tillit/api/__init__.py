@@ -5,7 +5,6 @@ Out:   JSON documents, the same as from Python and the command line; a live stre
 Never: a personal value without a permit and a note in the journal; logic of a room.
 """
 
-from tillit.api.app import Api, create_api
-from tillit.api.description import openapi_document, reference_page
+from tillit.api.app import Api, api_reference_page, create_api
 
-__all__ = ["Api", "create_api", "openapi_document", "reference_page"]
+__all__ = ["Api", "api_reference_page", "create_api"]

@@ -14,7 +14,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from tillit import clock
-from tillit.api.description import description_routes
+from tillit.api.description import description_routes, openapi_document, reference_page
 from tillit.api.desk import Desk
 from tillit.api.events import event_routes
 from tillit.api.gate import ASKED, Asked
@@ -91,6 +91,9 @@ class Api:
         method = scope["method"]
         # Probes of load balancers ask so; the server leaves the body out.
         seen_as = "GET" if method == "HEAD" and path in {"/health", "/ready"} else method
+        if method == "OPTIONS":
+            # No page of another origin may read here; the library would answer with a list of methods.
+            seen_as = "TRACE"
         inner = {**scope, "path": path, "raw_path": path.encode(), "method": seen_as, ASKED: told}
         status = 0
 
@@ -129,6 +132,15 @@ def create_api(workspace: Workspace, *, monotonic_s: Callable[[], float] = clock
     identifiers. Measures and logs hold route templates only.
     """
     return Api(workspace, monotonic_s=monotonic_s)
+
+
+def api_reference_page(workspace: Workspace) -> str:
+    """Give the reference page of the API's routes, in Markdown."""
+    desk = Desk(workspace)
+    try:
+        return reference_page(openapi_document(list_routes(desk)))
+    finally:
+        desk.close()
 
 
 def list_routes(desk: Desk) -> list[HTTPRouteHandler]:

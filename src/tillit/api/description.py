@@ -169,9 +169,13 @@ def openapi_document(handlers: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
     async def error_shape() -> ErrorDocument:
         raise NotImplementedError
 
-    told: dict[str, Any] = Litestar([*handlers, error_shape], openapi_config=config, logging_config=None).openapi_schema.to_schema()
+    told: dict[str, Any] = Litestar(
+        [*handlers, error_shape], openapi_config=config, logging_config=None
+    ).openapi_schema.to_schema()
     del told["paths"]["/error"]
-    scopes = {_place(method, path): handler.opt.get("scope") for handler in handlers for method, path in _places(handler)}
+    scopes = {
+        _place(method, path): handler.opt.get("scope") for handler in handlers for method, path in _places(handler)
+    }
     for place, operation in _operations(told):
         _complete(operation, place, scopes[place])
     told["components"]["securitySchemes"] = {
@@ -235,10 +239,15 @@ def docs_page(document: dict[str, Any]) -> tuple[bytes, str]:
     folder = files("tillit.api") / "templates"
     style = (folder / "docs.css").read_text(encoding="utf-8")
     loader = jinja2.DictLoader({"docs.html": (folder / "docs.html").read_text(encoding="utf-8")})
-    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template("docs.html")
+    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(
+        "docs.html"
+    )
     text = template.render(document=document, operations=list(_told(document)), style=style).encode()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return text, f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return (
+        text,
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    )
 
 
 def reference_page(document: dict[str, Any]) -> str:
@@ -260,14 +269,20 @@ def reference_page(document: dict[str, Any]) -> str:
             lines += [f"| `{p['name']}` | {p['in']} | {p['shape']} | {p['text']} |" for p in one["parameters"]]
         if one["asks"]:
             lines += ["", "Body:", "", "```json", *one["asks"].split("\n"), "```"]
-        lines += ["", f"Answer {one['status']}:", "", f"```{one['form']}", *one["answers"].rstrip("\n").split("\n"), "```"]
+        lines += [
+            "",
+            f"Answer {one['status']}:",
+            "",
+            f"```{one['form']}",
+            *one["answers"].rstrip("\n").split("\n"),
+            "```",
+        ]
         if one["refusals"]:
             lines += ["", f"Refusals: {', '.join(one['refusals'])}."]
     return "\n".join(lines) + "\n"
 
 
 def _told(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    schemas = document["components"]["schemas"]
     for place, operation in _operations(document):
         method, _, path = place.partition(" ")
         asks, answers = EXAMPLES[place]
@@ -276,7 +291,7 @@ def _told(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "method": method,
             "path": path,
             "text": operation["description"].strip(),
-            "parameters": [_parameter(p, schemas) for p in operation.get("parameters", [])],
+            "parameters": [_parameter(p) for p in operation.get("parameters", [])],
             "asks": _pretty(asks) if asks is not None else "",
             "answers": answers if isinstance(answers, str) else _pretty(answers),
             "form": "text" if isinstance(answers, str) else "json",
@@ -285,10 +300,9 @@ def _told(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _parameter(parameter: dict[str, Any], schemas: dict[str, Any]) -> dict[str, str]:
-    del schemas
+def _parameter(parameter: dict[str, Any]) -> dict[str, str]:
     schema = parameter.get("schema", {})
-    one = next((s for s in schema.get("oneOf", []) if s.get("type") != "null"), schema)
+    one = {**schema, **next((s for s in schema.get("oneOf", []) if s.get("type") != "null"), {})}
     words = [{"integer": "a whole number", "string": "a text"}.get(one.get("type", ""), "a value")]
     if "minimum" in one or "maximum" in one:
         words.append(f"{one.get('minimum', '')} to {one.get('maximum', '')}".strip())

@@ -8,7 +8,7 @@ Never: a field that a caller may set and we do not use.
 from typing import Annotated, Any, TypedDict
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 # -- bodies
@@ -65,20 +65,26 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 QueryPurpose = Annotated[
     str | None,
-    Parameter(min_length=1, max_length=64, description="What the values are read for; the key's own when not named."),
+    QueryParameter(
+        min_length=1, max_length=64, description="What the values are read for; the key's own when not named."
+    ),
 ]
-QueryLimit = Annotated[int | None, Parameter(ge=1, le=10_000, description="Most rows; [api] max_page_limit bounds it.")]
-QueryBefore = Annotated[str | None, Parameter(max_length=64, description="The `next` of the page before.")]
+QueryLimit = Annotated[
+    int | None, QueryParameter(ge=1, le=10_000, description="Most rows; [api] max_page_limit bounds it.")
+]
+QueryBefore = Annotated[str | None, QueryParameter(max_length=64, description="The `next` of the page before.")]
 QueryText = Annotated[
-    str, Parameter(min_length=1, max_length=256, description="The beginning of an identifier or of a name's words.")
+    str,
+    QueryParameter(min_length=1, max_length=256, description="The beginning of an identifier or of a name's words."),
 ]
-QueryWord = Annotated[str | None, Parameter(min_length=1, max_length=256, description="Only events that have it.")]
+QueryWord = Annotated[str | None, QueryParameter(min_length=1, max_length=256, description="Only events that have it.")]
 QueryAfter = Annotated[
-    int | None, Parameter(ge=0, le=2**53, description="A position: the `next` of the page before, or an event's `id`.")
+    int | None,
+    QueryParameter(ge=0, le=2**53, description="A position: the `next` of the page before, or an event's `id`."),
 ]
 PathWho = Annotated[
     str,
-    Parameter(description="`namespace:value` (percent-encode what an address cannot hold) or a profile id."),
+    PathParameter(description="`namespace:value` (percent-encode what an address cannot hold) or a profile id."),
 ]
 
 # -- documents

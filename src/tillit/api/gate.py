@@ -39,7 +39,8 @@ ASKED = "tillit.asked"
 
 def asked(connection: Connection) -> Asked:
     """Give what is known of a request."""
-    found: Asked = connection.scope[ASKED]  # type: ignore[typeddict-item]  # ours, put there by the app
+    scope: Any = connection.scope
+    found: Asked = scope[ASKED]
     return found
 
 

@@ -98,14 +98,16 @@ def health_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def read_metrics() -> Response[str]:
         """Give this process's measures in Prometheus' text format; other web processes count for themselves."""
         text = desk.measures.text(health.gauges(), process=os.getpid())
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(text, media_type="text/plain; version=0.0.4")
 
     return [read_health, read_readiness, read_metrics]
 
 
 def _is_held(lock: Path) -> bool:
-    """Say whether a process holds a kernel lock. Asking takes it, shared, for a moment: an engine that starts right
-    then tries again, as it does beside a server on its way out.
+    """Say whether a process holds a kernel lock.
+
+    Asking takes it, shared, for a moment: an engine that starts right then tries again, as it does beside a server on
+    its way out.
     """
     try:
         descriptor = os.open(lock, os.O_RDWR)
@@ -118,5 +120,3 @@ def _is_held(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody
 
 from tillit.access import Key
 from tillit.api.desk import Desk
@@ -27,7 +28,10 @@ def key_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/api/sources", opt={"scope": "keys:read"}, tags=["sources and keys"])
     async def list_sources() -> SourcesDocument:
-        """List sources with their keys and how busy each is. The first call counts up to 200,000 rows, later ones new rows."""
+        """List sources with their keys and how busy each is.
+
+        The first call counts at most 200,000 rows of the log's last day, later calls what is new.
+        """
         found = await desk.slowly(ws.sources.activity)
         told = [
             {
@@ -45,7 +49,7 @@ def key_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return {"keys": [_document(key) for key in await desk.slowly(ws.keys.list_all)]}
 
     @post("/api/keys", opt={"scope": "keys:write"}, status_code=201, tags=["sources and keys"])
-    async def create_key(request: Asking, data: NewKey) -> MadeKeyDocument:
+    async def create_key(request: Asking, data: JSONBody[NewKey]) -> MadeKeyDocument:
         """Make a key. It is shown this once. An api key can give only scopes that it has."""
         desk.permit(request, data.purpose)
         scopes = tuple(data.scopes)
@@ -59,7 +63,7 @@ def key_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return cast(MadeKeyDocument, {"key": plain, **_document(key)})
 
     @delete("/api/keys/{key_id:str}", opt={"scope": "keys:write"}, status_code=200, tags=["sources and keys"])
-    async def revoke_key(key_id: str) -> KeyDocument:
+    async def revoke_key(key_id: FromPath[str]) -> KeyDocument:
         """Revoke a key. What it sent stays; within half a second no process takes it any more."""
 
         def revoke() -> Key:

@@ -58,9 +58,9 @@ class Measures:
         yield "# TYPE tillit_api_seconds histogram"
         for template, held in sorted(self._seconds.items()):
             labels = f'process="{process}",route="{template}"'
-            total = 0.0
-            for bound, n in zip((*_BOUNDS_S, "+Inf"), held[:-1], strict=True):
-                total += n
+            total: float = 0
+            for bound, n_within in zip((*_BOUNDS_S, "+Inf"), held[:-1], strict=True):
+                total += n_within
                 yield f'tillit_api_seconds_bucket{{{labels},le="{bound}"}} {total:.0f}'
             yield f"tillit_api_seconds_sum{{{labels}}} {held[-1]:.6f}"
             yield f"tillit_api_seconds_count{{{labels}}} {total:.0f}"

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 
 from tillit.api.desk import Desk
 from tillit.api.documents import (
@@ -83,12 +84,12 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return await timeline(request, who, purpose, limit, before)
 
     @post("/api/profiles/lookup", opt={"scope": "profiles:read"}, status_code=200, tags=["profiles"])
-    async def look_up_profile(request: Asking, data: Lookup) -> ProfileDocument:
+    async def look_up_profile(request: Asking, data: JSONBody[Lookup]) -> ProfileDocument:
         """Give a profile as `GET /api/profiles/{who}` does, with the identifier in the body."""
         return document(request, _who(data), data.purpose)
 
     @post("/api/profiles/lookup/events", opt={"scope": "profiles:read"}, status_code=200, tags=["profiles"])
-    async def look_up_profile_events(request: Asking, data: LookupEvents) -> TimelineDocument:
+    async def look_up_profile_events(request: Asking, data: JSONBody[LookupEvents]) -> TimelineDocument:
         """Give one person's events, newest first, with the identifier in the body."""
         return await timeline(request, _who(data), data.purpose, data.limit, data.before)
 
@@ -100,7 +101,7 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return search(request, q, purpose, limit)
 
     @post("/api/profiles/search", opt={"scope": "profiles:read"}, status_code=200, tags=["profiles"])
-    async def search_profiles_by_body(request: Asking, data: Search) -> ProfilesDocument:
+    async def search_profiles_by_body(request: Asking, data: JSONBody[Search]) -> ProfilesDocument:
         """Find people as `GET /api/profiles` does, with the text in the body."""
         return search(request, data.q, data.purpose, data.limit)
 
@@ -114,7 +115,7 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ]
 
 
-def _who(data: Lookup) -> str:
+def _who(data: JSONBody[Lookup]) -> str:
     is_whole = data.identifier is not None and data.namespace is None and data.value is None
     is_parts = data.identifier is None and data.namespace is not None and data.value is not None
     if is_whole:

@@ -10,13 +10,13 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from tillit.api.desk import Desk
 from tillit.api.documents import (
-    QuarantineDocument,
     QuarantinedBytesDocument,
     QuarantinedDocument,
+    QuarantineDocument,
     QueryLimit,
     QueryPurpose,
     QueryWord,
@@ -29,8 +29,8 @@ from tillit.errors import NotFound
 from tillit.records import TRUST_NAMES
 
 Asking = Request[Any, Any, Any]
-_Number = Annotated[int, Parameter(ge=1, le=2**53, description="The quarantine_id.")]
-_Before = Annotated[int | None, Parameter(ge=1, le=2**53, description="The `next` of the page before.")]
+_Number = Annotated[int, PathParameter(ge=1, le=2**53, description="The quarantine_id.")]
+_Before = Annotated[int | None, QueryParameter(ge=1, le=2**53, description="The `next` of the page before.")]
 
 
 def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
@@ -67,7 +67,7 @@ def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return {**_document(found), "raw_base64": base64.b64encode(found.raw).decode(), "text": text}
 
     @post("/api/quarantine/replay", opt={"scope": "quarantine:write"}, status_code=200, tags=["quarantine"])
-    async def replay_quarantined(data: Replay) -> ReplayedDocument:
+    async def replay_quarantined(data: JSONBody[Replay]) -> ReplayedDocument:
         """Judge quarantined events again under today's rules; those that pass go into the log, each once."""
         outcome = await desk.slowly(lambda: quarantine.replay(data.ids))
         return {"replayed": outcome.n_replayed, "still_refused": outcome.n_refused}

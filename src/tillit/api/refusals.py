@@ -153,6 +153,7 @@ class LogSlow(BusyError):
 
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`$][^`]*`")
+_MISSING = re.compile(r"Missing required query parameter '([a-z]{1,32})'")
 _PLACE = re.compile(r"`\$\.?([^`]*)`$")
 
 
@@ -176,6 +177,8 @@ def named(error: Exception) -> TillitError:
     if isinstance(error, TillitError):
         return error
     if isinstance(error, (ValidationException, SerializationException)):
+        if lacking := _MISSING.match(error.detail):
+            return BadRequest(f"The address lacks the parameter `{lacking[1]}`. /api/docs has examples.")
         problems = list(_problems(error))
         said = " ".join(f"{one['field']}: {one['problem']}" for one in problems if "field" in one)
         return BadRequest(
@@ -185,6 +188,8 @@ def named(error: Exception) -> TillitError:
     if isinstance(error, HTTPException):
         return _named_by_status(error)
     place = traceback.extract_tb(error.__traceback__)[-1:]
+    if isinstance(error, RecursionError) and place and place[0].name == "decode_json":
+        return BadRequest("The body is nested too deeply. /api/docs has examples.")
     where = f"{place[0].name}:{place[0].lineno}" if place else "unknown"
     _log.error("internal %s in %s", type(error).__name__, where)
     return InternalError("Something went wrong on our side. The server's log names the place; try again or report it.")
@@ -206,9 +211,10 @@ def _named_by_status(error: HTTPException) -> TillitError:
 MAX_BODY_BYTES = 65_536  # questions are short; only replay lists ids by the hundred
 
 
-def _problems(error: HTTPException) -> "list[dict[str, str]]":
+def _problems(error: ValidationException | SerializationException) -> list[dict[str, str]]:
     told = []
-    for one in error.extra if isinstance(error.extra, list) else []:
+    extra = getattr(error, "extra", None)
+    for one in extra if isinstance(extra, list) else []:
         message = str(one.get("message", ""))
         place = _PLACE.search(message)
         problem = {"problem": _safe(message)}
@@ -216,6 +222,8 @@ def _problems(error: HTTPException) -> "list[dict[str, str]]":
         # A field of ours is a short name; anything else is a text that somebody sent.
         if re.fullmatch(r"[a-z_]{1,32}(\[\.*\d*\])?", field) and "unknown field" not in message:
             problem["field"] = field
+        if field == "data":
+            problem = {"problem": "The body is missing, or is not the JSON object that the route wants."}
         told.append(problem)
     return told or [{"problem": "The body is not the JSON that the route wants."}]
 

@@ -40,7 +40,7 @@ _APPLIED_POLL_S = 0.004
 _HOUR_S = 3600.0
 
 
-def web(path: Path, listener: socket.socket) -> int:
+def web(path: Path, parent: int, listener: socket.socket) -> int:
     """Take events and answer questions until told to stop."""
     # Threads hand the interpreter over every half millisecond: the committing thread must not wait 5 ms for its turn.
     sys.setswitchinterval(0.0005)
@@ -63,7 +63,7 @@ def web(path: Path, listener: socket.socket) -> int:
                 proxy_headers=False,
             )
             server = uvicorn.Server(config)
-            _stop_with_parent(lambda: setattr(server, "should_exit", True))
+            _stop_with_parent(parent, lambda: setattr(server, "should_exit", True))
             server.run(sockets=[listener])
         finally:
             commit.close()
@@ -111,9 +111,9 @@ async def _redirect(send: Send, where: str) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def engine(path: Path) -> int:
+def engine(path: Path, parent: int) -> int:
     """Fold until told to stop."""
-    stop = _stop_event()
+    stop = _stop_event(parent)
     with Workspace(path) as workspace:
         while not stop.is_set():
             try:
@@ -127,9 +127,9 @@ def engine(path: Path) -> int:
     return 0
 
 
-def keeper(path: Path) -> int:
+def keeper(path: Path, parent: int) -> int:
     """Let the lake follow the fold, trim the log, let quarantined bytes expire, until told to stop."""
-    stop = _stop_event()
+    stop = _stop_event(parent)
     with Workspace(path) as workspace:
         while not stop.is_set():
             try:
@@ -157,19 +157,18 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
     lake.close()
 
 
-def _stop_event() -> threading.Event:
+def _stop_event(parent: int) -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    _stop_with_parent(stop.set)
+    _stop_with_parent(parent, stop.set)
     return stop
 
 
-def _stop_with_parent(stop: Callable[[], None]) -> None:
-    """Stop when the supervisor is gone, however it went."""
+def _stop_with_parent(parent: int, stop: Callable[[], None]) -> None:
+    """Stop when the supervisor is gone, however and whenever it went: it may have been killed while we started."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: at once, on Linux
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -180,12 +179,12 @@ def _stop_with_parent(stop: Callable[[], None]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one process: `web FOLDER DESCRIPTOR`, `engine FOLDER`, `keeper FOLDER`."""
-    kind, folder = arguments[0], Path(arguments[1])
+    """Run one process: `web FOLDER PARENT DESCRIPTOR`, `engine FOLDER PARENT`, `keeper FOLDER PARENT`; PARENT is the supervisor's id."""
+    kind, folder, parent = arguments[0], Path(arguments[1]), int(arguments[2])
     try:
         if kind == "web":
-            return web(folder, socket.socket(fileno=int(arguments[2])))
-        return {"engine": engine, "keeper": keeper}[kind](folder)
+            return web(folder, parent, socket.socket(fileno=int(arguments[3])))
+        return {"engine": engine, "keeper": keeper}[kind](folder, parent)
     except TillitError as error:
         print(f"{kind}: {error.message}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -94,10 +94,11 @@ class Server:
         self.url = f"http://{shown}:{self.port}"
         base = [sys.executable, "-m", "tillit.cli.processes"]
         descriptor = self._listener.fileno()
-        web = [*base, "web", str(folder), str(descriptor)]
-        self._children = [Child("engine", [*base, "engine", str(folder)], ())]
+        parent = str(os.getpid())  # a child that finds another parent was orphaned while it started, and ends
+        web = [*base, "web", str(folder), parent, str(descriptor)]
+        self._children = [Child("engine", [*base, "engine", str(folder), parent], ())]
         self._children += [Child(f"web {i + 1}", web, (descriptor,)) for i in range(workers)]
-        self._children.append(Child("keeper", [*base, "keeper", str(folder)], ()))
+        self._children.append(Child("keeper", [*base, "keeper", str(folder), parent], ()))
         self.stop = threading.Event()
 
     def run(self, started: Callable[[], None]) -> int:

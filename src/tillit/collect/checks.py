@@ -140,7 +140,7 @@ def read_body(body: bytes, *, is_batch: bool, limits: Limits) -> Reading:
     if len(batch) > limits.batch_events:
         raise _too_many_events(limits)
     _check_envelope(document, limits)
-    events = [_checked(event, limits) for event in batch]
+    events = _checked_batch(batch, limits)
     return Reading(body, limits, document, events, is_batch=True, has_escapes=has_escapes)
 
 
@@ -250,6 +250,43 @@ def _checked(event: Any, limits: Limits) -> Document | Flaw:
             return event
     flaw = shape_flaw(event, limits)
     return event if flaw is None else flaw
+
+
+def _checked_batch(batch: list[Any], limits: Limits) -> list[Document | Flaw]:
+    """Check the events of a batch; a context that repeats the one before is not walked again."""
+    found: list[Document | Flaw] = []
+    append = found.append
+    known: Document | None = None
+    n_known = 0
+    most, depth = limits.keys, limits.depth
+    may_be_quick = limits.key_bytes >= 4 * _SHORT_KEY and depth > 1
+    for event in batch:
+        if not may_be_quick or type(event) is not dict:
+            append(_checked(event, limits))
+            continue
+        context = event.get("context")
+        if known is not None and context == known:
+            # Walk the event without it: it goes back in its place, which an assignment to its key leaves as it was.
+            event["context"] = None
+            n_keys = _count_keys(event, depth)
+            event["context"] = context
+            n_keys = None if n_keys is None else n_keys + n_known
+        else:
+            n_keys = _count_keys(event, depth)
+            # With numbers, equal is not the same: the text 1e30 fits where the integer 10**30 does not.
+            if n_keys is not None and type(context) is dict and context and _holds_no_number(context):
+                known, n_known = context, _count_keys(context, depth) or 0
+        append(event if n_keys is not None and n_keys <= most else _checked(event, limits))
+    return found
+
+
+def _holds_no_number(value: Any) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return all(_holds_no_number(each) for each in value.values())
+    if kind is list:
+        return all(_holds_no_number(each) for each in value)
+    return kind is str or kind is bool or value is None
 
 
 # Keys seen to be short. Senders repeat a few dozen names for ever, and asking this set is a quarter of measuring each.

@@ -9,6 +9,7 @@ import base64
 import binascii
 import logging
 import re
+import traceback
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -136,6 +137,13 @@ class TooManyRequests(InputError):
     status = 429
 
 
+class WrongMethod(InputError):
+    """Events come with POST (and, for pixels, GET)."""
+
+    code = "collect.wrong-method"
+    status = 405
+
+
 class _Route(NamedTuple):
     type: str | None  # of a single event; None for a batch
     is_pixel: bool = False
@@ -220,8 +228,10 @@ class TrackingApi:
             return
         except TillitError as fault:
             status, body, extra = _refusal(fault)
-        except Exception:  # noqa: BLE001  # a rim: whatever we did wrong, the sender keeps its events and tries again
-            _log.exception("collect.internal")
+        except Exception as fault:  # noqa: BLE001  # a rim: whatever we did wrong, the sender keeps its events
+            # Kind and place only: the message of a stranger's error may hold what was sent.
+            frame = traceback.extract_tb(fault.__traceback__)[-1]
+            _log.error("unexpected %s in %s line %s", type(fault).__name__, frame.name, frame.lineno)
             status, body, extra = _refusal(None)
         await _answer(send, status, body, [*extra, *_cross_origin(origin)])
 
@@ -247,7 +257,7 @@ class TrackingApi:
             received = await receive_body(receive, declared=headers.get(b"content-length"), limits=self._limits)
             body = unpack(received, headers.get(b"content-encoding", b""), limits=self._limits)
         else:
-            return 405, *_refusal(InputError("Send events with POST.", code="collect.method"))[1:]
+            raise WrongMethod("This path takes events, which come with POST. Nothing was kept.")
         received_at = self._now()
         reading = read_body(body, is_batch=route.type is None, limits=self._limits)
         key = early if early is not None else self._key(_candidates(headers, query, reading))

@@ -5,7 +5,8 @@ Out:   pages, parts of pages, a stream.
 Never: anything but the way in and our static files without an open session; an answer without the headers below.
 """
 
-from collections.abc import MutableMapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, cast
 
@@ -13,7 +14,6 @@ from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, HTTPSendMessage, Message, Receive, Scope, Send
 
 from tillit.clock import DAY, SECOND
 from tillit.console.render import Pages
@@ -21,6 +21,14 @@ from tillit.console.routes import Desk, routes_of
 from tillit.console.sessions import Sessions
 from tillit.errors import TillitError
 from tillit.workspace import Workspace
+
+_log = logging.getLogger("tillit.console")
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEADERS = (
     (
@@ -40,7 +48,7 @@ _LARGEST_FORM = 16_384
 _FOR_EVER = f"private, max-age={365 * DAY // SECOND}, immutable".encode()
 
 
-def create_console(workspace: Workspace, *, sessions: Sessions) -> ASGIApp:
+def create_console(workspace: Workspace, *, sessions: Sessions) -> App:
     """Give the pages of one workspace; only who holds an open session sees them."""
     pages = Pages(workspace.paths.root.name)
     app = Litestar(
@@ -50,7 +58,7 @@ def create_console(workspace: Workspace, *, sessions: Sessions) -> ASGIApp:
         exception_handlers={Exception: _Faults(pages).answer},
         on_app_init=[_quiet],
     )
-    return _Gate(cast("ASGIApp", app), pages, sessions)
+    return _Gate(cast("App", app), pages, sessions)
 
 
 def _quiet(config: AppConfig) -> AppConfig:
@@ -62,7 +70,7 @@ def _quiet(config: AppConfig) -> AppConfig:
 class _Gate:
     """Judges every request before any page is thought of: deny, unless there is a reason not to."""
 
-    def __init__(self, app: ASGIApp, pages: Pages, sessions: Sessions) -> None:
+    def __init__(self, app: App, pages: Pages, sessions: Sessions) -> None:
         self._app = app
         self._pages = pages
         self._sessions = sessions
@@ -73,7 +81,7 @@ class _Gate:
         headers = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
         path = scope["path"]
         if path.startswith(_STATIC):
-            await self._send_asset(path.removeprefix(_STATIC), headers, send)
+            await self._send_asset(path.removeprefix(_STATIC), scope["query_string"], headers, send)
         elif scope["method"] not in {"GET", "HEAD"} and not _is_from_here(headers):
             await self._send_page(send, 403, "refused.html")
         elif path == _ENTER or self._has_session(headers):
@@ -81,21 +89,25 @@ class _Gate:
         else:
             await self._send_page(send, 401, "closed.html")
 
-    def _has_session(self, headers: MutableMapping[bytes, bytes]) -> bool:
+    def _has_session(self, headers: Mapping[bytes, bytes]) -> bool:
         cookie = read_cookie(headers.get(b"cookie", b""), self._sessions.cookie_name)
         return bool(cookie) and self._sessions.is_open(cookie)
 
     async def _send_page(self, send: Send, status: int, name: str) -> None:
         body = self._pages.render(name).encode()
-        await _answer(send, status, [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")], body)
+        await _answer(
+            send, status, [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")], body
+        )
 
-    async def _send_asset(self, name: str, headers: MutableMapping[bytes, bytes], send: Send) -> None:
+    async def _send_asset(self, name: str, query: bytes, headers: Mapping[bytes, bytes], send: Send) -> None:
         asset = self._pages.assets.get(name)
         if asset is None:
             await self._send_page(send, 404, "missing.html")
             return
         tag = f'"{asset.version}"'.encode()
-        kept = [(b"content-type", asset.media_type.encode()), (b"cache-control", _FOR_EVER), (b"etag", tag)]
+        # Modules import each other by bare name: that address stays when the file changes, so it is asked for again.
+        keep = _FOR_EVER if query == b"v=" + asset.version.encode() else b"no-cache"
+        kept = [(b"content-type", asset.media_type.encode()), (b"cache-control", keep), (b"etag", tag)]
         if headers.get(b"if-none-match") == tag:
             await _answer(send, 304, kept, b"")
         else:
@@ -111,7 +123,7 @@ def read_cookie(header: bytes, name: str) -> str:
     return found.value if found is not None else ""
 
 
-def _is_from_here(headers: MutableMapping[bytes, bytes]) -> bool:
+def _is_from_here(headers: Mapping[bytes, bytes]) -> bool:
     """Say whether a form was sent by one of our own pages, as the browser tells it."""
     site = headers.get(b"sec-fetch-site")
     if site is not None:
@@ -130,9 +142,9 @@ def _dressed(send: Send) -> Send:
 
 
 async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    start = {"type": "http.response.start", "status": status, "headers": [*headers, *_HEADERS]}
-    await send(cast("HTTPSendMessage", start))
-    await send(cast("HTTPSendMessage", {"type": "http.response.body", "body": body, "more_body": False}))
+    start: Message = {"type": "http.response.start", "status": status, "headers": [*headers, *_HEADERS]}
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 class _Faults:
@@ -141,7 +153,7 @@ class _Faults:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
-    def answer(self, request: Request[Any, Any, Any], fault: Exception) -> Response[str]:
+    def answer(self, _request: Request[Any, Any, Any], fault: Exception) -> Response[str]:
         """Give the page of one fault: ours are named, a library's keep their status, the rest is a bug."""
         if isinstance(fault, TillitError):
             status, code, message = fault.status, fault.code, fault.message
@@ -151,5 +163,14 @@ class _Faults:
             status, code, message = fault.status_code, "input.invalid", "The console has no such form or address."
         else:
             status, code, message = 500, "internal", f"The page failed ({type(fault).__name__}). Please report it."
+            _log.error("internal: %s at %s", type(fault).__name__, _place(fault))
         html = self._pages.render("fault.html", status=status, code=code, message=message)
         return Response(html, status_code=status, media_type=MediaType.HTML)
+
+
+def _place(fault: Exception) -> str:
+    """Say where it was raised; the message may hold a customer's values, so it stays out."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "an unknown place"

@@ -81,7 +81,9 @@ class Pace:
         most = max(rates)
         top = max(most, 1.0)
         step = _WIDTH / (N_BUCKETS - 1)
-        points = [Point(round(i * step, 1), round(_HEIGHT - 2 - (_HEIGHT - 6) * r / top, 1)) for i, r in enumerate(rates)]
+        points = [
+            Point(round(i * step, 1), round(_HEIGHT - 2 - (_HEIGHT - 6) * r / top, 1)) for i, r in enumerate(rates)
+        ]
         line = " ".join(f"{p.x},{p.y}" for p in points)
         return PaceView(
             now=sum(last) / len(last),

@@ -5,6 +5,7 @@ Out:   HTML, whole or in part (the header X-Part asks for the part alone).
 Never: a personal value in an address. What is searched for comes in a form's body, people and events by id.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -142,13 +143,14 @@ def _customers(desk: Desk) -> list[HTTPRouteHandler]:
             "is_full": len(documents) == _SEARCH_ROWS,
         }
 
-    @get("/console/customers", sync_to_thread=True)
-    def show_customers() -> Response[str]:
-        return desk.page("customers.html", here="customers", **found(""))
+    # Not `sync_to_thread`: Litestar 2.25 wraps a function twice when another one joins it on its path.
+    @get("/console/customers")
+    async def show_customers() -> Response[str]:
+        return desk.page("customers.html", here="customers", **await asyncio.to_thread(found, ""))
 
-    @post("/console/customers", status_code=200, sync_to_thread=True)
-    def search(request: _Request, data: _Form) -> Response[str]:
-        shown = found(data.get("query", "")[:256])
+    @post("/console/customers", status_code=200)
+    async def search(request: _Request, data: _Form) -> Response[str]:
+        shown = await asyncio.to_thread(found, data.get("query", "")[:256])
         if "x-part" in request.headers:
             return desk.page("parts/results.html", **shown)
         return desk.page("customers.html", here="customers", **shown)
@@ -169,7 +171,7 @@ def _customers(desk: Desk) -> list[HTTPRouteHandler]:
         positions = [int(one["event_id"].partition("-")[2]) for one in documents]
         rows = ws.folding.rows(positions)
         events = event_views(ws, [rows[p] for p in positions if p in rows], permit)
-        shown = {"events": events, "with_who": False, "more": more, "profile_id": profile_id}
+        shown: dict[str, Any] = {"events": events, "with_who": False, "more": more, "profile_id": profile_id}
         if "x-part" in request.headers:
             return desk.page("parts/timeline.html", **shown)
         return desk.page("customer.html", here="customers", customer=customer_detail(document), before=before, **shown)
@@ -196,7 +198,7 @@ def _workshop(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/console/quarantine", sync_to_thread=True)
     def show_quarantine(before: int | None = None) -> Response[str]:
         ws = desk.workspace
-        kept = ws.quarantine.list_newest(limit=_QUARANTINE_ROWS + 1, before=before)
+        kept = ws.quarantine.rows(limit=_QUARANTINE_ROWS + 1, before=before)
         shown = [
             {
                 "id": one.quarantine_id,

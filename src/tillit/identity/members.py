@@ -39,7 +39,7 @@ def identifier_of(profile: str) -> int | None:
     value = 0
     for c in profile[1:]:
         value = value * 32 + _ALPHABET.index(c)
-    return value
+    return value if value < _FOREVER else None
 
 
 class _Row(NamedTuple):

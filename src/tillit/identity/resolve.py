@@ -159,6 +159,7 @@ class _Batch:
         self.known: list[Ident] = []
         self.links: list[tuple[object, ...]] = []
         self.moves: list[tuple[int, int]] = []
+        self.joined: dict[int, list[int]] = {}  # root -> roots that joined it in this batch
         self.touched: dict[int, tuple[Ident, list[Tenure]]] = {}  # device -> its tenures before this batch
         self.claims: dict[int, list[Tenure]] = {}  # device -> this batch's claims, in time order; made when asked for
         self.n_claims_indexed = 0
@@ -250,7 +251,7 @@ class _Batch:
         if event.type == "husk":
             self._take_husk(row, event)
             return
-        idents = []
+        idents: list[Ident] = []
         previous = None
         for place, (rank, name, value) in enumerate(handles):
             if rank == ALIAS_RANK:
@@ -357,6 +358,7 @@ class _Batch:
         winner, loser = (a, b) if _strength(a) <= _strength(b) else (b, a)
         self.r._moved[loser.identifier_id] = winner.identifier_id
         self.moves.append((winner.identifier_id, loser.identifier_id))
+        self.joined.setdefault(winner.identifier_id, []).append(loser.identifier_id)
         if loser.known and not winner.known:
             winner.known = 1
             self.known.append(winner)
@@ -409,7 +411,6 @@ class _Batch:
     ) -> Tenure | None:
         """Find the holder's next claim on the device after an instant: their events are walked in time order."""
         root_id = self.r.root(self.by_id(holder_id))
-        members = [i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (root_id,))]
         found: list[Tenure] = []
         end = until if until is not None else (_LAST, 0)
         claims = self._claims_of(device)
@@ -419,18 +420,21 @@ class _Batch:
             if self.r.root(self.by_id(claim[2])) == root_id:
                 found.append(claim)
                 break
-        merged = {winner for winner, loser in self.moves} | {loser for _, loser in self.moves}
-        for extra in merged | {holder_id}:
-            if extra not in members and self.r.root(self.by_id(extra)) == root_id:
-                members += [
-                    i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (extra,))
-                ]
-                members.append(extra)
-        for member in dict.fromkeys(members):
-            claim = self._first_stored_claim(member, device, at, end)
-            if claim is not None:
-                found.append(claim)
+        for member in self._stored_members(root_id):
+            stored = self._first_stored_claim(member, device, at, end)
+            if stored is not None:
+                found.append(stored)
         return min(found, default=None)
+
+    def _stored_members(self, root_id: int) -> list[int]:
+        """Give the stored identifiers of a person, also of those who joined them in this batch."""
+        members: list[int] = []
+        roots = [root_id]
+        for root in roots:
+            roots += self.joined.get(root, ())
+            if root not in self.new_ids:
+                members += [i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (root,))]
+        return members
 
     def _claims_of(self, device: Ident) -> list[Tenure]:
         """Give this batch's claims on a device so far, in time order."""

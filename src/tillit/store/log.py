@@ -99,7 +99,7 @@ class Log:
         return found
 
     def arrivals(self, after: int, limit: int) -> list[tuple[int, int, str, int]]:
-        """Give (position, kind, source, received_at) of rows after a position, in order: what arrived, not what it said."""
+        """Give (position, kind, source, received_at) of rows after a position: what arrived, not what it said."""
         sql = "SELECT position, kind, source, received_at FROM log WHERE position > ? ORDER BY position LIMIT ?"
         with self._read_lock, translated(self.path):
             return list(self._reader.execute(sql, (after, limit)))
@@ -111,7 +111,7 @@ class Log:
         with self._read_lock, translated(self.path):
             while low < high:
                 middle = (low + high + 1) // 2
-                found = self._reader.execute(sql, (middle,)).fetchall()
+                found = [_ints([row]) for row in self._reader.execute(sql, (middle,))]
                 if found and found[0][1] < logged_at:
                     low = found[0][0]
                 else:

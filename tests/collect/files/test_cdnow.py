@@ -31,7 +31,17 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
 
 
 def last_line_of_import(workspace: Path, file: Path) -> str:
-    command = [sys.executable, "-m", "tillit", "import", str(file), "--workspace", str(workspace), "--mapping", str(MAPPING)]
+    command = [
+        sys.executable,
+        "-m",
+        "tillit",
+        "import",
+        str(file),
+        "--workspace",
+        str(workspace),
+        "--mapping",
+        str(MAPPING),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]

@@ -81,7 +81,8 @@ def test_a_row_without_its_key_is_rejected(shop: Shop) -> None:
 
 
 ROWS = st.lists(
-    st.tuples(st.sampled_from(["ana", "bo", "cem"]), st.integers(1, 3).map(str), st.sampled_from(["1", "2"])), max_size=30
+    st.tuples(st.sampled_from(["ana", "bo", "cem"]), st.integers(1, 3).map(str), st.sampled_from(["1", "2"])),
+    max_size=30,
 )
 
 

@@ -77,7 +77,9 @@ def test_yaml_that_would_run_code_is_refused() -> None:
 def test_a_value_is_cast_exactly_or_rejected(shop: Shop, rule: str, cell: str, wanted: Any) -> None:
     path = shop.write("orders.csv", f'customer,at,total\nana,2026-03-01,"{cell}"\n')
 
-    done = shop.bring(path, ORDERS.replace("total: {column: total, type: number}", f"x_minor: {{column: total, {rule}}}"))
+    done = shop.bring(
+        path, ORDERS.replace("total: {column: total, type: number}", f"x_minor: {{column: total, {rule}}}")
+    )
 
     assert [body["properties"]["x_minor"] for body in done.bodies] == ([wanted] if wanted is not None else [])
     assert bool(done.rejects) == (wanted is None)

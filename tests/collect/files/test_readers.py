@@ -11,7 +11,11 @@ import pytest
 from tests.collect.files.importing import ORDERS, Shop
 from tillit.collect.files import BadFile
 
-ROWS = [("Åsa-1", "2026-03-01T10:00:00", "12.5"), ("Bo-2", "2026-07-01T10:00:00", "0"), ("Cem-3", "2026-03-02T00:00:00", "7")]
+ROWS = [
+    ("Åsa-1", "2026-03-01T10:00:00", "12.5"),
+    ("Bo-2", "2026-07-01T10:00:00", "0"),
+    ("Cem-3", "2026-03-02T00:00:00", "7"),
+]
 TEXT = "customer,at,total\n" + "".join(",".join(row) + "\n" for row in ROWS)
 WANTED = [
     ("Åsa-1", "2026-03-01T09:00:00.000Z", 12.5),
@@ -153,7 +157,9 @@ def test_bytes_that_are_no_text_cost_their_row_only(shop: Shop) -> None:
 
 
 def test_a_line_without_end_does_not_fill_the_memory(shop: Shop) -> None:
-    path = shop.write("orders.jsonl", b'{"customer":"' + b"x" * 3_000_000 + b'"}\n{"customer":"ana","at":"2026-03-01"}\n')
+    path = shop.write(
+        "orders.jsonl", b'{"customer":"' + b"x" * 3_000_000 + b'"}\n{"customer":"ana","at":"2026-03-01"}\n'
+    )
 
     done = shop.bring(path, ORDERS.replace("format: csv", "format: jsonl"))
 
@@ -164,7 +170,15 @@ def test_a_line_without_end_does_not_fill_the_memory(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[1]", "NaN", '{"customer":"a","customer":"b"}', '{"total":1e999}', "[" * 100_000, '{"total":' + "9" * 5_000 + "}"],
+    [
+        "{",
+        "[1]",
+        "NaN",
+        '{"customer":"a","customer":"b"}',
+        '{"total":1e999}',
+        "[" * 100_000,
+        '{"total":' + "9" * 5_000 + "}",
+    ],
     ids=["cut", "a list", "no number", "a key twice", "infinite", "deep", "5,000 digits"],
 )
 def test_a_line_that_readers_could_disagree_on_is_rejected(shop: Shop, line: str) -> None:

@@ -79,7 +79,10 @@ def test_cdnow_is_understood() -> None:
 def test_parquet_is_drafted_too(shop: Shop) -> None:
     path = shop.folder / "orders.parquet"
     with duckdb.connect() as engine:
-        engine.execute("CREATE TABLE t AS SELECT 'c' || i AS customer_id, TIMESTAMP '2026-01-01' AS sold_at, i AS n FROM range(9) r(i)")
+        engine.execute(
+            "CREATE TABLE t AS "
+            "SELECT 'c' || i AS customer_id, TIMESTAMP '2026-01-01' AS sold_at, i AS n FROM range(9) r(i)"
+        )
         engine.table("t").write_parquet(str(path))
 
     done = shop.bring(path, suggest_mapping(path))
@@ -90,7 +93,9 @@ def test_parquet_is_drafted_too(shop: Shop) -> None:
 
 def test_days_and_months_that_could_be_swapped_are_marked(shop: Shop) -> None:
     text = suggest_mapping(shop.write("a.csv", "customer_id,date\na,01/02/2026\nb,03/04/2026\n"))
-    clear = suggest_mapping(shop.write("b.csv", "customer_id,date\na,31/02/2026\nb,13/04/2026\n".replace("31/02", "31/03")))
+    clear = suggest_mapping(
+        shop.write("b.csv", "customer_id,date\na,31/02/2026\nb,13/04/2026\n".replace("31/02", "31/03"))
+    )
 
     assert "other way round" in text
     assert "other way round" not in clear
@@ -99,7 +104,9 @@ def test_days_and_months_that_could_be_swapped_are_marked(shop: Shop) -> None:
 def test_no_value_of_the_file_stands_in_the_draft(shop: Shop) -> None:
     text = suggest_mapping(shop.write("people.csv", PEOPLE.encode("latin-1")))
 
-    assert not [value for line in PEOPLE.splitlines()[1:] for value in line.split(";") if len(value) > 3 and value in text]
+    assert not [
+        value for line in PEOPLE.splitlines()[1:] for value in line.split(";") if len(value) > 3 and value in text
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"customer_id,date\n"], ids=["empty", "header only"])

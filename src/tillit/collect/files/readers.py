@@ -234,8 +234,9 @@ class CsvRows:
                 near = get_close_matches(column, names, n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise BadFile(
-                    f"{self._path.name} has no column {column!r}, which its mapping names.{hint} "
-                    f"Its header has: {', '.join(names)}.",
+                    # The names found are not told: in a file without a header they would be somebody's values.
+                    f"{self._path.name} has no column {column!r}, which its mapping names.{hint} Its first line has "
+                    f"{len(names)} fields. Mend the mapping, or draft one: tillit import FILE --suggest.",
                     file=self._path.name,
                     column=column,
                 )

@@ -165,10 +165,14 @@ def _value(values: dict[str, Any], rule: ValueRule, mapping: Mapping, name: str)
     try:
         return CASTS[rule.type](found, rule)
     except (ValueError, InvalidOperation, OverflowError) as exc:
+        if rule.type in {"date", "time"}:
+            raise BadRow(
+                f"Column {rule.column!r} holds no date or time of the mapping's format ({rule.format}).",
+                code="collect.row-bad-time",
+            ) from exc
         wanted = WANTED[rule.type].format(rule=rule)
         raise BadRow(
-            f"Column {rule.column!r} is not {wanted}, which {name!r} needs.",
-            code="collect.row-bad-time" if rule.type in {"date", "time"} else "collect.row-bad-value",
+            f"Column {rule.column!r} is not {wanted}, which {name!r} needs.", code="collect.row-bad-value"
         ) from exc
 
 
@@ -280,6 +284,4 @@ WANTED = {
     "number": "a number with a decimal point",
     "boolean": "a yes or a no",
     "money": "an amount of {rule.currency}, no finer than its minor unit",
-    "time": "a time of the format {rule.format}",
-    "date": "a date of the format {rule.format}",
 }

@@ -1,0 +1,58 @@
+"""Reading in one process while another folds: every answer is of one moment, also when state is opened for reading only."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tillit.consent import permit_for
+from tillit.identity import find_membership, parse
+from tillit.profile import get_document
+from tillit.store import SqliteState
+from tillit.workspace import Workspace, create_workspace
+
+# Folds events of one person, three to a transaction, each with a count of its own: they rise together.
+ENGINE = """
+import sys
+from pathlib import Path
+from tillit.workspace import Workspace
+
+with Workspace(Path(sys.argv[1])) as ws:
+    for n in range(150):
+        ws.append([{"type": "track", "userId": "42", "event": name} for name in ("a", "b", "c")])
+        ws.flush()
+        if n == 0:
+            print("begun", flush=True)
+"""
+PURPOSES = {"service": "as asked"}
+
+
+def test_answers_are_of_one_moment_while_another_process_folds(workspace_dir: Path) -> None:
+    create_workspace(workspace_dir)
+    with Workspace(workspace_dir):
+        pass
+    permit = permit_for("service", declared=PURPOSES, position=0, asked_by="test")
+    who = parse("user_id:42")
+    assert who is not None
+
+    engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(workspace_dir)], stdout=subprocess.PIPE)
+    assert engine.stdout is not None
+    engine.stdout.readline()
+    state = SqliteState(workspace_dir / "state.db", read_only=True)
+    seen: set[int] = set()
+    torn = []
+    while engine.poll() is None:
+        with state.snapshot() as reading:
+            position = reading.read("SELECT position FROM fold")[0][0]
+            membership = find_membership(reading, who)
+            assert membership is not None
+            document = get_document(reading, membership, permit, epoch=1)
+        counts = document["counts"]
+        seen.add(counts["a"])
+        if not counts["a"] == counts["b"] == counts["c"] == document["n_events"] / 3 == position / 3:
+            torn.append((position, counts))
+    state.close()
+    engine.stdout.close()
+
+    assert engine.returncode == 0
+    assert torn == []
+    assert len(seen) > 5  # it did read while the other wrote
