@@ -119,7 +119,8 @@ def keys_of(body: dict[str, Any], row: LogRow, founded: dict[Key, tuple[int, int
                 keys.append(key)
     keys.sort(key=strength)
     if body["type"] == "alias" and names_previous(body):
-        previous = previous_of(body["previousId"], row, founded, has_user=bool(keys) and keys[0][0] == "user_id")
+        has_user = bool(keys) and keys[0][0] == "user_id"
+        previous = previous_of(body["previousId"], row, {*founded, *keys}, has_user=has_user)
         if previous is not None and previous not in keys:
             keys.append(previous)
     return keys
@@ -134,13 +135,13 @@ def names_previous(body: dict[str, Any]) -> bool:
     return previous is not None and previous.strip().lower() not in NO_HANDLE and previous.strip() != body.get("userId")
 
 
-def previous_of(text: str, row: LogRow, founded: dict[Key, tuple[int, int]], *, has_user: bool) -> Key | None:
+def previous_of(text: str, row: LogRow, seen: set[Key], *, has_user: bool) -> Key | None:
     text = text.strip()
-    if ("anonymous_id", text) in founded:
+    if ("anonymous_id", text) in seen:
         return ("anonymous_id", text)
     if row.trust >= TRUST_SERVER and has_user:
         return ("user_id", text)
-    return None if ("user_id", text) in founded else ("anonymous_id", text)
+    return None if ("user_id", text) in seen else ("anonymous_id", text)
 
 
 # -- who is who

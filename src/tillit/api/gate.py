@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from litestar.connection import ASGIConnection, Request
+from litestar.handlers import HTTPRouteHandler
 
 from tillit.access import Key, Keys
 from tillit.api.refusals import MethodNotAllowed, MissingScope, NoKey, RateLimited, UnknownParameter, WrongKind
@@ -94,9 +94,10 @@ class Gate:
         self._budget = budget
         self._parameters: dict[str, list[str]] = {}
 
-    async def check(self, connection: Connection, handler: BaseRouteHandler) -> None:
+    async def check(self, connection: Request[Any, Any, Any]) -> None:
         """Find the key, spend its budget, hold it against the route's scope. Deny is the default."""
-        scope = connection.scope
+        scope: Any = connection.scope
+        handler: HTTPRouteHandler = scope["route_handler"]
         told = asked(connection)
         if not handler.opt.get("is_open"):
             self._let_in(told, connection, handler.opt.get("scope"))
@@ -128,7 +129,7 @@ class Gate:
             raise MissingScope([wanted])
         told.key, told.plain = key, plain
 
-    def _check_parameters(self, query: bytes, handler: BaseRouteHandler) -> None:
+    def _check_parameters(self, query: bytes, handler: HTTPRouteHandler) -> None:
         # A misspelt `purpose` must not be read as "none named".
         name = str(handler)
         known = self._parameters.get(name)

@@ -44,6 +44,7 @@ _PART_PATH = re.compile(r"/analytics-next/bundles/([\w.-]{1,120})")
 _HOST = re.compile(rb"[A-Za-z0-9.\-_]{1,255}(?::\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::\d{1,5})?")
 # A key is written into a script: nothing that could end the text it stands in.
 _KEY = re.compile(r"[A-Za-z0-9_\-]{1,200}")
+_OUR_TROUBLE = 503
 _WAIT_APPLIED_S = 5.0  # LAWS: `?wait=applied` gives up after 5 s and says so
 _PREFLIGHT_AGE = b"86400"  # a day: browsers cap it themselves, Chromium at two hours
 
@@ -233,7 +234,10 @@ class TrackingApi:
             frame = traceback.extract_tb(fault.__traceback__)[-1]
             _log.error("unexpected %s in %s line %s", type(fault).__name__, frame.name, frame.lineno)
             status, body, extra = _refusal(None)
-        await _answer(send, status, body, [*extra, *_cross_origin(origin)])
+        # Our own trouble carries no leave for other origins: to the page it then is a network error. Old browser SDKs
+        # (1.70) take any answer they may read for a success and drop the events; every one retries a network error.
+        shown = [] if status == _OUR_TROUBLE else _cross_origin(origin)
+        await _answer(send, status, body, [*extra, *shown])
 
     async def _respond(
         self, method: str, scope: Scope, headers: dict[bytes, bytes], receive: Receive
@@ -465,7 +469,7 @@ def _refusal(fault: TillitError | None) -> tuple[int, bytes, list[Header]]:
     extra: list[Header] = [_JSON]
     if not isinstance(fault, InputError | RefusedError):
         _log.warning("collect.unavailable %s", fault.code)
-        return 503, msgspec.json.encode(fault.as_document()), [*extra, (b"retry-after", b"1")]
+        return _OUR_TROUBLE, msgspec.json.encode(fault.as_document()), [*extra, (b"retry-after", b"1")]
     if isinstance(fault, TooManyRequests):
         extra.append((b"retry-after", str(fault.details["wait_s"]).encode()))
     return fault.status, msgspec.json.encode(fault.as_document()), extra

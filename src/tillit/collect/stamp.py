@@ -155,6 +155,9 @@ class Stamp:
             return _NO_PREVIOUS
 
         context = get("context")
+        if kind == "identify" and not get("traits") and type(context) is dict and type(context.get("traits")) is dict:
+            # RudderStack's SDKs say who somebody is in the context alone.
+            event["traits"] = context["traits"]
         if context is not None or self._touches_context:
             flaw = self._set_context(event, context)
             if flaw is not None:
