@@ -1,7 +1,7 @@
 """Write the reference pages that are made from the code.
 
 In:    the source of the package, read and not run (settings are asked for themselves).
-Out:   `docs/reference/errors.md`, `docs/reference/settings.md` and `docs/reference/http-api.md`.
+Out:   `errors.md`, `settings.md`, `http-api.md`, `cli.md` and `workspace-tables.md` in `docs/reference/`.
 Never: words of its own about a code: what it means stands beside it in the source.
 """
 
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.reference_cli import cli_page
+from scripts.reference_tables import tables_page
 from tillit import settings
 from tillit.api import api_reference_page
 from tillit.workspace import Workspace, create_workspace
@@ -176,6 +178,8 @@ def pages() -> dict[Path, str]:
         REFERENCE / "errors.md": errors_page(read_modules()),
         REFERENCE / "settings.md": settings.reference_page(),
         REFERENCE / "http-api.md": http_api_page(),
+        REFERENCE / "cli.md": cli_page(),
+        REFERENCE / "workspace-tables.md": tables_page(),
     }
 
 

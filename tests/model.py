@@ -17,9 +17,10 @@ Key = tuple[str, str]  # namespace, value
 
 STRENGTH = {"user_id": 0, "email": 2, "phone": 3, "anonymous_id": 9, "ios.idfa": 9}  # any other name: 1
 NO_HANDLE = {"null", "undefined", "anonymous", "0", ""}
-WHAT_WAS_SAID = (
-    "type", "event", "name", "userId", "anonymousId", "groupId", "previousId", "originalTimestamp", "properties", "traits",
-)  # fmt: skip
+WHAT_WAS_SAID = [
+    *("type", "event", "name", "userId", "anonymousId", "groupId", "previousId"),
+    *("originalTimestamp", "properties", "traits"),
+]
 
 
 class Told(NamedTuple):
@@ -57,18 +58,20 @@ def read_world(rows: Sequence[LogRow]) -> World:
             continue
         first = applied.get(row.message_hash)
         if first is not None:
-            fates[row.position] = ("duplicate" if said(first) == said(row) else "conflict", first.position)
+            fates[row.position] = ("duplicate" if is_resend(said(first), said(row)) else "conflict", first.position)
             continue
         body = read_body(row)
-        keys = keys_of(body, row, founded) if body is not None else []
-        if body is None or not keys:
+        keys, previous = keys_of(body, row, founded) if body is not None else ([], None)
+        if body is None or (not keys and previous is None):
             fates[row.position] = ("quarantined", None)
             continue
         applied[row.message_hash] = row
         fates[row.position] = ("applied", None)
-        for place, key in enumerate(keys):
+        for place, key in enumerate([*keys, previous] if previous is not None else keys):
             founded.setdefault(key, (row.position, place))
-        people.meet(keys, row, is_alias=body["type"] == "alias")
+        if previous is not None and previous not in keys:
+            keys.insert(1, previous)
+        people.meet(keys, row, alias=previous)
         told.append(Told(row, body, keys))
     everyone = {key for one in told for key in one.keys}
     return World(fates, {key: tell(key, told, people, founded) for key in everyone}, people.refused)
@@ -82,7 +85,13 @@ def said(row: LogRow) -> Any:
         body = json.loads(row.body or b"")
     except ValueError:
         return None
-    return [body.get(name) for name in WHAT_WAS_SAID] if isinstance(body, dict) else None
+    return {name: body.get(name) for name in WHAT_WAS_SAID} if isinstance(body, dict) else None
+
+
+def is_resend(first: Any, again: Any) -> bool:
+    if isinstance(first, dict) and isinstance(again, dict) and first["userId"] is None:
+        again = {**again, "userId": None}  # learnt between the two sends
+    return bool(first == again)
 
 
 def read_body(row: LogRow) -> dict[str, Any] | None:
@@ -100,10 +109,11 @@ def read_body(row: LogRow) -> dict[str, Any] | None:
     said = body.get("traits") if body["type"] == "identify" else None
     if isinstance(said, dict) and any(isinstance(value, int) and abs(value) >= 2**64 for value in said.values()):
         return None
-    return body if isinstance(context.get("traits"), dict | None) else None
+    return body
 
 
-def keys_of(body: dict[str, Any], row: LogRow, founded: dict[Key, tuple[int, int]]) -> list[Key]:
+def keys_of(body: dict[str, Any], row: LogRow, founded: dict[Key, tuple[int, int]]) -> tuple[list[Key], Key | None]:
+    """Give an event's identifiers, strongest first, and apart from them the previous one that an alias call names."""
     context = body.get("context") or {}
     traits = body.get("traits") if body["type"] == "identify" else None
     claims: list[tuple[str, Any]] = [("user_id", body.get("userId")), ("anonymous_id", body.get("anonymousId"))]
@@ -118,12 +128,10 @@ def keys_of(body: dict[str, Any], row: LogRow, founded: dict[Key, tuple[int, int
             if key not in keys and (name != "email" or "@" in value):
                 keys.append(key)
     keys.sort(key=strength)
-    if body["type"] == "alias" and names_previous(body):
-        has_user = bool(keys) and keys[0][0] == "user_id"
-        previous = previous_of(body["previousId"], row, {*founded, *keys}, has_user=has_user)
-        if previous is not None and previous not in keys:
-            keys.append(previous)
-    return keys
+    if body["type"] != "alias" or not names_previous(body):
+        return keys, None
+    has_user = bool(keys) and keys[0][0] == "user_id"
+    return keys, previous_of(body["previousId"], row, {*founded, *keys}, has_user=has_user)
 
 
 def strength(key: Key) -> int:
@@ -157,12 +165,8 @@ class People:
         self.claims: dict[Key, list[tuple[int, int, Key]]] = {}
         self.refused: list[tuple[Key, Key, str]] = []
 
-    def meet(self, keys: list[Key], row: LogRow, *, is_alias: bool) -> None:
+    def meet(self, keys: list[Key], row: LogRow, *, alias: Key | None) -> None:
         anchor = keys[0]
-        # Only the user id that an alias call names as the previous one comes last out of the order of strength.
-        alias = keys[-1] if is_alias and len(keys) > 1 and keys[-1][0] == "user_id" else None
-        if alias is not None:
-            keys = [anchor, alias, *keys[1:-1]]
         for key in keys:
             if strength(key) < 9 and not any(key in one for one in self.sets):
                 self.sets.append({key})
@@ -197,7 +201,8 @@ class People:
         """Whose device it was at an instant (None: last of all): the latest claim until then, else the first ever."""
         claims = sorted(self.claims.get(device, []))
         before = [claim for claim in claims if at is None or claim[0] <= at]
-        return (before[-1:] or claims[:1] or [(0, 0, None)])[0][2]
+        held = before[-1:] or claims[:1]
+        return held[0][2] if held else None
 
     def person(self, key: Key, at: int | None = None) -> frozenset[Key]:
         """The identifiers, without devices, of the person who has this one; an unclaimed device stands for itself."""

@@ -21,7 +21,11 @@ USERS = ["ana", "bo", "cem"]
 EMAILS = ["ana@example.org", "Bo@Example.org "]
 DEVICES = ["tablet", "kiosk"]
 NOBODY = ["null", "anonymous", " "]  # what programs send when they have no id
-TRAITS = {"plan": [None, "free", "plus"], "firstName": [None, "Ana", "Bo Ek"], "email": [*EMAILS, "no address"]}
+TRAITS: dict[str, list[str | None]] = {
+    "plan": [None, "free", "plus"],
+    "firstName": [None, "Ana", "Bo Ek"],
+    "email": [*EMAILS, "no address"],
+}
 NAMES = ["Order Completed", "Viewed"]
 
 Body = dict[str, Any]
@@ -58,7 +62,8 @@ def place(rows: Sequence[LogRow]) -> list[LogRow]:
 
 def _maybe(name: str, values: Sequence[Any], *, of: int) -> st.SearchStrategy[Body]:
     # Absent as often as the weights say: most events carry one or two identifiers.
-    return st.sampled_from([{}] * of + [{name: value} for value in values])
+    weighted: list[Body] = [{}] * of + [{name: value} for value in values]
+    return st.sampled_from(weighted)
 
 
 @st.composite
@@ -75,7 +80,7 @@ def bodies(draw: st.DrawFn, *, aliases: bool = True, users: Sequence[str] = USER
         body["traits"] = {name: draw(st.sampled_from(TRAITS[name])) for name in sorted(names)}
     if body["type"] == "alias":
         body |= draw(_maybe("previousId", [*users, *DEVICES, "fresh", NOBODY[2]], of=0))
-    context: Body = draw(_maybe("traits", [{"email": email} for email in EMAILS], of=6))
+    context: Body = draw(_maybe("traits", [*({"email": email} for email in EMAILS), "no object"], of=9))
     context |= draw(
         _maybe(
             "externalIds",

@@ -36,6 +36,7 @@ from tillit.flow import (
     Engine,
     EngineBusy,
     LakeWriter,
+    carry_fates,
     compare_states,
     file_lock,
     fold_anew,
@@ -560,6 +561,8 @@ class Folding:
             with ws.state.snapshot() as live:
                 position, _, epoch = live.read("SELECT position, logged_at, epoch FROM fold")[0]
                 anew = SqliteState(folder / "state.db", synchronous="OFF")
+                prepare(anew)
+                carry_fates(live, anew, before=ws.log.first_position())
                 fold_anew(anew, iter_log(ws.log, lambda: ws.lake, position), self.rows, epoch=epoch, progress=progress)
                 found = compare_states(live, anew)
                 anew.close()
@@ -573,7 +576,7 @@ class Folding:
         with self._mutex:
             if self._engine is None:
                 self._locks.enter_context(file_lock(ws.paths.engine_lock, "fold"))
-            reset_state(ws.state)
+            reset_state(ws.state, first_position=ws.log.first_position())
             blocks = iter_log(ws.log, lambda: ws.lake, ws.log.head())
             fold = fold_anew(ws.state, blocks, self.rows, epoch=ws.log.epoch(), progress=progress)
             self.release()

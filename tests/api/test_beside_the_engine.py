@@ -1,4 +1,4 @@
-"""Reading in one process while another folds: every answer is of one moment, also when state is opened for reading only."""
+"""Reading in one process while another folds: every answer is of one moment, also from read-only state."""
 
 import subprocess
 import sys

@@ -1,111 +1,19 @@
 """What the fold promises, whatever the log: checked against a second reading of it and against itself."""
 
-import contextlib
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model import World, read_world
+from tests.laws.folding import Folded, Key, assert_tells_the_same, nameless, new_fold, tables_of
+from tests.model import read_world
 from tests.strategies import cuts, logs, place, row
 from tillit.collect import once
-from tillit.flow import COMPARED_TABLES, Fold
-from tillit.identity import find_membership, identifier_of, iter_events, resolve
-from tillit.profile import get_document
-from tillit.records import LogRow, Permit
-from tillit.store import SqliteState, StoreLocked
-
-PERMIT = Permit("service", 0, "test")
-Key = tuple[str, str]
-Tables = dict[str, list[tuple[Any, ...]]]
-
-
-class Folded:
-    """One state, and a fold that can be stopped and opened again."""
-
-    def __init__(self, path: Path) -> None:
-        self.state = SqliteState(path, synchronous="OFF", cache_kb=2_048)
-        self.log: dict[int, LogRow] = {}
-        self.reopen()
-
-    def reopen(self) -> None:
-        self.fold = Fold(self.state, lambda positions: {p: self.log[p] for p in positions if p in self.log})
-
-    def take(self, rows: Sequence[LogRow]) -> None:
-        self.log.update({one.position: one for one in rows})
-        self.fold.apply(rows)
-
-    def tables(self) -> Tables:
-        return {name: sorted(self.state.read(f"SELECT * FROM {name}")) for name in COMPARED_TABLES}
-
-    def keys(self) -> list[Key]:
-        return [(ns, value) for ns, value in self.state.read("SELECT namespace, value FROM identifier")]
-
-    def document(self, key: Key) -> dict[str, Any]:
-        membership = find_membership(self.state, resolve.Handle(0, *key))
-        assert membership is not None
-        return get_document(self.state, membership, PERMIT, epoch=1)
-
-    def timeline(self, key: Key, *, page: int = 3) -> list[tuple[int, int]]:
-        membership = find_membership(self.state, resolve.Handle(0, *key))
-        assert membership is not None
-        found: list[tuple[int, int]] = []
-        before = None
-        while some := iter_events(self.state, membership, before=before, limit=page):
-            found += some
-            before = some[-1]
-        return found
-
-    def fates(self) -> dict[int, tuple[str, int | None]]:
-        told = {p: (fate, of) for p, fate, of in self.state.read("SELECT position, fate, of_position FROM fate")}
-        return {p: told.get(p, ("applied", None)) for p, one in self.log.items() if one.kind == 1}
-
-    def refused(self) -> list[tuple[Any, ...]]:
-        return self.state.read("SELECT * FROM link WHERE verdict = 'refused'")
-
-
-@contextlib.contextmanager
-def new_fold() -> Iterator[Folded]:
-    with tempfile.TemporaryDirectory() as folder:
-        folded = Folded(Path(folder) / "state.db")
-        try:
-            yield folded
-        finally:
-            folded.state.close()
-
-
-def tables_of(rows: Sequence[LogRow], batches: Sequence[slice] | None = None) -> Tables:
-    with new_fold() as folded:
-        for batch in batches or [slice(0, len(rows))]:
-            folded.take(rows[batch])
-        return folded.tables()
-
-
-def orderless(document: dict[str, Any]) -> dict[str, Any]:
-    told = dict(document)
-    told["identifiers"] = sorted(told["identifiers"], key=lambda one: (one["namespace"], one["value"]))
-    return told
-
-
-def nameless(document: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what comes from log positions: they differ when the same events arrive in another order."""
-    told = orderless(document)
-    del told["id"]
-    told["traits"] = {name: {k: v for k, v in t.items() if k != "event_id"} for name, t in told["traits"].items()}
-    return told
-
-
-def assert_tells_the_same(folded: Folded, world: World) -> None:
-    assert folded.fates() == world.fates
-    assert set(folded.keys()) == set(world.people)
-    for key, person in world.people.items():
-        assert orderless(folded.document(key)) == orderless(person.document), key
-        assert folded.timeline(key) == person.timeline, key
-
+from tillit.flow import COMPARED_TABLES
+from tillit.identity import find_membership, identifier_of, resolve
+from tillit.records import KIND_EVENT, LogRow
+from tillit.store import StoreLocked
 
 # -- the fold against the model
 
@@ -113,6 +21,18 @@ def assert_tells_the_same(folded: Folded, world: World) -> None:
 @given(st.data())
 def test_documents_timelines_and_fates_are_the_models(data: st.DataObject) -> None:
     rows = data.draw(logs())
+    with new_fold() as folded:
+        for batch in data.draw(cuts(len(rows))):
+            folded.take(rows[batch])
+
+        assert_tells_the_same(folded, read_world(rows))
+
+
+@pytest.mark.slow
+@settings(max_examples=max(20, settings.default.max_examples // 5 if settings.default is not None else 0))
+@given(st.data())
+def test_a_long_log_is_the_models(data: st.DataObject) -> None:
+    rows = data.draw(logs(max_size=40))
     with new_fold() as folded:
         for batch in data.draw(cuts(len(rows))):
             folded.take(rows[batch])
@@ -187,7 +107,11 @@ def test_sending_everything_again_changes_nothing_but_fates(data: st.DataObject)
     same = [name for name in COMPARED_TABLES if name not in ("fold", "fate")]
 
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
-    assert {fates[one.position][0] for one in more[len(rows) :] if one.kind == 1} <= {"duplicate", "conflict", "quarantined"}
+    assert {fates[one.position][0] for one in more[len(rows) :] if one.kind == KIND_EVENT} <= {
+        "duplicate",
+        "conflict",
+        "quarantined",
+    }
 
 
 @given(st.data())
@@ -202,11 +126,11 @@ def test_arrival_order_changes_no_document(data: st.DataObject) -> None:
         if one.refused() or other.refused():
             return
 
-        assert {key: nameless(one.document(key)) for key in one.keys()} == {
-            key: nameless(other.document(key)) for key in other.keys()
+        assert {key: nameless(one.document(key)) for key in one.identifiers()} == {
+            key: nameless(other.document(key)) for key in other.identifiers()
         }
-        times = {key: [at for at, _ in one.timeline(key)] for key in one.keys()}
-        assert times == {key: [at for at, _ in other.timeline(key)] for key in other.keys()}
+        times = {key: [at for at, _ in one.timeline(key)] for key in one.identifiers()}
+        assert times == {key: [at for at, _ in other.timeline(key)] for key in other.identifiers()}
 
 
 @given(st.data())
@@ -216,7 +140,7 @@ def test_profile_ids_resolve_for_ever(data: st.DataObject) -> None:
     with new_fold() as folded:
         for batch in data.draw(cuts(len(rows))):
             folded.take(rows[batch])
-            given_out |= {folded.document(key)["id"]: key for key in folded.keys()}
+            given_out |= {folded.document(key)["id"]: key for key in folded.identifiers()}
         for profile_id in given_out:
             membership = find_membership(folded.state, profile_id)
             assert membership is not None
@@ -235,7 +159,7 @@ def test_every_event_has_exactly_one_fate(data: st.DataObject) -> None:
         indexed = [p for (p,) in folded.state.read("SELECT position FROM event_index")]
         fated = [p for (p,) in folded.state.read("SELECT position FROM fate")]
 
-    assert sorted(indexed + fated) == [one.position for one in rows if one.kind == 1]
+    assert sorted(indexed + fated) == [one.position for one in rows if one.kind == KIND_EVENT]
 
 
 @given(st.data())

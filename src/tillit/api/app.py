@@ -66,7 +66,7 @@ class Api:
         handlers = list_routes(self._desk)
         self.litestar = Litestar(
             route_handlers=[*handlers, *description_routes(handlers)],
-            # Not a guard: those get a copy of the route's handler for every request, a tenth of the whole cost (measured).
+            # Not a guard: those get a copy of the route's handler for every request, a tenth of the cost (measured).
             before_request=self._desk.gate.check,
             exception_handlers={TillitError: answer, Exception: answer},
             # No description, page or script of the library's: they load from elsewhere.

@@ -16,7 +16,7 @@ from litestar.connection import ASGIConnection, Request
 from litestar.handlers import HTTPRouteHandler
 
 from tillit.access import Key, Keys
-from tillit.api.refusals import MethodNotAllowed, MissingScope, NoKey, RateLimited, UnknownParameter, WrongKind
+from tillit.api.refusals import KeyNeeded, MethodNotAllowed, MissingScope, RateLimited, UnknownParameter, WrongKind
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -48,7 +48,7 @@ def key_of(connection: Connection) -> Key:
     """Give the key that the gate let through."""
     key = asked(connection).key
     if key is None:
-        raise NoKey
+        raise KeyNeeded
     return key
 
 
@@ -115,7 +115,7 @@ class Gate:
         plain = _sent_key(connection.scope["headers"])
         key = self._keys.find(plain) if plain else None
         if key is None:
-            raise NoKey
+            raise KeyNeeded
         try:
             told.budget = self._budget.spend(key.key_id)
         except RateLimited:

@@ -58,7 +58,7 @@ class UnknownParameter(InputError):
         super().__init__(f"The address has a parameter that this route does not know. It knows: {listed}.", known=known)
 
 
-class BodyTooLarge(InputError):
+class QuestionTooLarge(InputError):
     """The body is larger than any question."""
 
     code = "api.body-too-large"
@@ -69,7 +69,7 @@ class BodyTooLarge(InputError):
         super().__init__(f"The body may hold {most_bytes} bytes.", most_bytes=most_bytes)
 
 
-class NoKey(RefusedError):
+class KeyNeeded(RefusedError):
     """No key came along, or one that is unknown or revoked."""
 
     code = "api.no-key"
@@ -161,7 +161,7 @@ def answer(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Give any error its answer. This is the API's rim: what nobody named is logged by type and place."""
     ours = named(error)
     headers = {}
-    if isinstance(ours, NoKey):
+    if isinstance(ours, KeyNeeded):
         headers["WWW-Authenticate"] = 'Bearer realm="tillit"'
     if isinstance(ours, RateLimited):
         headers["Retry-After"] = str(ours.retry_after_s)
@@ -202,7 +202,7 @@ def _named_by_status(error: HTTPException) -> TillitError:
         allowed = (error.headers or {}).get("allow", "").split(", ")
         return MethodNotAllowed(sorted(method for method in allowed if method and method != "OPTIONS"))
     if error.status_code == 413:
-        return BodyTooLarge(MAX_BODY_BYTES)
+        return QuestionTooLarge(MAX_BODY_BYTES)
     if error.status_code < 500:
         return BadRequest("The request cannot be read. Send JSON as /api/docs shows it.")
     return InternalError("Something went wrong on our side. The server's log names the place; try again or report it.")

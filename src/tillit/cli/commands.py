@@ -22,6 +22,7 @@ from tillit.cli.doctor import examine
 from tillit.cli.demo import run_demo_server
 from tillit.cli.serve import Server
 from tillit.errors import InputError
+from tillit.records import KIND_EVENT
 from tillit.settings import Settings, explain, sample_file
 from tillit.workspace import Paths, Workspace, create_workspace
 
@@ -47,6 +48,8 @@ for name, group in (
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PurposeOption = Annotated[str | None, typer.Option("--purpose", help="What the values are read for.")]
+
+_TAIL_ROWS = 100  # log rows looked at in one go
 
 talk = Console(stderr=True)
 
@@ -198,7 +201,10 @@ def profile_show(
         show(document)
         return
     out = Console()
-    out.print(f"[bold]{document['id']}[/bold]  first seen {document['first_seen_at']}, last {document['last_seen_at']}")
+    out.print(
+        f"[bold]{document['id']}[/bold]  first seen {document['first_seen_at']}, last {document['last_seen_at']}",
+        soft_wrap=True,
+    )
     table = Table("identifier", "value", "trust", "last seen")
     for ident in document["identifiers"]:
         table.add_row(ident["namespace"], ident["value"], ident["trust"], ident["last_seen_at"])
@@ -245,16 +251,33 @@ def events_tail(
     with Workspace(workspace) as ws:
         permit = ws.permit(asked_by="cli")
         ws.journal.note(asked_by="cli", route="tillit events tail", purpose=permit.purpose, n_profiles=0)
-        position = max(ws.log.head() - n, 0)
+        position = _before_last(ws, n)
         while True:
-            for place, event in ws.events.after(position, permit):
-                position = place
+            head = ws.log.head()
+            found = ws.events.after(position, permit, limit=_TAIL_ROWS)
+            for _, event in found:
                 _print_event(event, json=json)
-            position = max(position, ws.log.head()) if not follow else position
+            # Rows that are no events (ticks) are passed over, or an idle hour of them would hide what comes after.
+            position = found[-1][0] if found else min(position + _TAIL_ROWS, max(head, position))
+            if position < head:
+                continue
             if not follow:
                 return
             sys.stdout.flush()
             time.sleep(0.1)
+
+
+def _before_last(ws: Workspace, n: int) -> int:
+    """Give the position after which there are `n` events, or all of them."""
+    floor = ws.log.first_position() - 1
+    end, n_left = ws.log.head(), n
+    while end > floor and n_left > 0:
+        start = max(end - _TAIL_ROWS, floor)
+        places = [row.position for row in ws.log.read(start, end - start) if row.kind == KIND_EVENT]
+        if len(places) >= n_left:
+            return places[-n_left] - 1
+        end, n_left = start, n_left - len(places)
+    return end
 
 
 def _print_event(event: dict[str, Any], *, json: bool) -> None:
@@ -276,17 +299,11 @@ def quarantine_list(
     if json:
         show({"quarantine": found})
         return
-    table = Table("id", "received", "source", "code", "reason", "replayed")
     for row in found:
-        table.add_row(
-            str(row["quarantine_id"]),
-            row["received_at"],
-            row["source"],
-            row["code"],
-            row["reason"],
-            "yes" if row["replayed"] else "",
+        print(
+            f"{row['quarantine_id']}  {row['received_at'][:19]}Z  {row['source']}  {row['code']}  {row['reason']}"
+            + ("  (replayed)" if row["replayed"] else "")
         )
-    Console().print(table)
 
 
 def _quarantine_document(kept: Any) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from typing import Any
 import uvicorn
 
 from tillit import clock
-from tillit.api import create_api
+from tillit.api import Api, create_api
+from tillit.cli.connections import BoundedConnection
 from tillit.collect.routes import TrackingApi
 from tillit.console import Sessions, create_console
 from tillit.errors import TillitError
@@ -47,12 +48,13 @@ def web(path: Path, parent: int, listener: socket.socket) -> int:
     with Workspace(path) as workspace:
         commit = GroupCommit(workspace.log, now=workspace.now)
         try:
-            app = build_app(workspace, commit)
+            api = create_api(workspace)
+            app = build_app(workspace, commit, api)
             quiet_garbage_collector()
             config = uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                http=BoundedConnection,
                 ws="none",
                 access_log=False,
                 log_config=None,
@@ -62,7 +64,7 @@ def web(path: Path, parent: int, listener: socket.socket) -> int:
                 timeout_graceful_shutdown=5,
                 proxy_headers=False,
             )
-            server = uvicorn.Server(config)
+            server = _WebServer(config, before_end=api.close)
             _stop_with_parent(parent, lambda: setattr(server, "should_exit", True))
             server.run(sockets=[listener])
         finally:
@@ -70,7 +72,20 @@ def web(path: Path, parent: int, listener: socket.socket) -> int:
     return 0
 
 
-def build_app(workspace: Workspace, commit: GroupCommit) -> App:
+class _WebServer(uvicorn.Server):
+    """Ends live streams first: uvicorn waits for open answers, and a stream has no end of its own."""
+
+    def __init__(self, config: uvicorn.Config, *, before_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_end = before_end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop taking, finish what was begun."""
+        self._before_end()
+        await super().shutdown(sockets)
+
+
+def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
     """Put the doors behind one address: tracking, programs, staff."""
 
     async def wait_applied(position: int, timeout_s: float) -> bool:
@@ -89,7 +104,6 @@ def build_app(workspace: Workspace, commit: GroupCommit) -> App:
         wait_applied=wait_applied,
         monotonic_s=clock.monotonic_s,
     )
-    api = create_api(workspace)
     console = create_console(workspace, sessions=Sessions(workspace.paths.run))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

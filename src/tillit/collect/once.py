@@ -99,11 +99,9 @@ class Once:
     def forget(self, tx: Writing, keys: Iterable[bytes]) -> None:
         """Let keys go that must not be held (a row that turned out to be quarantined)."""
         for key in keys:
-            if self._current.pop(key, None) is not None:
-                slices = [self._newest]
-            else:  # its slice was sealed within this micro-batch
-                slices = list(self._slices_of(key))
-            for slice_ in slices:
+            is_newest = self._current.pop(key, None) is not None
+            # Else its slice was sealed within this micro-batch.
+            for slice_ in [self._newest] if is_newest else list(self._slices_of(key)):
                 tx.execute(f"DELETE FROM {_table(slice_)} WHERE message_hash = ?", (key,))
 
     def _write(self, tx: Writing, pending: list[tuple[bytes, int]]) -> None:
@@ -113,7 +111,8 @@ class Once:
 
     def _open_slice(self, tx: Writing, number: int) -> None:
         tx.execute(
-            f"CREATE TABLE {_table(number)} (message_hash {self._blob} PRIMARY KEY, position {self._integer} NOT NULL){self._tail}"
+            f"CREATE TABLE {_table(number)} "
+            f"(message_hash {self._blob} PRIMARY KEY, position {self._integer} NOT NULL){self._tail}"
         )
         tx.execute("INSERT INTO seen_slice (slice, n_keys) VALUES (?, ?)", (number, 0))
         self._newest = number

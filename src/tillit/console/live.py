@@ -44,6 +44,7 @@ class PaceView(NamedTuple):
 
     now: float  # mean of the last ten seconds
     most: float
+    is_cut: bool  # a burst is drawn no higher than makes the rest readable
     line: str  # points of an SVG polyline
     area: str
     width: int
@@ -79,15 +80,19 @@ class Pace:
         rates = [n / seconds for n in self._counts]
         last = rates[-5:]
         most = max(rates)
-        top = max(most, 1.0)
+        usual = sorted(r for r in rates if r > 0)
+        # Taste: a burst of eight times the usual stands at the top edge, or it would flatten all else to a line.
+        top = max(1.0, min(most, 8 * usual[len(usual) // 2]) if usual else 1.0)
         step = _WIDTH / (N_BUCKETS - 1)
         points = [
-            Point(round(i * step, 1), round(_HEIGHT - 2 - (_HEIGHT - 6) * r / top, 1)) for i, r in enumerate(rates)
+            Point(round(i * step, 1), round(_HEIGHT - 2 - (_HEIGHT - 6) * min(r, top) / top, 1))
+            for i, r in enumerate(rates)
         ]
         line = " ".join(f"{p.x},{p.y}" for p in points)
         return PaceView(
             now=sum(last) / len(last),
             most=most,
+            is_cut=most > top,
             line=line,
             area=f"0,{_HEIGHT} {line} {_WIDTH},{_HEIGHT}",
             width=_WIDTH,

@@ -173,7 +173,8 @@ def _summary(properties: dict[str, Any], name: object) -> str:
         value = properties[key]
         if value == name or key in _UNTOLD or not isinstance(value, (str, int, float)) or isinstance(value, bool):
             continue
-        text = _short(str(value), 60)
+        is_money = key in _MONEY and not isinstance(value, str)
+        text = f"{value:.2f}" if is_money else _short(str(value), 60)
         if key in _MONEY and isinstance(properties.get("currency"), str):
             text = f"{text} {_short(properties['currency'], 8)}"
         told.append(text if key in _TELLING else f"{_short(key, 24)} {text}")
@@ -279,6 +280,8 @@ def _field(name: str, held: dict[str, Any]) -> Field:
 
 
 def _initials(name: str) -> str:
+    if name.startswith("Visitor "):
+        return "V"
     words = [word for word in name.replace("@", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in words[:2]).upper() or "?"
 

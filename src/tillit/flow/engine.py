@@ -17,7 +17,7 @@ import msgspec
 
 from tillit.errors import BusyError
 from tillit.flow.fold import Fold
-from tillit.flow.forget import FORGET, forget_in_log, forgotten_rows
+from tillit.flow.forget import FORGET, forget_in_log
 from tillit.records import KIND_ACT, KIND_EVENT, KIND_TICK, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, State
 from tillit.store.lake import Lake
@@ -166,7 +166,7 @@ class LakeWriter:
         passed_over = {
             p
             for (p,) in self._state.read(
-                "SELECT position FROM fate WHERE position > ? AND position <= ? AND fate <> 'quarantined'",
+                "SELECT position FROM fate WHERE position > ? AND position <= ? AND of_position IS NOT NULL",
                 (after, through),
             )
         }
@@ -179,8 +179,10 @@ class LakeWriter:
     def _act(self, row: LogRow) -> None:
         act = msgspec.json.decode(row.body or b"{}")
         if act.get("act") == FORGET:
-            told = forgotten_rows(self._log, self._state, act["positions"])
-            self._lake.forget(list(told), [row for row in told.values() if row.body is not None])
+            # Also what the fold has forgotten since: the sooner it is gone, the better.
+            husks = self._log.husked()
+            self._lake.forget([row.position for row in husks], husks)
+            self._log.lake_forgot([row.position for row in husks])
 
     def catch_up(self) -> int:
         """Take everything the fold has applied so far."""

@@ -15,7 +15,7 @@ from tillit.collect.once import Once, Repeat
 from tillit.errors import InternalError, TillitError
 from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Event, Resolved, Resolver
+from tillit.identity import Event, Resolved, Resolver, read_event
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandMemory, StrandWriter
@@ -41,7 +41,6 @@ COMPARED_TABLES: dict[str, tuple[str, ...]] = {
 
 APPLIED, DUPLICATE, CONFLICT, QUARANTINED, FORGOTTEN = "applied", "duplicate", "conflict", "quarantined", "forgotten"
 
-_decode = msgspec.json.Decoder(Event).decode
 _decode_many = msgspec.json.Decoder(list[Event]).decode
 _decode_any = msgspec.json.Decoder().decode
 
@@ -188,7 +187,7 @@ class Fold:
         self._is_stale = False
 
     def _events_at(self, positions: Sequence[int]) -> dict[int, Event]:
-        return {p: _decode(row.body) for p, row in self._rows(positions).items() if row.body is not None}
+        return {p: read_event(row.body) for p, row in self._rows(positions).items() if row.body is not None}
 
     # -- the steps
 
@@ -226,7 +225,7 @@ class Fold:
         poison = []
         for row in rows:
             try:
-                batch.events.append((row, _decode(row.body or b"")))
+                batch.events.append((row, read_event(row.body or b"")))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
                 poison.append(row)
         self._set_aside(batch, tx, poison, "flow.not-folded")
@@ -270,7 +269,7 @@ class Fold:
             )
         ]
         rows = self._rows(positions)
-        events = [(rows[p], _decode(rows[p].body or b"{}")) for p in positions if p in rows]
+        events = [(rows[p], read_event(rows[p].body or b"{}")) for p in positions if p in rows]
         return self._resolver.sightings_again(tx, device, events)
 
     def keep_fates(self, batch: Batch, tx: Writing) -> None:

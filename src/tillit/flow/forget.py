@@ -3,23 +3,26 @@
 In:    positions to forget, as an act in the log (`forget_act`).
 Out:   husks in the log and the lake; a state that equals the fold of the log as it now reads.
 Never: an identifier lost that another event still carries; a byte left in a free page or a write-ahead file.
+
+A husk names the identifiers that were founded at its place and that others still carry: they keep their ids. Nothing
+else of an event outlives it. A row that had gone to quarantine becomes an empty body, which goes there again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tillit.flow.fold import DUPLICATE, FORGOTTEN, ReadRows
+from tillit.flow.fold import DUPLICATE, FORGOTTEN, QUARANTINED, ReadRows
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Event, Resolver, handles_of
+from tillit.identity import Event, Resolver, handles_of, read_event
 from tillit.profile import StrandWriter
-from tillit.records import KIND_ACT, TRUST_OPERATOR, LogRow, NewRow
+from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State, Writing
 
 FORGET = "forget"
 
-_decode = msgspec.json.Decoder(Event).decode
+_PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 
 def forget_act(positions: Sequence[int], *, now: int) -> NewRow:
@@ -28,39 +31,68 @@ def forget_act(positions: Sequence[int], *, now: int) -> NewRow:
     return NewRow(KIND_ACT, "operator", TRUST_OPERATOR, now, now, bytes(16), body)
 
 
-def with_repeats(state: Reading, positions: Sequence[int]) -> list[int]:
-    """Add the repeats of these messages: a resend holds the same words."""
-    repeats = state.read_in("SELECT position FROM fate WHERE of_position IN {in}", list(positions))
-    return sorted({*positions, *(p for (p,) in repeats)})
-
-
 def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[int]) -> None:
-    """Replace bodies by husks that keep the identifiers which other events still carry. May be repeated."""
-    wanted = with_repeats(state, positions)
-    told = {p: row for p, row in rows(wanted).items() if row.body is not None and not is_husk(row)}
-    closure = _closure(state, [_decode(row.body or b"{}") for row in told.values()])
-    kept_elsewhere = _carried(state, rows, closure, leaving_out=set(wanted))
-    husks: dict[int, bytes | None] = {}
-    for position, row in told.items():
-        left = [
-            [h.namespace, h.value] if (h.namespace, h.value) in kept_elsewhere else None
-            for h in handles_of(_decode(row.body or b"{}"))
-            if h.rank >= 0
-        ]
-        husks[position] = msgspec.json.encode({"type": "husk", "identifiers": left}) if any(left) else None
-    # The state is judged by what was there before; the log changes first, so that a crash in between is repeated whole.
-    _refold(state, rows, closure, husks)
-    log.forget(husks)
+    """Replace bodies by husks and fold anew whoever these events were about. May be repeated after a crash."""
+    wanted = _with_repeats(state, positions)
+    told = {p: row for p, row in rows(wanted).items() if row.kind == KIND_EVENT and not is_husk(row)}
+    closure = _closure(state, [event for row in told.values() if (event := _event(row)) is not None])
+    alive = rows([p for p in _positions(state, closure) if p not in told])
+    carried = _carried(alive.values())
+    earlier = rows([p for p in _founding_husks(state, closure) if p not in told])
+    aside = _aside(state, list(told))
+    husks = {
+        p: row._replace(body=b"" if p in aside else _husk(state, p, carried)) for p, row in {**earlier, **told}.items()
+    }
+    _refold(state, closure, {**alive, **husks}, told=set(told), aside=aside)
+    # The log comes last: it is what a repetition after a crash in between reads from.
+    log.forget([row for p, row in sorted(husks.items()) if p in told or row.body != earlier[p].body])
 
 
 def is_husk(row: LogRow) -> bool:
     """Say whether a row was forgotten before."""
-    return row.body is None or row.body.startswith(b'{"type":"husk"')
+    return not row.body or row.body.startswith(b'{"type":"husk"')
 
 
-def forgotten_rows(log: Log, state: Reading, positions: Sequence[int]) -> dict[int, LogRow]:
-    """Give the husks as the log now holds them."""
-    return log.get(with_repeats(state, positions))
+def _with_repeats(state: Reading, positions: Sequence[int]) -> list[int]:
+    # A resend holds the same words.
+    repeats = state.read_in("SELECT position FROM fate WHERE of_position IN {in}", list(positions))
+    return sorted({*positions, *(p for (p,) in repeats)})
+
+
+def _event(row: LogRow) -> Event | None:
+    try:
+        return read_event(row.body or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        return None  # it lies in quarantine: nobody was shaped by it
+
+
+def _husk(state: Reading, position: int, carried: set[tuple[str, str]]) -> bytes | None:
+    """Write what stays of an event: who was first seen there and is still carried by others, each at its place."""
+    founded = state.read(
+        "SELECT identifier_id, namespace, value FROM identifier WHERE identifier_id >= ? AND identifier_id < ? "
+        "ORDER BY identifier_id",
+        (position * _PLACES, (position + 1) * _PLACES),
+    )
+    places: list[list[str] | None] = []
+    for identifier_id, namespace, value in founded:
+        if (namespace, value) in carried:
+            places += [None] * (identifier_id % _PLACES - len(places))
+            places.append([namespace, value])
+    return msgspec.json.encode({"type": "husk", "identifiers": places}) if places else None
+
+
+def _carried(rows: Any) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    for row in rows:
+        for h in handles_of(read_event(row.body)):
+            # An alias does not say what kind its previous id is.
+            found.update((name, h.value) for name in (("user_id", "anonymous_id") if h.rank < 0 else (h.namespace,)))
+    return found
+
+
+def _aside(state: Reading, positions: Sequence[int]) -> set[int]:
+    found = state.read_in(f"SELECT position FROM fate WHERE fate = '{QUARANTINED}' AND position IN {{in}}", positions)
+    return {p for (p,) in found}
 
 
 def _closure(state: Reading, events: Sequence[Event]) -> set[int]:
@@ -98,32 +130,24 @@ def _positions(state: Reading, ids: set[int]) -> list[int]:
     return sorted(p for (p,) in state.read_in("SELECT position FROM event_index WHERE anchor_id IN {in}", sorted(ids)))
 
 
-def _carried(state: Reading, rows: ReadRows, ids: set[int], *, leaving_out: set[int]) -> set[tuple[str, str]]:
-    left = [p for p in _positions(state, ids) if p not in leaving_out]
-    return {h[1:] for row in rows(left).values() if row.body is not None for h in handles_of(_decode(row.body))}
+def _founding_husks(state: Reading, ids: set[int]) -> list[int]:
+    """Give earlier husks that founded one of these identifiers."""
+    founded = sorted({i // _PLACES for i in ids})
+    forgotten = state.read_in(f"SELECT position FROM fate WHERE fate = '{FORGOTTEN}' AND position IN {{in}}", founded)
+    return [p for (p,) in forgotten]
 
 
-def _refold(state: State, rows: ReadRows, ids: set[int], husks: dict[int, bytes | None]) -> None:
-    positions = sorted({*_positions(state, ids), *_husk_positions(state, ids), *husks})
-    stored = rows(positions)
+def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: set[int], aside: set[int]) -> None:
+    """Fold anew the events of these identifiers, as their rows will read."""
+    repeats = {
+        p
+        for (p,) in state.read_in("SELECT position FROM fate WHERE of_position IS NOT NULL AND position IN {in}", sorted(rows))
+    }
+    events = {p: read_event(row.body) for p, row in sorted(rows.items()) if row.body and p not in repeats}
     with state.transaction() as tx:
         _clear(tx, sorted(ids))
-        told: list[tuple[LogRow, Event]] = []
-        repeats = {
-            p
-            for (p,) in tx.read_in(
-                "SELECT position FROM fate WHERE of_position IS NOT NULL AND position IN {in}", positions
-            )
-        }
-        for position in positions:
-            row = stored[position]
-            body = husks[position] if position in husks else row.body
-            if position in repeats or body is None:
-                continue
-            told.append((row._replace(body=body), _decode(body)))
-        resolved = Resolver(lambda ps: {p: _decode(r.body) for p, r in rows(ps).items() if r.body is not None}).resolve(
-            tx, told
-        )
+        resolver = Resolver(lambda positions: {p: events[p] for p in positions if p in events})
+        resolved = resolver.resolve(tx, [(rows[p], event) for p, event in events.items()])
         strands = StrandWriter(tx)
         strands.fold(resolved.sightings)
         strands.write()
@@ -131,24 +155,15 @@ def _refold(state: State, rows: ReadRows, ids: set[int], husks: dict[int, bytes 
             "INSERT INTO event_index (anchor_id, event_at, position) VALUES (?, ?, ?)",
             sorted((s.anchor.identifier_id, s.row.event_at, s.row.position) for s in resolved.sightings),
         )
-        for position in husks:
-            fate: tuple[Any, ...] = (
-                (DUPLICATE, "collect.same-message") if position in repeats else (FORGOTTEN, "privacy.forgotten")
-            )
-            known = tx.read("SELECT of_position FROM fate WHERE position = ?", (position,))
-            of_position = known[0][0] if known else None
-            tx.execute("DELETE FROM fate WHERE position = ?", (position,))
+        for position in sorted(told - repeats - aside):
             tx.execute(
-                "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)",
-                (position, *fate, of_position),
+                "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (position) DO NOTHING",
+                (position, FORGOTTEN, "privacy.forgotten", None),
             )
-
-
-def _husk_positions(state: Reading, ids: set[int]) -> list[int]:
-    """Give earlier husks that founded one of these identifiers: they keep its id."""
-    founded = sorted({i // 64 for i in ids})
-    forgotten = state.read_in(f"SELECT position FROM fate WHERE fate = '{FORGOTTEN}' AND position IN {{in}}", founded)
-    return [p for (p,) in forgotten]
+        changed = [(DUPLICATE, "collect.same-message", p) for p in sorted(told & repeats)]
+        changed += [(QUARANTINED, "flow.not-folded", p) for p in sorted(aside)]
+        tx.executemany("UPDATE fate SET fate = ?, code = ? WHERE position = ?", changed)
 
 
 def _clear(tx: Writing, ids: list[int]) -> None:
@@ -160,5 +175,5 @@ def _clear(tx: Writing, ids: list[int]) -> None:
         ("strand", "identifier_id"),
         ("search_term", "identifier_id"),
     ):
-        assert table in IDENTITY_TABLES or table in ("strand", "search_term")
+        assert table in IDENTITY_TABLES or table in {"strand", "search_term"}
         tx.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(i,) for i in ids])

@@ -45,10 +45,11 @@ def iter_log(log: Log, lake: Callable[[], Lake], through: int) -> Iterator[list[
     """Give all rows up to a position in blocks: from the lake what the log no longer holds, then from the log."""
     after = 0
     first = log.first_position()
+    husks = {row.position: row for row in log.husked() if row.position < first}
     if first > 1:
         block: list[LogRow] = []
         for row in lake().iter_rows(0, min(first - 1, through)):
-            block.append(row)
+            block.append(husks.get(row.position, row))
             if len(block) == _BATCH:
                 yield block
                 block = []
@@ -80,14 +81,28 @@ def fold_anew(
     return fold
 
 
-def reset_state(state: State) -> None:
-    """Throw away everything derived. What was folded is folded again from the log; a crash in between loses nothing."""
+def carry_fates(live: Reading, anew: State, *, before: int) -> None:
+    """Take over what became of resends that neither log nor lake holds any more: nothing can tell it again."""
+    after = 0
+    sql = "SELECT position, fate, code, of_position FROM fate WHERE of_position IS NOT NULL AND position > ? AND position < ? "
+    while rows := live.read(f"{sql} ORDER BY position LIMIT {_PAGE}", (after, before)):
+        with anew.transaction() as tx:
+            tx.executemany("INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)", rows)
+        after = rows[-1][0]
+
+
+def reset_state(state: State, *, first_position: int) -> None:
+    """Throw away everything derived. What was folded is folded again from the log; a crash in between loses nothing.
+
+    The fates of resends before the log's first position stay: they cannot be derived again.
+    """
     seen = [int(n) for (n,) in state.read("SELECT slice FROM seen_slice")]
     with state.transaction() as tx:
         for slice_ in seen:
             tx.execute(f"DROP TABLE seen_{slice_:05d}")
-        for table in ("seen_slice", "seen_filter", *COMPARED_TABLES):
+        for table in ("seen_slice", "seen_filter", *(name for name in COMPARED_TABLES if name != "fate")):
             tx.execute(f"DELETE FROM {table}")
+        tx.execute("DELETE FROM fate WHERE position >= ? OR of_position IS NULL", (first_position,))
     prepare(state)
 
 

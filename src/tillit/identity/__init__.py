@@ -6,7 +6,7 @@ Never: traits; a merge that cannot be explained by an event and a rule.
 """
 
 from tillit.identity.members import find_membership, identifier_of, iter_events, profile_id, search_identifiers
-from tillit.identity.namespaces import Event, Handle, handle, handles_of, parse
+from tillit.identity.namespaces import Event, Handle, handle, handles_of, parse, read_event
 from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, part_of
 from tillit.store import migrations_of
 
@@ -36,5 +36,6 @@ __all__ = [
     "parse",
     "part_of",
     "profile_id",
+    "read_event",
     "search_identifiers",
 ]

@@ -41,6 +41,11 @@ class Ident:
         self.known = known
         self.tenures: list[Tenure] | None = None  # of a device, once read; sorted
 
+    @property
+    def is_device(self) -> bool:
+        """Say whether it belongs to a thing that people share and pass on."""
+        return self.rank == DEVICE_RANK
+
 
 class Sighting:
     """One event with its anchor and every identifier in it."""
@@ -267,6 +272,9 @@ class _Batch:
         self.sightings.append(Sighting(row, event, idents))
         anchor = idents[0]
         if anchor.rank == DEVICE_RANK:
+            for ident in idents[1:]:
+                # Two devices in one event join nobody; whoever forgets one must find the events that name it beside another.
+                self._link(anchor, ident, row, "alias" if ident is previous else "same event")
             if event.type in _PLAIN_TYPES and _says_no_more(event):
                 self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, [], TRUST_VERIFIED)
             return
@@ -340,11 +348,14 @@ class _Batch:
             self.r._pairs[pair] = told
         if told is None or row.trust > told:
             self.r._pairs[pair] = row.trust
-            verdict, reason = (
-                ("admitted", "") if ident.rank == DEVICE_RANK else self._judge(anchor, ident, row.trust, rule)
-            )
+            if anchor.rank == DEVICE_RANK:
+                verdict, reason = "noted", "two devices"
+            elif ident.rank == DEVICE_RANK:
+                verdict, reason = "admitted", ""
+            else:
+                verdict, reason = self._judge(anchor, ident, row.trust, rule)
             self.links.append((*pair, row.trust, row.position, row.event_at, row.source, rule, verdict, reason))
-        if ident.rank == DEVICE_RANK:
+        if ident.rank == DEVICE_RANK and anchor.rank != DEVICE_RANK:
             self._claim(anchor, ident, row)
 
     def _judge(self, one: Ident, other: Ident, trust: int, rule: str) -> tuple[str, str]:
@@ -433,7 +444,9 @@ class _Batch:
         for root in roots:
             roots += self.joined.get(root, ())
             if root not in self.new_ids:
-                members += [i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (root,))]
+                members += [
+                    i for (i,) in self.tx.read("SELECT identifier_id FROM identifier WHERE root_id = ?", (root,))
+                ]
         return members
 
     def _claims_of(self, device: Ident) -> list[Tenure]:

@@ -57,9 +57,13 @@ def get_document(reading: Reading, membership: Membership, permit: Permit, *, ep
 
 
 def _identifiers(membership: Membership, strands: list[Document]) -> list[dict[str, Any]]:
+    seen: dict[int, list[list[int]]] = {}
+    for strand in strands:
+        for identifier_id, sight in strand[SEEN].items():
+            seen.setdefault(identifier_id, []).append(sight)
     told = []
     for member in membership.identifiers:
-        sights = [s[SEEN][member.identifier_id] for s in strands if member.identifier_id in s[SEEN]]
+        sights = seen.get(member.identifier_id)
         if sights:
             told.append(
                 {

@@ -3,7 +3,8 @@
 In:    sightings (events with their anchor and identifiers).
 Out:   rows of strand and search_term.
 Never: anything that depends on links. A strand knows its own events only, so joining and parting people moves strands
-       and changes none. Every part of it is order-free: sums, least, greatest, and for traits the best of (trust, time).
+       and changes none. Every part of it is order-free (sums, least, greatest, for traits the best of trust and time)
+       until a bound on its size is met; from there on the first in log order stay.
 """
 
 import unicodedata
@@ -19,13 +20,18 @@ from tillit.store import Reading, Writing
 # Names beyond these are counted together: a runaway sender must not make one person's document grow without end.
 MAX_NAMES = 1_000
 MAX_TRAITS = 1_000
+MAX_NAME_CHARS = 256
+# All values of one strand's traits together. Taste: eight of the largest events; each event rewrites its strand.
+MAX_TRAIT_BYTES = 262_144
+# Identifiers seen beside one another. A server that makes up a device for every event must not slow every event.
+MAX_SEEN = 1_000
 OTHER_NAMES = "(other names)"
 NO_NAME = "(no name)"
 
 _NAME_TRAITS = frozenset({"name", "firstName", "lastName", "first_name", "last_name", "username", "company_name"})
 
 # Places in a strand's document: a list, not a dict, because it is read and written for every event.
-N_EVENTS, FIRST_AT, LAST_AT, COUNTS, TYPES, TRAITS, SEEN = range(7)
+N_EVENTS, FIRST_AT, LAST_AT, COUNTS, TYPES, TRAITS, SEEN, TRAIT_BYTES = range(8)
 # Places in one trait.
 T_TRUST, T_AT, T_POSITION, T_SOURCE, T_VALUE = range(5)
 
@@ -42,6 +48,11 @@ class Identified(Protocol):
     @property
     def identifier_id(self) -> int:
         """Give its id."""
+        ...
+
+    @property
+    def is_device(self) -> bool:
+        """Say whether it belongs to a thing, of which a person may have many."""
         ...
 
 
@@ -76,7 +87,7 @@ class Seen(Protocol):
 
 def new_document() -> Document:
     """Begin an empty strand."""
-    return [0, None, None, {}, {}, {}, {}]
+    return [0, None, None, {}, {}, {}, {}, 0]
 
 
 def fold_event(document: Document, seen: Seen) -> bool:
@@ -98,7 +109,7 @@ def fold_event(document: Document, seen: Seen) -> bool:
             name = NO_NAME
         if name in counts:
             counts[name] += 1
-        elif len(counts) < MAX_NAMES:
+        elif len(counts) < MAX_NAMES and len(name) <= MAX_NAME_CHARS:
             counts[name] = 1
         else:
             counts[OTHER_NAMES] = counts.get(OTHER_NAMES, 0) + 1
@@ -106,7 +117,9 @@ def fold_event(document: Document, seen: Seen) -> bool:
     for ident in seen.idents:
         sight = sights.get(ident.identifier_id)
         if sight is None:
-            sights[ident.identifier_id] = [at, at, trust]
+            # Made-up devices must not crowd out the e-mail that comes after them.
+            if len(sights) < MAX_SEEN or (len(sights) < 2 * MAX_SEEN and not ident.is_device):
+                sights[ident.identifier_id] = [at, at, trust]
         else:
             if at < sight[0]:
                 sight[0] = at
@@ -115,11 +128,12 @@ def fold_event(document: Document, seen: Seen) -> bool:
             if trust > sight[2]:
                 sight[2] = trust
     if kind == "identify" and isinstance(event.traits, dict):
-        return _fold_traits(document[TRAITS], event.traits, (trust, at, row.position), row.source)
+        return _fold_traits(document, event.traits, (trust, at, row.position), row.source)
     return False
 
 
-def _fold_traits(traits: dict[str, list[Any]], said: dict[str, Any], rank: tuple[int, int, int], source: str) -> bool:
+def _fold_traits(document: Document, said: dict[str, Any], rank: tuple[int, int, int], source: str) -> bool:
+    traits: dict[str, list[Any]] = document[TRAITS]
     named = False
     for name, value in said.items():
         held = traits.get(name)
@@ -129,31 +143,60 @@ def _fold_traits(traits: dict[str, list[Any]], said: dict[str, Any], rank: tuple
                 continue
         elif (held[T_TRUST], held[T_AT], held[T_POSITION]) >= rank:
             continue
+        grown = _weight(value) - (0 if held is None else _weight(held[T_VALUE]))
+        if document[TRAIT_BYTES] + grown > MAX_TRAIT_BYTES:
+            if held is None:
+                continue
+            # No value rather than one that was taken over by another.
+            value, grown = None, -_weight(held[T_VALUE])
+        document[TRAIT_BYTES] += grown
         traits[name] = [*rank, source, value]
         named = named or (name in _NAME_TRAITS and (held is None or held[T_VALUE] != value))
     return named
 
 
+def _weight(value: object) -> int:
+    kind = type(value)
+    if kind is str:
+        return len(value)  # type: ignore[arg-type]  # a text, as `kind` says
+    return len(_encode(value)) if kind is dict or kind is list else 0
+
+
 class StrandMemory:
     """The strands that changed last, kept between batches by the one process that folds."""
 
-    def __init__(self, most: int = 8_192) -> None:
-        """Hold at most so many, about 3 kB each (measured)."""
+    def __init__(self, most: int = 8_192, most_bytes: int = 16_000_000) -> None:
+        """Hold at most so many, about 3 kB each (measured); fewer when they are fat, by their size in the store."""
         self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._sizes: dict[Key, int] = {}
         self.documents: dict[Key, Document] = {}
 
     def clear(self) -> None:
         """Forget all: after a transaction that failed, or when strands were changed by an act."""
         self.documents.clear()
+        self._sizes.clear()
+        self._bytes = 0
 
-    def keep(self, changed: dict[Key, Document]) -> None:
-        """Take what a batch changed; let the oldest go."""
-        documents = self.documents
+    def keep(self, changed: dict[Key, Document], sizes: dict[Key, int]) -> None:
+        """Take what a batch changed, with its size in the store; let the oldest go."""
+        documents, held = self.documents, self._sizes
         for key, document in changed.items():
             documents.pop(key, None)
             documents[key] = document
+            size = sizes[key]
+            self._bytes += size - held.pop(key, 0)
+            held[key] = size
         for key in list(islice(documents, max(0, len(documents) - self._most))):
-            del documents[key]
+            self.drop(key)
+        while self._bytes > self._most_bytes:
+            self.drop(next(iter(documents)))
+
+    def drop(self, key: Key) -> None:
+        """Forget one."""
+        del self.documents[key]
+        self._bytes -= self._sizes.pop(key)
 
 
 class StrandWriter:
@@ -185,7 +228,7 @@ class StrandWriter:
             self._tx.execute("DELETE FROM strand WHERE identifier_id = ?", (identifier_id,))
             self._tx.execute("DELETE FROM search_term WHERE identifier_id = ?", (identifier_id,))
             for key in [key for key in self._memory.documents if key[0] == identifier_id]:
-                del self._memory.documents[key]
+                self._memory.drop(key)
 
     def write(self) -> None:
         """Put what changed into the state."""
@@ -204,7 +247,7 @@ class StrandWriter:
             "INSERT INTO search_term (term, identifier_id, part) VALUES (?, ?, ?)",
             [(term, *key) for key in named for term in sorted(search_terms(self._held[key][TRAITS]))],
         )
-        self._memory.keep(self._held)
+        self._memory.keep(self._held, {(row[0], row[1]): len(row[2]) for row in rows})
 
     def _load(self, keys: set[Key]) -> None:
         remembered = self._memory.documents

@@ -18,6 +18,7 @@ from tillit.store import Log
 from tillit.workspace import Paths
 
 HISTORY_DAYS = 21
+_START_S = 60.0  # the web processes may still be starting
 _HISTORY_BUDGET_S = 12.0  # a newcomer waits for the first page this long at most
 _MOST_VISITS = 2_400  # about 20,000 events: some seconds on two cores
 _BLOCK = 400  # messages per request or two
@@ -46,6 +47,7 @@ def run_demo(
     began_at = now()
     shop = Shop(seed, n_customers, run=str(began_at))
     with closing(Sender(base_url, public_key=public_key, secret_key=secret_key, now=now, stop=stop)) as sender:
+        sender.wait(_START_S)
         n_taken = 0
         if not _has_events(workspace_dir):
             n_taken = _send_history(shop, sender, now=began_at, stop=stop)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tillit.clock import rfc3339
+from tillit.clock import monotonic_s, rfc3339
 from tillit.errors import BusyError, SettingsError
 from tillit.simulate.shop import KeyKind, Said
 
@@ -86,6 +86,15 @@ class Sender:
         message = {**said.message, "sentAt": rfc3339(self._now())}
         return self._post(f"/v1/{message['type']}", message, said.key, 1)
 
+    def wait(self, timeout_s: float) -> None:
+        """Return once the server answers. Raises ServerGone when it does not in time."""
+        deadline = monotonic_s() + timeout_s
+        while self._once("GET", "/health", b"", {})[0] != http.HTTPStatus.OK:
+            if monotonic_s() > deadline:
+                raise ServerGone(self._base_url)
+            if self._stop.wait(0.1):
+                return
+
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
@@ -97,7 +106,7 @@ class Sender:
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
         body = _encode(document)
         for _ in range(_TRIES):
-            status, answer = self._once(path, body, headers)
+            status, answer = self._once("POST", path, body, headers)
             if status == http.HTTPStatus.OK:
                 return n_events - len(answer.get("rejected") or ())
             if status in {401, 403}:
@@ -109,12 +118,12 @@ class Sender:
                 return 0
         raise ServerGone(self._base_url)
 
-    def _once(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    def _once(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
         try:
             if self._connection is None:
                 kind = http.client.HTTPSConnection if self._target.scheme == "https" else http.client.HTTPConnection
                 self._connection = kind(str(self._target.hostname), self._target.port, timeout=_TIMEOUT_S)
-            self._connection.request("POST", path, body, headers)
+            self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
             told = response.read()
         except (OSError, http.client.HTTPException):

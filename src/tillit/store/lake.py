@@ -162,7 +162,7 @@ class Lake:
     def append(self, rows: Iterable[LogRow], *, epoch: int, through: int) -> None:
         """Take the rows after `position()` and up to `through`, and remember `through`, in one commit.
 
-        Shape:  log rows in order; rows of other kinds and rows without a body are passed over, duplicates are the
+        Shape:  log rows in order; rows of other kinds are passed over, duplicates are the
                 caller's to leave out. With no rows left the commit holds `through` alone.
         Raises: LakeBusy when another writer committed first (nothing was kept); StoreFull, StoreReadOnly.
         """
@@ -174,7 +174,7 @@ class Lake:
             taken = [
                 row
                 for row in rows
-                if row.kind == KIND_EVENT and row.body is not None and after < row.position <= through
+                if row.kind == KIND_EVENT and after < row.position <= through
             ]
             self._commit(table, taken, [epoch] * len(taken), through)
 
@@ -529,7 +529,7 @@ def _batch(rows: Sequence[LogRow], epochs: Sequence[int]) -> "RecordBatch":
 
     number, text, binary = DataType.int64(), DataType.string(), DataType.binary()
     bodies = [row.body for row in rows]
-    fields = [_fields(body or b"") for body in bodies]
+    fields = [_fields(body) for body in bodies]
     arrays = [
         Array([row.position for row in rows], number),
         Array(list(epochs), number),
@@ -554,7 +554,9 @@ def _batch(rows: Sequence[LogRow], epochs: Sequence[int]) -> "RecordBatch":
     return RecordBatch.from_arrays(arrays, schema=_schema())
 
 
-def _fields(body: bytes) -> _Fields:
+def _fields(body: bytes | None) -> _Fields:
+    if body is None:
+        return _Fields(type="husk")  # forgotten: its place and the hash of its message id are all that stays
     try:
         return _decode(body)
     except msgspec.DecodeError:
@@ -574,7 +576,15 @@ def _log_row(row: tuple[Any, ...]) -> LogRow:
     if message_hash is None:
         message_hash = blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()
     return LogRow(
-        position, logged_at, KIND_EVENT, source, trust, received_at, event_at, bytes(message_hash), body.encode()
+        position,
+        logged_at,
+        KIND_EVENT,
+        source,
+        trust,
+        received_at,
+        event_at,
+        bytes(message_hash),
+        body.encode() if body is not None else None,
     )
 
 

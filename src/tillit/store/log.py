@@ -173,17 +173,23 @@ class Log:
         with self._read_lock, translated(self.path):
             return int(self._reader.pragma("data_version"))
 
-    def forget(self, husks: dict[int, bytes | None]) -> None:
-        """Replace the bodies at these positions by husks and leave no byte of them in the file.
+    def forget(self, husks: Sequence[LogRow]) -> None:
+        """Replace the bodies of these rows and leave no byte of the old ones in the file.
 
-        Shape: position -> what stays (identifiers that survive, as JSON) or None.
+        Shape: rows as they shall read from now on. What was trimmed is held here again until the lake has followed.
         """
         writer = self._writer
         assert writer is not None, "this log was opened for reading only"
         with self._write_lock, translated(self.path):
             writer.execute("BEGIN IMMEDIATE")
             try:
-                writer.executemany("UPDATE log SET body = ? WHERE position = ?", [(b, p) for p, b in husks.items()])
+                first = writer.execute("SELECT first_position FROM log_head").fetchall()[0][0]
+                writer.executemany(
+                    "UPDATE log SET body = ? WHERE position = ?", [(row.body, row.position) for row in husks]
+                )
+                trimmed = [row for row in husks if row.position < first]
+                writer.executemany(_INSERT_ONE.replace("INSERT", "INSERT OR IGNORE"), trimmed)
+                writer.executemany("INSERT OR IGNORE INTO husked VALUES (?)", [(row.position,) for row in husks])
                 writer.execute("COMMIT")
             except BaseException:
                 if writer.in_transaction:
@@ -191,17 +197,44 @@ class Log:
                 raise
             truncate_wal(writer, self.path)
 
+    def husked(self) -> list[LogRow]:
+        """Give the husks of rows whose copies in the lake still say what was forgotten."""
+        sql = f"SELECT {_COLUMNS} FROM log WHERE position IN (SELECT position FROM husked) ORDER BY position"
+        with self._read_lock, translated(self.path):
+            return [LogRow._make(row) for row in self._reader.execute(sql)]
+
+    def lake_forgot(self, positions: Sequence[int]) -> None:
+        """Note that the lake holds no more than the husks of these rows."""
+        writer = self._writer
+        assert writer is not None, "this log was opened for reading only"
+        with self._write_lock, translated(self.path):
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                first = writer.execute("SELECT first_position FROM log_head").fetchall()[0][0]
+                writer.executemany("DELETE FROM husked WHERE position = ?", [(p,) for p in positions])
+                writer.executemany("DELETE FROM log WHERE position = ?", [(p,) for p in positions if p < first])
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+
     def trim(self, through: int) -> int:
-        """Drop rows up to a position (they are in the lake) and say how many went. The newest row always stays."""
+        """Drop rows up to a position (they are in the lake) and say how many went. The newest row always stays.
+
+        None goes while the lake still holds something that was forgotten here.
+        """
         writer = self._writer
         assert writer is not None, "this log was opened for reading only"
         through = min(through, self.head() - 1)
         with self._write_lock, translated(self.path):
             writer.execute("BEGIN IMMEDIATE")
             try:
-                writer.execute("DELETE FROM log WHERE position <= ?", (through,))
-                gone = writer.changes()
-                writer.execute("UPDATE log_head SET first_position = max(first_position, ?)", (through + 1,))
+                gone = 0
+                if not writer.execute("SELECT 1 FROM husked LIMIT 1").fetchall():
+                    writer.execute("DELETE FROM log WHERE position <= ?", (through,))
+                    gone = writer.changes()
+                    writer.execute("UPDATE log_head SET first_position = max(first_position, ?)", (through + 1,))
                 writer.execute("COMMIT")
             except BaseException:
                 if writer.in_transaction:
