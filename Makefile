@@ -65,7 +65,7 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $(CORE) $@
 
 system:
-	@scripts/setup-system browser node
+	@scripts/setup-system browser node curl
 
 # Exact versions stand in package.json; a lock file would record where they were fetched from.
 tests/sdk/node_modules/.installed: tests/sdk/package.json | system

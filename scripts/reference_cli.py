@@ -40,17 +40,13 @@ def cli_page() -> str:
     lines = [_HEAD.rstrip()]
     for path, command in _commands(get_command(app), "tillit"):
         arguments = [one for one in command.params if one.param_type_name == "argument"]
-        options = [
-            one for one in command.params if one.param_type_name == "option" and not _NOT_OURS & set(one.opts)
-        ]
+        options = [one for one in command.params if one.param_type_name == "option" and not _NOT_OURS & set(one.opts)]
         usage = [path, *(_shown_argument(one) for one in arguments), *(["[OPTIONS]"] if options else [])]
         lines += ["", f"## {path}", "", " ".join(str(command.help or "").split()), "", f"`{' '.join(usage)}`"]
         if arguments or options:
             lines += ["", "| what | needed | default | what it does |", "|---|---|---|---|"]
             lines += [_row(one, f"`{one.name}`") for one in arguments]
-            lines += [
-                _row(one, " ".join(f"`{name}`" for name in [*one.opts, *one.secondary_opts])) for one in options
-            ]
+            lines += [_row(one, " ".join(f"`{name}`" for name in [*one.opts, *one.secondary_opts])) for one in options]
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ Never: a rule. Rooms know; this file opens stores and hands over what rooms need
 """
 
 import contextlib
+import os
 import shutil
 import tempfile
 import threading
@@ -47,10 +48,12 @@ from tillit.flow import (
 from tillit.flow.rebuild import iter_log
 from tillit.identity import find_membership, iter_events, parse, profile_id, search_identifiers
 from tillit.profile import event_document, get_document, search_strands
-from tillit.records import KIND_EVENT, TRUST_SERVER, LogRow, Membership, NewRow, Permit, QuarantineRow
+from tillit.records import KIND_ACT, KIND_EVENT, TRUST_SERVER, LogRow, Membership, NewRow, Permit, QuarantineRow
 from tillit.settings import Settings
 from tillit.store import Log, SqliteState, State
 from tillit.store.lake import Lake
+from tillit.store.migrations import MigrationChanged
+from tillit.store.sqlite import StoreBroken
 
 MARK = "tillit.toml"
 _WAIT_S = 5.0
@@ -106,7 +109,35 @@ def create_workspace(path: Path) -> Paths:
         contextlib.closing(_journal(paths)),
     ):
         pass
+    # SQLite syncs this folder when it first writes, nobody the one above: a power cut may not take the workspace whole.
+    for folder in (path, path.resolve().parent):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     return paths
+
+
+def discard_unreadable_state(path: Path) -> bool:
+    """Delete a state file that is damaged or of another version, so that it can be folded anew; say whether it was.
+
+    Raises: EngineBusy while a server runs.
+    """
+    paths = Paths(path)
+    if Settings.load(path).state.url or not paths.state.exists():
+        return False
+    try:
+        with contextlib.closing(SqliteState(paths.state)) as state:
+            if state.read("PRAGMA quick_check(1)") == [("ok",)]:
+                prepare(state)
+                return False
+    except (StoreBroken, MigrationChanged):
+        pass  # what it holds can be told again from the log
+    with file_lock(paths.engine_lock, "fold"):
+        for end in ("", "-wal", "-shm"):
+            Path(f"{paths.state}{end}").unlink(missing_ok=True)
+    return True
 
 
 def _registry(paths: Paths) -> SqliteState:
@@ -509,20 +540,24 @@ class Folding:
         with self._mutex:
             if self._engine is None:
                 self._locks.enter_context(file_lock(self._ws.paths.engine_lock, "fold"))
-                settings = self._ws.settings.engine
                 try:
-                    self._engine = Engine(
-                        self._ws.log,
-                        self._ws.state,
-                        self._ws.paths.lake,
-                        now=self._ws.now,
-                        batch_rows=settings.batch_rows,
-                        tick_s=settings.tick_s,
-                    )
+                    self._engine = self._engine_here()
                 except BaseException:
                     self._locks.close()
                     raise
             return self._engine
+
+    def _engine_here(self) -> Engine:
+        """Make an engine; the lock is held."""
+        settings = self._ws.settings.engine
+        return Engine(
+            self._ws.log,
+            self._ws.state,
+            self._ws.paths.lake,
+            now=self._ws.now,
+            batch_rows=settings.batch_rows,
+            tick_s=settings.tick_s,
+        )
 
     def reach(self, position: int, timeout_s: float) -> None:
         """Return when the fold has come to a position. Raises BusyError when it does not in time."""
@@ -556,9 +591,10 @@ class Folding:
     def check(self, progress: Callable[[Applied], None] | None = None) -> list[Difference]:
         """Fold the log anew beside the live state and compare (law L8): no difference is the good answer."""
         ws = self._ws
+        self.clear_checks()
         folder = Path(tempfile.mkdtemp(prefix="check-", dir=ws.paths.run))
         try:
-            with ws.state.snapshot() as live:
+            with file_lock(folder / "lock", "check"), ws.state.snapshot() as live:
                 position, _, epoch = live.read("SELECT position, logged_at, epoch FROM fold")[0]
                 anew = SqliteState(folder / "state.db", synchronous="OFF")
                 prepare(anew)
@@ -570,6 +606,12 @@ class Folding:
         finally:
             shutil.rmtree(folder)
 
+    def clear_checks(self) -> None:
+        """Delete what checks left behind that were killed: it holds what people may have asked to be forgotten."""
+        for folder in self._ws.paths.run.glob("check-*"):
+            with contextlib.suppress(EngineBusy, FileNotFoundError), file_lock(folder / "lock", "check"):
+                shutil.rmtree(folder)
+
     def rebuild(self, progress: Callable[[Applied], None] | None = None) -> int:
         """Throw derived state away and fold the log anew. Raises EngineBusy while a server runs."""
         ws = self._ws
@@ -577,10 +619,22 @@ class Folding:
             if self._engine is None:
                 self._locks.enter_context(file_lock(ws.paths.engine_lock, "fold"))
             reset_state(ws.state, first_position=ws.log.first_position())
-            blocks = iter_log(ws.log, lambda: ws.lake, ws.log.head())
-            fold = fold_anew(ws.state, blocks, self.rows, epoch=ws.log.epoch(), progress=progress)
+            acts: list[LogRow] = []
+
+            def noting_acts() -> Iterator[list[LogRow]]:
+                for block in iter_log(ws.log, lambda: ws.lake, ws.log.head()):
+                    acts.extend(row for row in block if row.kind == KIND_ACT)
+                    yield block
+
+            position = fold_anew(
+                ws.state, noting_acts(), self.rows, epoch=ws.log.epoch(), progress=progress
+            ).position
+            # An engine may have been killed in the middle of one: the fold has now passed it for good.
+            engine = self._engine_here()
+            for row in acts:
+                engine.act(row)
             self.release()
-            return fold.position
+            return position
 
     def release(self) -> None:
         """Let another process fold."""

@@ -78,6 +78,9 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         for page in self._open:
             page.context.close()
+        if self._shell.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._shell.stdin.close()
         # What the page left running ends with it.
         for number, patience_s in ((signal.SIGTERM, 20.0), (signal.SIGKILL, 20.0)):
             with contextlib.suppress(ProcessLookupError):

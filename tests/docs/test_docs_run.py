@@ -33,8 +33,6 @@ REASONS_NOT_TO_RUN = {
     "needs a bundler; the suite runs the same package in a browser",
     "needs an Android project",
     "needs an iOS project",
-    "needs a database of yours",
-    "opens a browser and runs until you stop it",
 }
 
 pytestmark = pytest.mark.slow

@@ -4,6 +4,8 @@ import re
 import tomllib
 
 from scripts.build_reference import REFERENCE
+from scripts.reference_cli import cli_page
+from scripts.reference_tables import tables_page
 from tests.house.source_tree import ROOT
 from tillit import settings
 
@@ -14,6 +16,18 @@ def test_the_reference_of_settings_is_up_to_date() -> None:
     is_same = (REFERENCE / "settings.md").read_text(encoding="utf-8") == settings.reference_page()
 
     assert is_same, "docs/reference/settings.md is out of date. Run `make docs`."
+
+
+def test_the_reference_of_the_command_line_is_up_to_date() -> None:
+    is_same = (REFERENCE / "cli.md").read_text(encoding="utf-8") == cli_page()
+
+    assert is_same, "docs/reference/cli.md is out of date. Run `make docs`."
+
+
+def test_the_reference_of_tables_is_up_to_date() -> None:
+    is_same = (REFERENCE / "workspace-tables.md").read_text(encoding="utf-8") == tables_page()
+
+    assert is_same, "docs/reference/workspace-tables.md is out of date. Run `make docs`."
 
 
 def test_every_dependency_says_what_we_would_write_without_it() -> None:

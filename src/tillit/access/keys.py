@@ -145,19 +145,19 @@ class Keys:
 
     def _refresh(self) -> None:
         now = self._now()
-        if self._version != -1 and now - self._looked_at < _RELOAD_AFTER_US:
+        if self._version != -1 and 0 <= now - self._looked_at < _RELOAD_AFTER_US:  # below 0: the clock was put back
             return
         self._looked_at = now
         version = self._registry.data_version()
         if version == self._version:
             return
-        self._version = version
         rows = self._registry.read(
             "SELECT key_id, kind, source, scopes, purpose, origins, created_at, revoked_at, key_hash FROM access_key "
             "WHERE revoked_at IS NULL"
         )
         self._by_hash = {bytes(row[8]): _key(row[:8]) for row in rows}
         self._known.clear()
+        self._version = version  # last: keys that could not be read must not count as read
 
 
 def _key(row: tuple[object, ...]) -> Key:

@@ -17,14 +17,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import tillit
-from tillit.clock import rfc3339
-from tillit.cli.doctor import examine
 from tillit.cli.demo import run_demo_server
+from tillit.cli.doctor import examine
 from tillit.cli.serve import Server
+from tillit.clock import rfc3339
 from tillit.errors import InputError
 from tillit.records import KIND_EVENT
 from tillit.settings import Settings, explain, sample_file
-from tillit.workspace import Paths, Workspace, create_workspace
+from tillit.workspace import Paths, Workspace, create_workspace, discard_unreadable_state
 
 app = typer.Typer(
     name="tillit", help="A customer data platform in one package.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -357,6 +357,8 @@ def rebuild(
     json: JsonOption = False,
 ) -> None:
     """Fold the log anew; with --check, compare and change nothing."""
+    if not check and discard_unreadable_state(workspace):
+        talk.print("The state could not be read and was thrown away.")
     with Workspace(workspace) as ws:
         if not check:
             with _progress(ws) as bar:

@@ -165,6 +165,7 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
         if clock.monotonic_s() >= housekeeping_at:
             housekeeping_at = clock.monotonic_s() + _HOUR_S
             now = workspace.now()
+            workspace.folding.clear_checks()
             workspace.quarantine.expire(now - settings.collect.quarantine_days * clock.DAY)
             if settings.log.retention_days:
                 writer.trim(now - settings.log.retention_days * clock.DAY)

@@ -5,6 +5,7 @@ Out:   a served workspace until Ctrl-C or SIGTERM.
 Never: two supervisors of one workspace; a process left behind.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -86,9 +87,18 @@ class Server:
     """A workspace that is being served."""
 
     def __init__(self, folder: Path, *, host: str, port: int, workers: int) -> None:
-        """Bind the address; nothing runs yet. Raises AddressTaken."""
+        """Take the workspace and the address; nothing runs yet. Raises AlreadyServed, AddressTaken."""
         self.paths = Paths(folder)
-        self._listener = _listen(host, port)
+        # The workspace first: whoever starts a second server is told that, not that the port is taken.
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(file_lock(self.paths.serve_lock, "server"))
+            except EngineBusy as exc:
+                url = self.paths.serve_url
+                raise AlreadyServed(url.read_text(encoding="utf-8") if url.exists() else "another port") from exc
+            self._listener = _listen(host, port)
+            held.callback(self._listener.close)
+            self._held = held.pop_all()
         self.port = int(self._listener.getsockname()[1])
         shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 -- compared, not bound
         self.url = f"http://{shown}:{self.port}"
@@ -102,21 +112,13 @@ class Server:
         self.stop = threading.Event()
 
     def run(self, started: Callable[[], None]) -> int:
-        """Serve until told to stop; 0 when all ended well. Raises AlreadyServed."""
-        try:
-            with file_lock(self.paths.serve_lock, "server"):
-                self.paths.serve_url.write_text(self.url, encoding="utf-8")
-                try:
-                    return self._watch(started)
-                finally:
-                    self.paths.serve_url.unlink(missing_ok=True)
-        except EngineBusy as exc:
-            where = (
-                self.paths.serve_url.read_text(encoding="utf-8") if self.paths.serve_url.exists() else "another port"
-            )
-            raise AlreadyServed(where) from exc
-        finally:
-            self._listener.close()
+        """Serve until told to stop; 0 when all ended well."""
+        with self._held:
+            self.paths.serve_url.write_text(self.url, encoding="utf-8")
+            try:
+                return self._watch(started)
+            finally:
+                self.paths.serve_url.unlink(missing_ok=True)
 
     def _watch(self, started: Callable[[], None]) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -95,11 +95,12 @@ class Engine:
         if first_act is not None:
             rows = rows[: first_act + 1] if first_act == 0 else rows[:first_act]
         if rows[0].kind == KIND_ACT:
-            self._act(rows[0])
+            self.act(rows[0])
         self.fold.apply(rows, epoch=self.log.epoch())
         return len(rows)
 
-    def _act(self, row: LogRow) -> None:
+    def act(self, row: LogRow) -> None:
+        """Do what an act in the log asks for. May be repeated."""
         act = msgspec.json.decode(row.body or b"{}")
         if act.get("act") == FORGET:
             forget_in_log(self.log, self.state, self.rows, act["positions"])

@@ -6,6 +6,7 @@ Never: an acknowledgement before the sync; a position used twice; an opinion abo
 """
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ import apsw
 
 from tillit.records import LogRow, NewRow, QuarantineRow
 from tillit.store.migrations import migrations_of
-from tillit.store.sqlite import connect, translated, truncate_wal
+from tillit.store.sqlite import StoreUnreachable, connect, translated, truncate_wal
 from tillit.store.state import SqliteState
 
 _COLUMNS = "position, logged_at, kind, source, trust, received_at, event_at, message_hash, body"
@@ -39,6 +40,7 @@ class Log:
         self._reader = reader
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
+        self._file = _identity(path)
 
     @classmethod
     def open(cls, path: Path, *, synchronous: str = "FULL", vfs: str | None = None, read_only: bool = False) -> Self:
@@ -80,6 +82,13 @@ class Log:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
                 raise
+        # SQLite goes on writing into a file that was deleted under it: nobody would ever find these rows.
+        if _identity(self.path) != self._file:
+            raise StoreUnreachable(
+                f"{self.path.name} is no longer in its folder: it was moved, deleted or replaced while open. Put it back, "
+                "or start the server again.",
+                file=self.path.name,
+            )
         return head + 1, head + len(placed)
 
     def read(self, after: int, limit: int) -> list[LogRow]:
@@ -183,7 +192,7 @@ class Log:
         with self._write_lock, translated(self.path):
             writer.execute("BEGIN IMMEDIATE")
             try:
-                first = writer.execute("SELECT first_position FROM log_head").fetchall()[0][0]
+                (first,) = _ints(writer.execute("SELECT first_position FROM log_head"))
                 writer.executemany(
                     "UPDATE log SET body = ? WHERE position = ?", [(row.body, row.position) for row in husks]
                 )
@@ -210,7 +219,7 @@ class Log:
         with self._write_lock, translated(self.path):
             writer.execute("BEGIN IMMEDIATE")
             try:
-                first = writer.execute("SELECT first_position FROM log_head").fetchall()[0][0]
+                (first,) = _ints(writer.execute("SELECT first_position FROM log_head"))
                 writer.executemany("DELETE FROM husked WHERE position = ?", [(p,) for p in positions])
                 writer.executemany("DELETE FROM log WHERE position = ?", [(p,) for p in positions if p < first])
                 writer.execute("COMMIT")
@@ -321,6 +330,14 @@ class GroupCommit:
         """Finish what was begun and stop the thread."""
         self._jobs.put(None)
         self._thread.join()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _ints(rows: Iterable[Any]) -> tuple[int, ...]:

@@ -56,8 +56,17 @@ _ADVICE: tuple[tuple[type[apsw.Error], type[BusyError] | type[InternalError], st
     (apsw.IOError, StoreUnreachable, "could not be read or written by the operating system. Check the disk."),
     (apsw.CantOpenError, StoreUnreachable, "could not be opened. Check that the folder exists and its mode."),
     (apsw.PermissionsError, StoreReadOnly, "may not be opened with these permissions. Check owner and mode."),
-    (apsw.CorruptError, StoreBroken, "is damaged. Restore it from a back-up; `tillit doctor` says more."),
-    (apsw.NotADBError, StoreBroken, "is not a database of ours. Check the path."),
+    (
+        apsw.CorruptError,
+        StoreBroken,
+        "is damaged. `tillit rebuild` makes state.db anew from the log; any other file comes from a back-up.",
+    ),
+    (
+        apsw.NotADBError,
+        StoreBroken,
+        "is not a database of ours, or its beginning is damaged. `tillit rebuild` makes state.db anew from the log; "
+        "any other file comes from a back-up.",
+    ),
 )
 
 
