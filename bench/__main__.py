@@ -29,13 +29,16 @@ def main(names: list[str]) -> int:
     return 0
 
 
+def _system() -> str:
+    return f"Python {platform.python_version()}, {platform.system()}"
+
+
 def _page(figures: list[Figure]) -> str:
     lines = [
         "# Benchmarks",
         "",
         "Written by `make bench`. The load generator runs on the same machine as the server.",
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), "
-        f"Python {platform.python_version()}, {platform.system()}.",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), {_system()}.",
         "",
         "| What | Measured | Budget | Met | Baseline in the same run | Ratio | Note |",
         "|---|---|---|---|---|---|---|",

@@ -157,7 +157,7 @@ def visible_after() -> list[Figure]:
             "ms",
             100,
             False,
-            note=f"median {percentile(told.latencies_ms, 0.5):.1f} ms, {len(told.latencies_ms)} asked with ?wait=applied",
+            note=f"median {percentile(told.latencies_ms, 0.5):.1f} ms, {len(told.latencies_ms)} asked with ?wait",
         )
     ]
 
@@ -269,7 +269,7 @@ def history() -> list[Figure]:
             "times",
             1.2,
             False,
-            note=f"{first:.1f} µs after 100,000 events, {last:.1f} µs after 1,000,000 (processor time, best of three slices)",
+            note=f"{first:.1f} µs after 100,000 events, {last:.1f} µs after 1,000,000 (processor time)",
         )
     ]
 

@@ -13,17 +13,15 @@ Never: does anything on import.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tillit.workspace import Workspace
+from tillit.workspace import Workspace, create_workspace
 
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "open"]
 
 
-def open(path: str | Path) -> "Workspace":  # noqa: A001 -- `tillit.open` reads as it means
+def open(path: str | Path) -> Workspace:  # noqa: A001 -- `tillit.open` reads as it means
     """Open a workspace in this process, safely beside a running server; a missing or empty folder becomes one.
 
     With a server running, events are appended to the log and `flush` waits until the server's engine has applied
@@ -31,8 +29,6 @@ def open(path: str | Path) -> "Workspace":  # noqa: A001 -- `tillit.open` reads 
 
     Raises: NoWorkspace when the folder holds other things.
     """
-    from tillit.workspace import Workspace, create_workspace  # rooms load when a workspace is opened, not on import
-
     folder = Path(path)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         create_workspace(folder)

@@ -50,7 +50,7 @@ from tillit.identity import find_membership, iter_events, parse, profile_id, sea
 from tillit.profile import event_document, get_document, search_strands
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_SERVER, LogRow, Membership, NewRow, Permit, QuarantineRow
 from tillit.settings import Settings
-from tillit.store import Log, SqliteState, State
+from tillit.store import Log, PostgresState, SqliteState, State
 from tillit.store.lake import Lake
 from tillit.store.migrations import MigrationChanged
 from tillit.store.sqlite import StoreBroken
@@ -155,8 +155,6 @@ def _journal(paths: Paths) -> SqliteState:
 def open_state(paths: Paths, settings: Settings, *, read_only: bool = False) -> State:
     """Open the engine that keeps derived state: SQLite in the folder, or PostgreSQL by its address."""
     if settings.state.url:
-        from tillit.store.postgres import PostgresState  # an extra: loaded where it is used
-
         return PostgresState(settings.state.url)
     return SqliteState(paths.state, read_only=read_only)
 
@@ -626,9 +624,7 @@ class Folding:
                     acts.extend(row for row in block if row.kind == KIND_ACT)
                     yield block
 
-            position = fold_anew(
-                ws.state, noting_acts(), self.rows, epoch=ws.log.epoch(), progress=progress
-            ).position
+            position = fold_anew(ws.state, noting_acts(), self.rows, epoch=ws.log.epoch(), progress=progress).position
             # An engine may have been killed in the middle of one: the fold has now passed it for good.
             engine = self._engine_here()
             for row in acts:

@@ -111,7 +111,15 @@ def test_case_14_only_an_api_key_reads_and_it_does_not_append(stranger: Stranger
 
     assert stranger.post("/v1/track", body, key="api").json()["error"]["code"] == "collect.key-may-not-append"
     for kind in ("public", "secret"):
-        for path in (who, f"{who}/events", "/api/events", "/api/profiles?q=a", "/api/quarantine", "/api/keys", "/metrics"):
+        for path in (
+            who,
+            f"{who}/events",
+            "/api/events",
+            "/api/profiles?q=a",
+            "/api/quarantine",
+            "/api/keys",
+            "/metrics",
+        ):
             for form in (f"Bearer {keys[kind]}", basic(keys[kind])):
                 answer = stranger.server.request("GET", path, headers={"Authorization": form})
                 assert (answer.status, answer.json()["error"]["code"]) == (403, "api.wrong-kind")
@@ -154,7 +162,7 @@ def test_case_16_a_revoked_key_stops_within_a_second_and_what_it_sent_stays(stra
     with tillit.open(str(stranger.server.workspace)) as ws:
         ws.keys.revoke(made["key_id"])
     revoked_at = time.monotonic()
-    statuses = []
+    statuses: list[tuple[float, int]] = []
     while time.monotonic() - revoked_at < 1.5:
         answer = stranger.batch(track(stranger.name(f"late{len(statuses)}")), key=made["key"])
         statuses.append((time.monotonic() - revoked_at, answer.status))
@@ -197,8 +205,27 @@ def test_case_17_a_key_of_one_workspace_is_nobody_in_another(stranger: Stranger,
     assert stranger.is_served_as_before()
 
 
-GREEDY = ("id", "trust", "identifiers", "counts", "types", "n_events", "first_seen_at", "last_seen_at", "__class__",
-          "is_staff", "tenant_id", "score", "consent", "source", "known", "root_id", "position", "traits", "kind")  # fmt: skip
+GREEDY = (
+    "id",
+    "trust",
+    "identifiers",
+    "counts",
+    "types",
+    "n_events",
+    "first_seen_at",
+    "last_seen_at",
+    "__class__",
+    "is_staff",
+    "tenant_id",
+    "score",
+    "consent",
+    "source",
+    "known",
+    "root_id",
+    "position",
+    "traits",
+    "kind",
+)
 
 
 def test_case_45_what_a_sender_names_its_traits_changes_nothing_else(stranger: Stranger) -> None:
@@ -229,7 +256,9 @@ def test_case_45_what_a_sender_names_its_traits_changes_nothing_else(stranger: S
     assert all(event["received_at"] > "2020" for event in events)
 
 
-@pytest.mark.parametrize("kind", ["husk", "forget", "tick", "act", "definition", "__class__", "IDENTIFY", 4, None, ["track"]])
+@pytest.mark.parametrize(
+    "kind", ["husk", "forget", "tick", "act", "definition", "__class__", "IDENTIFY", 4, None, ["track"]]
+)
 def test_case_45_our_own_kinds_of_rows_cannot_be_sent(stranger: Stranger, kind: object) -> None:
     event = {**track(stranger.name("kind")), "type": kind, "act": "forget", "positions": [1, 2, 3]}
 
@@ -262,11 +291,40 @@ def test_case_45_a_body_of_the_api_takes_no_field_that_it_does_not_know(stranger
     assert ask("/api/keys", {"kind": "operator", "source": "x"})[0] == 400
 
 
-OLD_ROUTES = ("/v0/track", "/v2/track", "/v1", "/api", "/api/v1/profiles", "/debug", "/__debug__", "/_debug", "/docs",
-              "/schema", "/schema/openapi.json", "/openapi.json", "/redoc", "/swagger", "/graphql", "/admin", "/.env",
-              "/.git/config", "/log.db", "/state.db", "/tillit.toml", "/run/serve.url", "/server-status", "/phpinfo.php",
-              "/api/profiles/../../log.db", "/console/static/../../tillit.toml", "/console/static/%2e%2e/views.py",
-              "/analytics-next/bundles/..%2f..%2fscript.py", "//v1/track", "/v1//track", "/v1/track/../batch", "/V1/TRACK")  # fmt: skip
+OLD_ROUTES = (
+    "/v0/track",
+    "/v2/track",
+    "/v1",
+    "/api",
+    "/api/v1/profiles",
+    "/debug",
+    "/__debug__",
+    "/_debug",
+    "/docs",
+    "/schema",
+    "/schema/openapi.json",
+    "/openapi.json",
+    "/redoc",
+    "/swagger",
+    "/graphql",
+    "/admin",
+    "/.env",
+    "/.git/config",
+    "/log.db",
+    "/state.db",
+    "/tillit.toml",
+    "/run/serve.url",
+    "/server-status",
+    "/phpinfo.php",
+    "/api/profiles/../../log.db",
+    "/console/static/../../tillit.toml",
+    "/console/static/%2e%2e/views.py",
+    "/analytics-next/bundles/..%2f..%2fscript.py",
+    "//v1/track",
+    "/v1//track",
+    "/v1/track/../batch",
+    "/V1/TRACK",
+)
 
 
 def test_case_50_there_are_no_old_debug_or_file_routes(stranger: Stranger) -> None:

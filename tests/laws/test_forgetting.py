@@ -253,7 +253,9 @@ def killed_at(step: str, *, is_after: bool) -> Iterator[None]:
     """End the process just before or just after one step."""
     owner, _, name = step.rpartition(".")
     module, _, kind = owner.rpartition(".")
-    target: Any = getattr(importlib.import_module(module), kind) if kind[0].isupper() else importlib.import_module(owner)
+    target: Any = (
+        getattr(importlib.import_module(module), kind) if kind[0].isupper() else importlib.import_module(owner)
+    )
     before = getattr(target, name)
 
     def end(*args: Any, **more: Any) -> Any:
@@ -290,7 +292,17 @@ def test_nobody_else_changes(data: st.DataObject) -> None:
 def _dana(n: int) -> LogRow:
     body = {"type": "identify", "messageId": f"dana-{n}", "userId": "dana", "anonymousId": "danas-phone",
             "traits": {"email": "dana@example.org", "n": n}}  # fmt: skip
-    return LogRow(0, 0, KIND_EVENT, "server", 2, NOON, NOON + n * SECOND, f"dana-{n}".encode().ljust(16), json.dumps(body).encode())
+    return LogRow(
+        0,
+        0,
+        KIND_EVENT,
+        "server",
+        2,
+        NOON,
+        NOON + n * SECOND,
+        f"dana-{n}".encode().ljust(16),
+        json.dumps(body).encode(),
+    )
 
 
 @settings(max_examples=40)
@@ -322,7 +334,10 @@ def test_a_resend_of_what_was_forgotten_brings_nothing_back(data: st.DataObject)
 def test_what_is_no_event_cannot_be_forgotten(kinds: list[int]) -> None:
     with new_shop() as shop:
         now = NOON
-        shop.log.append([NewRow(kind, "engine", 3, now, now, bytes(16), b'{"type":"track","userId":"dana"}') for kind in kinds], now=now)
+        shop.log.append(
+            [NewRow(kind, "engine", 3, now, now, bytes(16), b'{"type":"track","userId":"dana"}') for kind in kinds],
+            now=now,
+        )
         shop.engine.catch_up()
         held = {row.position: row.body for row in shop.log.read(0, 100) if row.kind != KIND_EVENT}
 

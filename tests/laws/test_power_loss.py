@@ -67,7 +67,10 @@ class Life:
         rows = []
         for _ in range(self.chance.choice((0, 1, 1, 1, 2, 5, 70))):
             name = self.chance.randbytes(8)
-            body = b'{"type":"track","event":"%s"}' % self.chance.randbytes(self.chance.choice((4, 40, 900))).hex().encode()
+            body = (
+                b'{"type":"track","event":"%s"}'
+                % self.chance.randbytes(self.chance.choice((4, 40, 900))).hex().encode()
+            )
             key = blake2b(name, digest_size=16).digest()
             self.told.sent[key] = body
             rows.append(NewRow(KIND_EVENT, "web", TRUST_CLAIMED, self.clock, self.clock, key, body))
@@ -142,7 +145,9 @@ def find_losses(log: Log, told: Told) -> list[str]:
         if position not in rows or rows[position].message_hash != key
     ]
     faults += [f"position {p}: was read and is gone or another" for p, row in told.seen.items() if rows.get(p) != row]
-    faults += [f"position {p}: nobody sent it" for p, row in rows.items() if told.sent.get(row.message_hash) != row.body]
+    faults += [
+        f"position {p}: nobody sent it" for p, row in rows.items() if told.sent.get(row.message_hash) != row.body
+    ]
     tables = log._reader.execute("SELECT raw FROM quarantine").fetchall()
     aside = {bytes(raw) for (raw,) in tables}
     faults += ["quarantine: acknowledged and gone"] * len(told.acknowledged_aside - aside)
@@ -194,7 +199,9 @@ def examine(path: Path, disk: ForgetfulVfs, told: Told) -> list[str]:
 
 @pytest.mark.parametrize("is_torn", [False, True], ids=["unsynced writes are gone", "unsynced writes are torn"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_was_acknowledged_outlives_power_cuts(tmp_path: Path, disk: ForgetfulVfs, seed: int, is_torn: bool) -> None:
+def test_what_was_acknowledged_outlives_power_cuts(
+    tmp_path: Path, disk: ForgetfulVfs, seed: int, is_torn: bool
+) -> None:
     faults, told = survive(tmp_path, disk, seed, is_torn=is_torn)
 
     assert faults == [], f"seed {seed}"

@@ -59,7 +59,8 @@ class Journal:
         if notes:
             with self._store.transaction() as tx:
                 tx.executemany(
-                    "INSERT INTO access (at, asked_by, route, purpose, profile_id, n_profiles) VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO access (at, asked_by, route, purpose, profile_id, n_profiles) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
                     notes,
                 )
 

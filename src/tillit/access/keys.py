@@ -94,7 +94,8 @@ class Keys:
         )
         with self._registry.transaction() as tx:
             tx.execute(
-                "INSERT INTO access_key (key_id, key_hash, kind, source, scopes, purpose, origins, created_at, revoked_at) "
+                "INSERT INTO access_key "
+                "(key_id, key_hash, kind, source, scopes, purpose, origins, created_at, revoked_at) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 (
                     key.key_id,

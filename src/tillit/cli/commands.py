@@ -7,6 +7,7 @@ Never: fetching in a view, printing in a loader.
 
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -16,12 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-import tillit
 from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
 from tillit.cli.serve import Server
 from tillit.clock import rfc3339
-from tillit.errors import InputError
+from tillit.errors import InputError, NotFound
+from tillit.flow import is_husk
 from tillit.records import KIND_EVENT
 from tillit.settings import Settings, explain, sample_file
 from tillit.workspace import Paths, Workspace, create_workspace, discard_unreadable_state
@@ -422,12 +423,21 @@ def forget(
             raise InputError(f"{event_id[:32]!r} is not an event id. They look like e1-42.", code="cli.bad-event-id")
         positions.append(int(position))
     with Workspace(workspace) as ws:
-        known = ws.folding.rows(positions)
+        rows = ws.folding.rows(positions)
+        n_unknown = len(set(positions)) - len(rows)
+        if n_unknown:
+            raise NotFound(
+                f"{n_unknown:,} of these event ids are not in this workspace. Nothing was forgotten.",
+                code="cli.unknown-event",
+            )
+        known = [position for position, row in rows.items() if row.kind == KIND_EVENT and not is_husk(row)]
+        told = f"{len(known):,} event{'' if len(known) == 1 else 's'}"
         if not yes:
-            print(f"Would forget {len(known):,} events. Say --yes to do it; it cannot be undone.")
+            print(f"Would forget {told}. Say --yes to do it; it cannot be undone.")
             return
-        ws.forget(positions)
-    print(f"{len(known):,} events forgotten.")
+        if known:
+            ws.forget(known)
+    print(f"{told} forgotten.")
 
 
 @settings_app.command("explain")
@@ -459,7 +469,7 @@ def demo(
 @app.command()
 def version() -> None:
     """Print the version."""
-    print(tillit.__version__)
+    print(metadata.version("tillit"))
 
 
 def served_at(folder: Path) -> str | None:

@@ -194,7 +194,10 @@ def _stop_with_parent(parent: int, stop: Callable[[], None]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one process: `web FOLDER PARENT DESCRIPTOR`, `engine FOLDER PARENT`, `keeper FOLDER PARENT`; PARENT is the supervisor's id."""
+    """Run one process: `web FOLDER PARENT DESCRIPTOR`, `engine FOLDER PARENT` or `keeper FOLDER PARENT`.
+
+    PARENT is the supervisor's process id.
+    """
     kind, folder, parent = arguments[0], Path(arguments[1]), int(arguments[2])
     try:
         if kind == "web":

@@ -5,11 +5,14 @@ Out:   a `Permit` or a `Scope`; nobody else makes them.
 Never: a permit for a purpose that was not declared.
 """
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
 from tillit.errors import InputError
 from tillit.records import Permit, Scope
+
+_NAME = re.compile(r"[A-Za-z_-]{1,32}")
 
 
 class UnknownPurpose(InputError):
@@ -21,8 +24,10 @@ class UnknownPurpose(InputError):
         """Name the nearest one."""
         near = get_close_matches(purpose, declared, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
+        # What is no name may be a person's e-mail that went into the wrong place: it is not repeated.
+        named = f"Purpose {purpose!r}" if _NAME.fullmatch(purpose) else "The purpose that was named"
         super().__init__(
-            f"Purpose {purpose[:64]!r} is not declared under [consent] purposes.{hint} Declared: {', '.join(declared)}.",
+            f"{named} is not declared under [consent] purposes.{hint} Declared: {', '.join(declared)}.",
             declared=list(declared),
         )
 

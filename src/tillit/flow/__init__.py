@@ -7,7 +7,7 @@ Never: a concept of its own. Rooms say what a step means; this package says when
 
 from tillit.flow.engine import Engine, EngineBusy, LakeWriter, file_lock
 from tillit.flow.fold import COMPARED_TABLES, FOLD, FOLD_VERSION, Applied, Fold, FoldAhead, FoldOutdated, prepare
-from tillit.flow.forget import forget_act
+from tillit.flow.forget import forget_act, is_husk
 from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, reset_state
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "file_lock",
     "fold_anew",
     "forget_act",
+    "is_husk",
     "prepare",
     "reset_state",
 ]

@@ -39,6 +39,13 @@ COMPARED_TABLES: dict[str, tuple[str, ...]] = {
     **PROFILE_TABLES,
 }
 
+# Why a row has another fate than applied.
+SAME_MESSAGE = "collect.same-message"  # fate `duplicate`: the same message was applied before
+OTHER_BODY = "collect.other-body"  # fate `conflict`: another body came under a message id that was applied before
+NO_IDENTIFIER = "identity.no-identifier"  # fate `quarantined`: no identifier that may stand for a person
+NOT_FOLDED = "flow.not-folded"  # fate `quarantined`: the body is no event that can be folded
+IS_FORGOTTEN = "privacy.forgotten"  # fate `forgotten`: only a husk is left of the event
+
 APPLIED, DUPLICATE, CONFLICT, QUARANTINED, FORGOTTEN = "applied", "duplicate", "conflict", "quarantined", "forgotten"
 
 _decode_many = msgspec.json.Decoder(list[Event]).decode
@@ -166,7 +173,7 @@ class Fold:
         with self.state.transaction() as tx:
             tx.execute(
                 "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)",
-                (row.position, QUARANTINED, "flow.not-folded", None),
+                (row.position, QUARANTINED, NOT_FOLDED, None),
             )
             _keep_position(tx, row, epoch)
         self.position = row.position
@@ -204,21 +211,21 @@ class Fold:
             first = firsts.get(of_position)
             told = _essence(first.body) if first is not None else None
             same = told is None or _is_same(told, _essence(row.body))
-            code = "collect.same-message" if same else "collect.other-body"
+            code = SAME_MESSAGE if same else OTHER_BODY
             batch.fates.append((row.position, DUPLICATE if same else CONFLICT, code, of_position))
 
     def read_events(self, batch: Batch, tx: Writing) -> None:
         """Read the bodies; a husk keeps only the identifiers that survived."""
         bodies = [row.body for row in batch.fresh if row.body is not None]
         with_body = [row for row in batch.fresh if row.body is not None]
-        batch.fates += [(row.position, FORGOTTEN, "privacy.forgotten", None) for row in batch.fresh if row.body is None]
+        batch.fates += [(row.position, FORGOTTEN, IS_FORGOTTEN, None) for row in batch.fresh if row.body is None]
         try:
             events = _decode_many(b"[" + b",".join(bodies) + b"]")
             batch.events = list(zip(with_body, events, strict=True))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
             self._read_one_by_one(batch, tx, with_body)
         batch.fates += [
-            (row.position, FORGOTTEN, "privacy.forgotten", None) for row, event in batch.events if event.type == "husk"
+            (row.position, FORGOTTEN, IS_FORGOTTEN, None) for row, event in batch.events if event.type == "husk"
         ]
 
     def _read_one_by_one(self, batch: Batch, tx: Writing, rows: Sequence[LogRow]) -> None:
@@ -228,7 +235,7 @@ class Fold:
                 batch.events.append((row, read_event(row.body or b"")))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
                 poison.append(row)
-        self._set_aside(batch, tx, poison, "flow.not-folded")
+        self._set_aside(batch, tx, poison, NOT_FOLDED)
 
     def _set_aside(self, batch: Batch, tx: Writing, rows: Sequence[LogRow], code: str) -> None:
         """Quarantine rows and let their message keys go, so that a mended event may come under the same id."""
@@ -244,7 +251,7 @@ class Fold:
         resolved = self._resolver.resolve(tx, batch.events)
         batch.resolved = resolved
         if resolved.unassigned:
-            self._set_aside(batch, tx, resolved.unassigned, "identity.no-identifier")
+            self._set_aside(batch, tx, resolved.unassigned, NO_IDENTIFIER)
 
     def fold_profiles(self, batch: Batch, tx: Writing) -> None:
         """Add the events to their strands; fold a device's strands anew where its events changed hands."""

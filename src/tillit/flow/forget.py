@@ -13,7 +13,15 @@ from typing import Any
 
 import msgspec
 
-from tillit.flow.fold import DUPLICATE, FORGOTTEN, QUARANTINED, ReadRows
+from tillit.flow.fold import (
+    DUPLICATE,
+    FORGOTTEN,
+    IS_FORGOTTEN,
+    NOT_FOLDED,
+    QUARANTINED,
+    SAME_MESSAGE,
+    ReadRows,
+)
 from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.identity import Event, Resolver, handles_of, read_event
 from tillit.profile import StrandWriter
@@ -141,7 +149,9 @@ def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: se
     """Fold anew the events of these identifiers, as their rows will read."""
     repeats = {
         p
-        for (p,) in state.read_in("SELECT position FROM fate WHERE of_position IS NOT NULL AND position IN {in}", sorted(rows))
+        for (p,) in state.read_in(
+            "SELECT position FROM fate WHERE of_position IS NOT NULL AND position IN {in}", sorted(rows)
+        )
     }
     events = {p: read_event(row.body) for p, row in sorted(rows.items()) if row.body and p not in repeats}
     with state.transaction() as tx:
@@ -159,10 +169,10 @@ def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: se
             tx.execute(
                 "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (position) DO NOTHING",
-                (position, FORGOTTEN, "privacy.forgotten", None),
+                (position, FORGOTTEN, IS_FORGOTTEN, None),
             )
-        changed = [(DUPLICATE, "collect.same-message", p) for p in sorted(told & repeats)]
-        changed += [(QUARANTINED, "flow.not-folded", p) for p in sorted(aside)]
+        changed = [(DUPLICATE, SAME_MESSAGE, p) for p in sorted(told & repeats)]
+        changed += [(QUARANTINED, NOT_FOLDED, p) for p in sorted(aside)]
         tx.executemany("UPDATE fate SET fate = ?, code = ? WHERE position = ?", changed)
 
 

@@ -84,7 +84,10 @@ def fold_anew(
 def carry_fates(live: Reading, anew: State, *, before: int) -> None:
     """Take over what became of resends that neither log nor lake holds any more: nothing can tell it again."""
     after = 0
-    sql = "SELECT position, fate, code, of_position FROM fate WHERE of_position IS NOT NULL AND position > ? AND position < ? "
+    sql = (
+        "SELECT position, fate, code, of_position FROM fate "
+        "WHERE of_position IS NOT NULL AND position > ? AND position < ?"
+    )
     while rows := live.read(f"{sql} ORDER BY position LIMIT {_PAGE}", (after, before)):
         with anew.transaction() as tx:
             tx.executemany("INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)", rows)

@@ -145,7 +145,8 @@ def iter_events(
             top = min(place[0], until - 1) if until < _FOREVER else place[0]
             streams.append(
                 reading.read(
-                    "SELECT event_at, position FROM event_index WHERE anchor_id = ? AND event_at >= ? AND event_at <= ? "
+                    "SELECT event_at, position FROM event_index "
+                    "WHERE anchor_id = ? AND event_at >= ? AND event_at <= ? "
                     "AND (event_at < ? OR position < ?) ORDER BY event_at DESC, position DESC LIMIT ?",
                     (member.identifier_id, low, top, place[0], place[1], limit),
                 )

@@ -1,4 +1,4 @@
-"""Namespaces: which handles there are, how strong each is, how a value is written, and which values are no handle at all.
+"""Namespaces: which handles there are, how strong each is, how a value is written, which values are no handle.
 
 In:    an event as the log holds it.
 Out:   its identifiers, strongest first.
@@ -33,10 +33,9 @@ class Namespace(NamedTuple):
 
 # What programs send when they have no id. From PostHog's list of illegal ids (reference: collection.md, section 1.3).
 BLOCKED_VALUES = frozenset(
-    "null none nil undefined unknown anonymous guest nan infinity true false 0 -1 [object object] distinct_id "
-    "distinctid id not_authenticated email user test n/a na - _ 00000000-0000-0000-0000-000000000000".split(" ")
-    + ["[object object]"]
-)
+    "null none nil undefined unknown anonymous guest nan infinity true false 0 -1 distinct_id distinctid id "
+    "not_authenticated email user test n/a na - _ 00000000-0000-0000-0000-000000000000".split()
+) | {"[object object]"}
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f,;<>()\[\]\"\\]{1,64}@[^@\s\x00-\x1f.,;]+(?:\.[^@\s\x00-\x1f.,;]+)+")
 _NOT_DIGITS = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")

@@ -273,7 +273,7 @@ class _Batch:
         anchor = idents[0]
         if anchor.rank == DEVICE_RANK:
             for ident in idents[1:]:
-                # Two devices in one event join nobody; whoever forgets one must find the events that name it beside another.
+                # Two devices in one event join nobody; whoever forgets one must find the events that name it.
                 self._link(anchor, ident, row, "alias" if ident is previous else "same event")
             if event.type in _PLAIN_TYPES and _says_no_more(event):
                 self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, [], TRUST_VERIFIED)
@@ -319,7 +319,7 @@ class _Batch:
         return ident
 
     def _previous(self, row: LogRow, value: str, place: int, *, has_user: bool) -> Ident | None:
-        # An alias names its previous id without saying what kind it is: a device we know, else (from a server) a user id.
+        # An alias does not say what kind its previous id is: a device we know, else (from a server) a user id.
         device = self.r._by_handle.get(("anonymous_id", value))
         if device is not None:
             return device
@@ -508,7 +508,7 @@ class _Batch:
             )
         winners = {winner_id for winner_id, _ in self.moves}
         for winner_id, loser_id in self.moves:
-            # A new identifier is written with its final root; only one that won others before may be a root of stored rows.
+            # A new identifier is written with its final root; only one that won others is a root of stored rows.
             if loser_id not in self.new_ids or loser_id in winners:
                 tx.execute("UPDATE identifier SET root_id = ? WHERE root_id = ?", (winner_id, loser_id))
         if self.known:

@@ -94,16 +94,17 @@ def fold_event(document: Document, seen: Seen) -> bool:
     """Add one event to a strand; say whether a trait that colleagues search by changed."""
     row, event = seen.row, seen.event
     at, trust = row.event_at, row.trust
-    document[N_EVENTS] += 1
-    if document[FIRST_AT] is None or at < document[FIRST_AT]:
-        document[FIRST_AT] = at
-    if document[LAST_AT] is None or at > document[LAST_AT]:
+    n_events, first_at, last_at, counts, types, _, sights, _ = document
+    document[N_EVENTS] = n_events + 1
+    if n_events == 0:
+        document[FIRST_AT] = document[LAST_AT] = at
+    elif at > last_at:
         document[LAST_AT] = at
+    elif at < first_at:
+        document[FIRST_AT] = at
     kind = event.type
-    types = document[TYPES]
     types[kind] = types.get(kind, 0) + 1
     if kind == "track":
-        counts = document[COUNTS]
         name = event.event
         if type(name) is not str:
             name = NO_NAME
@@ -113,7 +114,6 @@ def fold_event(document: Document, seen: Seen) -> bool:
             counts[name] = 1
         else:
             counts[OTHER_NAMES] = counts.get(OTHER_NAMES, 0) + 1
-    sights = document[SEEN]
     for ident in seen.idents:
         sight = sights.get(ident.identifier_id)
         if sight is None:
@@ -169,7 +169,6 @@ class StrandMemory:
         """Hold at most so many, about 3 kB each (measured); fewer when they are fat, by their size in the store."""
         self._most = most
         self._most_bytes = most_bytes
-        self._bytes = 0
         self._sizes: dict[Key, int] = {}
         self.documents: dict[Key, Document] = {}
 
@@ -177,26 +176,24 @@ class StrandMemory:
         """Forget all: after a transaction that failed, or when strands were changed by an act."""
         self.documents.clear()
         self._sizes.clear()
-        self._bytes = 0
 
     def keep(self, changed: dict[Key, Document], sizes: dict[Key, int]) -> None:
         """Take what a batch changed, with its size in the store; let the oldest go."""
         documents, held = self.documents, self._sizes
-        for key, document in changed.items():
-            documents.pop(key, None)
-            documents[key] = document
-            size = sizes[key]
-            self._bytes += size - held.pop(key, 0)
-            held[key] = size
+        documents.update(changed)
+        held.update(sizes)
+        # The order is that of first arrival: a strand that is used again is read again now and then, which is cheap.
         for key in list(islice(documents, max(0, len(documents) - self._most))):
-            self.drop(key)
-        while self._bytes > self._most_bytes:
-            self.drop(next(iter(documents)))
+            del documents[key], held[key]
+        n_bytes = sum(held.values())
+        while n_bytes > self._most_bytes:
+            key = next(iter(documents))
+            n_bytes -= held[key]
+            del documents[key], held[key]
 
     def drop(self, key: Key) -> None:
         """Forget one."""
-        del self.documents[key]
-        self._bytes -= self._sizes.pop(key)
+        del self.documents[key], self._sizes[key]
 
 
 class StrandWriter:
@@ -245,7 +242,7 @@ class StrandWriter:
         )
         self._tx.executemany(
             "INSERT INTO search_term (term, identifier_id, part) VALUES (?, ?, ?)",
-            [(term, *key) for key in named for term in sorted(search_terms(self._held[key][TRAITS]))],
+            sorted((term, *key) for key in named for term in search_terms(self._held[key][TRAITS])),
         )
         self._memory.keep(self._held, {(row[0], row[1]): len(row[2]) for row in rows})
 

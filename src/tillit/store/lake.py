@@ -171,11 +171,7 @@ class Lake:
             after = _position(table)
             if through <= after:
                 return
-            taken = [
-                row
-                for row in rows
-                if row.kind == KIND_EVENT and after < row.position <= through
-            ]
+            taken = [row for row in rows if row.kind == KIND_EVENT and after < row.position <= through]
             self._commit(table, taken, [epoch] * len(taken), through)
 
     def forget(self, positions: Collection[int], husks: Collection[LogRow] = ()) -> int:

@@ -64,8 +64,7 @@ _ADVICE: tuple[tuple[type[apsw.Error], type[BusyError] | type[InternalError], st
     (
         apsw.NotADBError,
         StoreBroken,
-        "is not a database of ours, or its beginning is damaged. `tillit rebuild` makes state.db anew from the log; "
-        "any other file comes from a back-up.",
+        "is no database of ours or is damaged. `tillit rebuild` makes state.db anew; others come from a back-up.",
     ),
 )
 
