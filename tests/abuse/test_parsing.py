@@ -81,8 +81,9 @@ def test_case_04_a_numeric_id_beyond_2_to_53_is_refused_never_rounded(stranger: 
         assert (answer.status, answer.json()["accepted"], len(codes(answer))) == (200, 1, 1)
         assert set(codes(answer)) <= {"id_out_of_range", "number_out_of_range"}
     for near in {number, int(float(number)), number - 1, number + 1}:
-        assert stranger.server.find_profile(f"user_id:{near}") is None
-        assert stranger.server.find_profile(f"anonymous_id:{near}") is None
+        for namespace in ("user_id", "anonymous_id"):
+            found = stranger.server.find_profile(f"{namespace}:{near}")
+            assert found is None or stranger.mark not in found["counts"]
     assert stranger.is_served_as_before()
 
 
@@ -353,20 +354,10 @@ def test_case_12_unicode_with_and_without_a_mark_is_read(stranger: Stranger, cod
 @pytest.mark.parametrize(
     "body",
     [
-        b"userId=a&event=b",
-        b"",
-        b" ",
-        b"null",
-        b"[]",
-        b'"x"',
-        b"1",
-        b"{",
-        b"\xff\xfe{",
-        codecs.BOM_UTF8,
-        b"\x00",
-        b"{}{}",
-    ]
-    + [b'{"userId":"\xff","event":"E"}', '{"userId":"é","event":"E"}'.encode("latin-1"), b"<xml/>", b"\x80\x05N."],
+        *(b"", b" ", b"null", b"[]", b'"x"', b"1", b"{", b"{}{}", b"<xml/>", b"\x00", b"\x80\x05N.", b"\xff\xfe{"),
+        *(b"userId=a&event=b", codecs.BOM_UTF8, b'{"userId":"\xff","event":"E"}'),
+        '{"userId":"é","event":"E"}'.encode("latin-1"),
+    ],
 )
 def test_case_12_what_is_no_json_object_is_400(stranger: Stranger, body: bytes) -> None:
     for path in ("/v1/track", "/v1/batch"):

@@ -145,10 +145,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 class Totals:
-    acknowledged: dict[str, str] = {}  # noqa: RUF012  # rounds add to it
-    sent: dict[str, str] = {}  # noqa: RUF012  # rounds add to it
-    kills: Counter[str] = Counter()
-    n_retries = 0
+    """What all rounds did together."""
+
+    def __init__(self) -> None:
+        self.acknowledged: dict[str, str] = {}  # message id -> user id
+        self.sent: dict[str, str] = {}
+        self.kills: Counter[str] = Counter()
+        self.n_retries = 0
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What happens when the disk, a lock, a port or a file is not as it should be: 503 while it lasts, nothing lost after."""
+"""When the disk, a lock, a port or a file is not as it should be: 503 while it lasts, nothing lost after."""
 
 import contextlib
 import gzip

@@ -9,10 +9,12 @@ The last tests turn the same check against two mistakes, which it must find.
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -43,7 +45,7 @@ class Told:
 class HastyCommit(GroupCommit):
     """Answers before the commit. Deliberately wrong."""
 
-    async def append(self, rows, quarantine=()):  # type: ignore[no-untyped-def]
+    async def append(self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = ()) -> tuple[int, int]:
         first = self._log.head() + 1
         asyncio.ensure_future(super().append(rows, quarantine)).add_done_callback(lambda done: done.exception())
         return first, first + len(rows) - 1
@@ -137,7 +139,7 @@ def find_losses(log: Log, told: Told) -> list[str]:
     if sorted(rows) != list(range(1, log.head() + 1)):
         faults.append("positions have holes or go beyond the head")
     stamps = [row.logged_at for row in rows.values()]
-    if any(a >= b for a, b in zip(stamps, stamps[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(stamps)):
         faults.append("logged_at does not rise")
     faults += [
         f"position {position}: acknowledged and gone or another"
@@ -148,8 +150,7 @@ def find_losses(log: Log, told: Told) -> list[str]:
     faults += [
         f"position {p}: nobody sent it" for p, row in rows.items() if told.sent.get(row.message_hash) != row.body
     ]
-    tables = log._reader.execute("SELECT raw FROM quarantine").fetchall()
-    aside = {bytes(raw) for (raw,) in tables}
+    aside: set[Any] = {raw for (raw,) in log._reader.execute("SELECT raw FROM quarantine")}
     faults += ["quarantine: acknowledged and gone"] * len(told.acknowledged_aside - aside)
     faults += ["quarantine: nobody sent it"] * len(aside - told.sent_aside)
     return faults

@@ -5,7 +5,8 @@ Out:   files as a disk would hold them afterwards: synced content, and of the re
 Never: kindness. Size changes, new files and deletions are forgotten too; shared memory is gone.
 """
 
-import os
+# ruff: noqa: N802  # the methods are SQLite's, and so are their names
+
 import random
 from pathlib import Path
 from typing import Any, Self
@@ -107,7 +108,7 @@ class ForgetfulVfs(apsw.VFS):
         self._deleted.clear()
 
     def power_off(self, chance: random.Random | None = None) -> None:
-        """Turn the machine off; call with every connection closed. With `chance`, unsynced sectors survive at random."""
+        """Turn the machine off, every connection closed. With `chance`, unsynced sectors survive at random."""
         self.is_off = True
         for name, content in self._deleted.items():
             if not Path(name).exists() and (chance is None or chance.random() < 0.5):
@@ -138,7 +139,7 @@ class _ForgetfulFile(apsw.VFSFile):
 
     def xTruncate(self, newsize: int) -> None:
         self._disk.operate()
-        now = os.stat(self._record.path).st_size
+        now = self._record.path.stat().st_size
         if now > newsize:
             self._record.remember(newsize, now - newsize)
         super().xTruncate(newsize)

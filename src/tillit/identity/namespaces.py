@@ -94,7 +94,9 @@ class _SaidTraits(msgspec.Struct, gc=False):
     phone: Any = None
 
 
-class _Context(msgspec.Struct, gc=False):
+class Context(msgspec.Struct, gc=False):
+    """What the fold reads of an event's context."""
+
     traits: _SaidTraits | None = None
     externalIds: Any = None
 
@@ -109,7 +111,7 @@ class Event(msgspec.Struct, gc=False):
     anonymousId: str | None = None
     previousId: str | None = None
     traits: Any = None
-    context: _Context | None = None
+    context: Context | None = None
     identifiers: Any = None  # only on husks: what survived, each at the place it had; null where one went
 
 

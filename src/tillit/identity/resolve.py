@@ -15,7 +15,7 @@ from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Event, Handle, handle, handles_of
+from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Context, Event, Handle, handle, handles_of
 from tillit.records import TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED, LogRow
 from tillit.store import Writing
 
@@ -78,13 +78,12 @@ class _Usual(NamedTuple):
 
 
 _PLAIN_TYPES = frozenset({"track", "page", "screen"})
-_AS_USUAL: list[Handle] = []  # marks an event whose pair is known; told apart by identity
+_Pair = tuple[str | None, str | None]  # user id, anonymous id
 
 
-def _says_no_more(event: Event) -> bool:
-    """Say whether an event carries no identifier beside its user id and anonymous id."""
-    context = event.context
-    return context is None or (context.traits is None and context.externalIds is None)
+def _says_no_more(context: Context) -> bool:
+    """Say whether a context carries no identifier."""
+    return context.traits is None and context.externalIds is None
 
 
 class Resolver:
@@ -102,7 +101,7 @@ class Resolver:
         self._pairs: dict[tuple[int, int], int] = {}
         self._moved: dict[int, int] = {}
         # The usual event names a user id and a device and nothing else: what that came to the last time.
-        self._usual: dict[tuple[str | None, str | None], _Usual] = {}
+        self._usual: dict[_Pair, _Usual] = {}
 
     def resolve(self, tx: Writing, batch: Sequence[tuple[LogRow, Event]]) -> Resolved:
         """Say who each event is about and write what follows for identifiers, links and tenures."""
@@ -110,30 +109,37 @@ class Resolver:
             self.reset()
         work = _Batch(self, tx)
         usual = self._usual
-        told: list[tuple[LogRow, Event, list[Handle]]] = []
-        unusual: list[tuple[LogRow, Event, list[Handle]]] = []
-        for row, event in batch:
-            if event.type in _PLAIN_TYPES and _says_no_more(event) and (event.userId, event.anonymousId) in usual:
-                told.append((row, event, _AS_USUAL))
-            else:
-                telling = (row, event, handles_of(event))
-                told.append(telling)
-                unusual.append(telling)
+        # The handles of each event, or None where its pair is known or stood in an earlier event of this batch.
+        told: list[list[Handle] | None] = []
+        unusual: list[list[Handle]] = []
+        in_batch: set[_Pair] = set()
+        for _, event in batch:
+            if event.type in _PLAIN_TYPES and ((context := event.context) is None or _says_no_more(context)):
+                pair = (event.userId, event.anonymousId)
+                if pair in usual or pair in in_batch:
+                    told.append(None)
+                    continue
+                in_batch.add(pair)
+            handles = handles_of(event)
+            told.append(handles)
+            unusual.append(handles)
         work.load(unusual)
-        for row, event, handles in told:
-            if handles is _AS_USUAL:
-                work.take_usual(row, event, usual[(event.userId, event.anonymousId)])
+        for (row, event), known_handles in zip(batch, told, strict=True):
+            if known_handles is not None:
+                work.take(row, event, known_handles)
+            elif (as_usual := usual.get((event.userId, event.anonymousId))) is not None and row.trust <= as_usual.trust:
+                work.take_usual(row, event, as_usual)
             else:
-                work.take(row, event, handles)
+                work.take(row, event, handles_of(event))
         return work.finish()
 
     def sightings_again(self, tx: Writing, device: Ident, events: Sequence[tuple[LogRow, Event]]) -> "list[Sighting]":
         """Give the sightings of a device's own earlier events under its present tenures; nothing is written."""
         work = _Batch(self, tx)
-        told = [(row, event, handles_of(event)) for row, event in events]
+        told = [handles_of(event) for _, event in events]
         work.load(told)
         again = []
-        for row, event, handles in told:
+        for (row, event), handles in zip(events, told, strict=True):
             idents = [self._by_handle[h[1:]] for h in handles if h.rank != ALIAS_RANK]
             for rank, _, value in handles:
                 previous = self._by_handle.get(("anonymous_id", value)) if rank == ALIAS_RANK else None
@@ -173,10 +179,10 @@ class _Batch:
 
     # -- reading ahead: a few questions for the whole batch
 
-    def load(self, told: Sequence[tuple[LogRow, Event, list[Handle]]]) -> None:
+    def load(self, told: Sequence[list[Handle]]) -> None:
         by_handle = self.r._by_handle
         wanted: dict[str, set[str]] = {}
-        for _, _, handles in told:
+        for handles in told:
             for rank, name, value in handles:
                 if rank == ALIAS_RANK:
                     wanted.setdefault("user_id", set()).add(value)
@@ -275,7 +281,7 @@ class _Batch:
             for ident in idents[1:]:
                 # Two devices in one event join nobody; whoever forgets one must find the events that name it.
                 self._link(anchor, ident, row, "alias" if ident is previous else "same event")
-            if event.type in _PLAIN_TYPES and _says_no_more(event):
+            if event.type in _PLAIN_TYPES and (event.context is None or _says_no_more(event.context)):
                 self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, [], TRUST_VERIFIED)
             return
         if row.trust >= TRUST_SERVER:
@@ -285,14 +291,11 @@ class _Batch:
         for ident in idents[1:]:
             # Only the previous id is what an alias call joins; an e-mail in its context says no more than in any event.
             self._link(anchor, ident, row, "alias" if ident is previous else "same event")
-        if event.type in _PLAIN_TYPES and _says_no_more(event):
+        if event.type in _PLAIN_TYPES and (event.context is None or _says_no_more(event.context)):
             devices = [i for i in idents[1:] if i.rank == DEVICE_RANK]
             self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, devices, row.trust)
 
     def take_usual(self, row: LogRow, event: Event, usual: _Usual) -> None:
-        if row.trust > usual.trust:
-            self.take(row, event, handles_of(event))
-            return
         idents = usual.idents
         self.sightings.append(Sighting(row, event, idents))
         for device in usual.devices:
@@ -494,9 +497,12 @@ class _Batch:
                     resegment.append(device)
         self._write_tenures(changed)
         for sighting in self.sightings:
-            if sighting.anchor.rank == DEVICE_RANK and sighting.anchor.tenures is None:
-                self._load_tenures([sighting.anchor])
-            sighting.part = part_of(sighting.anchor.tenures, sighting.row.event_at)
+            anchor = sighting.anchor
+            if anchor.rank == DEVICE_RANK:
+                if anchor.tenures is None:
+                    self._load_tenures([anchor])
+                if anchor.tenures:
+                    sighting.part = part_of(anchor.tenures, sighting.row.event_at)
         return Resolved(self.sightings, self.unassigned, resegment)
 
     def _write(self) -> None:

@@ -209,10 +209,10 @@ class StrandWriter:
 
     def fold(self, sightings: Sequence[Seen]) -> None:
         """Add the sightings to their strands."""
-        self._load({(s.anchor.identifier_id, s.part) for s in sightings})
+        keys = [(seen.anchor.identifier_id, seen.part) for seen in sightings]
+        self._load(set(keys))
         held = self._held
-        for seen in sightings:
-            key = (seen.anchor.identifier_id, seen.part)
+        for key, seen in zip(keys, sightings, strict=True):
             document = held.get(key)
             if document is None:
                 document = held[key] = new_document()
