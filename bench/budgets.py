@@ -17,7 +17,7 @@ import tillit
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.served import Served
-from bench.traffic import bodies, event, get, load, post
+from bench.traffic import Visits, bodies, get, load, post
 from tillit.collect.door import take
 from tillit.flow import Fold
 from tillit.flow.engine import quiet_garbage_collector
@@ -165,10 +165,10 @@ def visible_after() -> list[Figure]:
 def _filled_log(folder: Path, n_events: int, n_people: int, *, run: str = "filled") -> None:
     create_workspace(folder)
     log = Log.open(folder / "log.db", synchronous="OFF")
-    rng = Random(7)
+    visits = Visits(Random(7), n_people, run)
     with Workspace(folder) as ws:
         for start in range(0, n_events, 5_000):
-            messages = [event(start + i, rng, n_people, run) for i in range(min(5_000, n_events - start))]
+            messages = [visits.event() for _ in range(min(5_000, n_events - start))]
             stamp = _NOW + start * 1_000
             taken = take(
                 messages, route_type=None, source="web", trust=TRUST_CLAIMED, received_at=stamp, limits=ws.limits

@@ -14,52 +14,68 @@ _USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like G
 _NAMES = ("Product Viewed", "Product Added", "Cart Viewed", "Checkout Started", "Order Completed")
 
 
-def event(number: int, rng: Random, n_people: int, run: str) -> dict[str, object]:
-    """Make one event: nine of ten are tracks, one says who somebody is; half come from people who are signed in."""
-    person = rng.randrange(n_people)
-    moment = "2026-11-22T10:00:00.000Z"
-    told: dict[str, object] = {
-        "timestamp": moment,
-        "integrations": {"Segment.io": True},
-        "type": "track",
-        "event": _NAMES[number % len(_NAMES)],
-        "properties": {"sku": f"sku-{number % 977}", "price": 12.5, "currency": "EUR", "position": number % 30},
-        "context": {
-            "page": {
-                "path": "/p/47",
-                "referrer": "",
-                "search": "",
-                "title": "Shop",
-                "url": "https://shop.example/p/47",
+class Visits:
+    """Visitors who come and go, as shops see them: a few hundred at a time, some eight events a visit."""
+
+    def __init__(self, rng: Random, n_people: int, run: str, *, at_a_time: int = 300) -> None:
+        """Begin with everyone who is there now."""
+        self._rng = rng
+        self._n_people = n_people
+        self._run = run
+        self._number = 0
+        self._visits = [self._visit() for _ in range(at_a_time)]
+
+    def _visit(self) -> list[int]:
+        # A person, events left of this visit, and whether they sign in (half of them do).
+        return [self._rng.randrange(self._n_people), 1 + int(self._rng.expovariate(1 / 7)), self._rng.random() < 0.5]
+
+    def event(self) -> dict[str, object]:
+        """Give the next event of somebody's visit: one of ten says who they are."""
+        place = self._rng.randrange(len(self._visits))
+        person, left, signs_in = self._visits[place]
+        self._visits[place][1] -= 1
+        if left <= 1:
+            self._visits[place] = self._visit()
+        number = self._number
+        self._number += 1
+        told: dict[str, object] = {
+            "timestamp": "2026-11-22T10:00:00.000Z",
+            "integrations": {"Segment.io": True},
+            "type": "track",
+            "event": _NAMES[number % len(_NAMES)],
+            "properties": {"sku": f"sku-{number % 977}", "price": 12.5, "currency": "EUR", "position": number % 30},
+            "context": {
+                "page": {
+                    "path": "/p/47",
+                    "referrer": "",
+                    "search": "",
+                    "title": "Shop",
+                    "url": "https://shop.example/p/47",
+                },
+                "userAgent": _USER_AGENT,
+                "locale": "sv-SE",
+                "library": {"name": "analytics.js", "version": "npm:next-1.84.3"},
+                "timezone": "Europe/Stockholm",
             },
-            "userAgent": _USER_AGENT,
-            "locale": "sv-SE",
-            "library": {"name": "analytics.js", "version": "npm:next-1.84.3"},
-            "timezone": "Europe/Stockholm",
-        },
-        "messageId": f"ajs-next-{run}-{number:012d}-6eff838e-84fb-4ce0-b3e1",
-        "anonymousId": f"6eff838e-84fb-4ce0-b3e1-{person:012d}",
-    }
-    share = rng.random()
-    if share < 0.5:
-        told["userId"] = f"user-{person}"
-    if share < 0.1:
-        told["type"] = "identify"
-        told["traits"] = {"email": f"person-{person}@example.org", "name": f"Person {person}", "plan": "regular"}
-        del told["event"]
-        del told["properties"]
-    return told
+            "messageId": f"ajs-next-{self._run}-{number:012d}-6eff838e-84fb-4ce0-b3e1",
+            "anonymousId": f"6eff838e-84fb-4ce0-b3e1-{person:012d}",
+        }
+        if signs_in:
+            told["userId"] = f"user-{person}"
+            if self._rng.random() < 0.2:
+                told["type"] = "identify"
+                told["traits"] = {"email": f"person-{person}@example.org", "name": f"Person {person}", "plan": "regular"}
+                del told["event"], told["properties"]
+        return told
 
 
 def bodies(n_requests: int, *, per_request: int, n_people: int, run: str, seed: int = 1) -> list[bytes]:
     """Make request bodies with message ids that no other run has."""
-    rng = Random(seed)
+    visits = Visits(Random(seed), n_people, run)
     encode = msgspec.json.encode
     made = []
-    number = 0
     for _ in range(n_requests):
-        batch = [event(number + i, rng, n_people, run) for i in range(per_request)]
-        number += per_request
+        batch = [visits.event() for _ in range(per_request)]
         one = per_request == 1
         made.append(encode(batch[0]) if one else encode({"batch": batch, "sentAt": "2026-11-22T10:00:00.000Z"}))
     return made

@@ -624,7 +624,9 @@ class Folding:
                     acts.extend(row for row in block if row.kind == KIND_ACT)
                     yield block
 
-            position = fold_anew(ws.state, noting_acts(), self.rows, epoch=ws.log.epoch(), progress=progress).position
+            with ws.state.hurried():
+                fold = fold_anew(ws.state, noting_acts(), self.rows, epoch=ws.log.epoch(), progress=progress)
+            position = fold.position
             # An engine may have been killed in the middle of one: the fold has now passed it for good.
             engine = self._engine_here()
             for row in acts:

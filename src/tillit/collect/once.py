@@ -63,38 +63,64 @@ class Once:
             self._shelves.append(cells)
             done = upto
         for slice_ in range(done + 1, self._newest):
-            for (key,) in self._state.read(f"SELECT message_hash FROM {_table(slice_)}"):
-                self._mark(bytes(key), slice_)
+            self._mark_all(
+                slice_, [bytes(key) for (key,) in self._state.read(f"SELECT message_hash FROM {_table(slice_)}")]
+            )
         if self._newest >= 0:
             for key, position in self._state.read(f"SELECT message_hash, position FROM {_table(self._newest)}"):
                 self._current[bytes(key)] = position
+            if self._newest > 0:
+                self._mark_all(self._newest, self._current)
 
     def sift(self, tx: Writing, rows: Sequence[LogRow]) -> tuple[list[LogRow], list[Repeat]]:
         """Part the rows into first sights and repeats, and remember the first sights."""
-        fresh: list[LogRow] = []
         repeats: list[Repeat] = []
-        pending: list[tuple[bytes, int]] = []
+        fresh: list[LogRow] = []
         if self._newest < 0:
             self._open_slice(tx, 0)
+        start = 0
+        while start < len(rows):
+            # Never more rows at a time than the newest slice has room for.
+            room = self._slice_keys - len(self._current)
+            if room <= 0:
+                self._seal(tx)
+                room = self._slice_keys
+            self._sift_into_newest(tx, rows[start : start + room], fresh, repeats)
+            start += room
+        return fresh, repeats
+
+    def _sift_into_newest(
+        self, tx: Writing, rows: Sequence[LogRow], fresh: list[LogRow], repeats: list[Repeat]
+    ) -> None:
         current = self._current
+        pending: list[tuple[bytes, int]] = []
+        shelf, bit_place = divmod(self._newest, _SHELF)
+        # Slice 0 is marked when it is sealed: a small log needs no filter.
+        cells = self._shelves[shelf] if self._newest > 0 else None
+        bit = 1 << bit_place
+        sealed = bit - 1
+        within = _CELLS - 1
         for row in rows:
             key = row.message_hash
             before = current.get(key)
-            if before is None and self._shelves:
-                before = self._older(tx, key)
+            if before is None and cells is not None:
+                a, b, c, d = _probes(key)
+                a, b, c, d = a & within, b & within, c & within, d & within
+                in_a, in_b, in_c, in_d = cells[a], cells[b], cells[c], cells[d]
+                if in_a & in_b & in_c & in_d & sealed or shelf:
+                    before = self._older(tx, key)
+                if before is None:
+                    cells[a], cells[b], cells[c], cells[d] = in_a | bit, in_b | bit, in_c | bit, in_d | bit
             if before is not None:
                 repeats.append(Repeat(row, before))
                 continue
-            if len(current) >= self._slice_keys:
-                self._write(tx, pending)
-                pending = []
-                self._seal(tx)
-                current = self._current
-            current[key] = row.position
-            pending.append((key, row.position))
+            position = row.position
+            current[key] = position
+            pending.append((key, position))
             fresh.append(row)
-        self._write(tx, pending)
-        return fresh, repeats
+        if pending:
+            pending.sort()  # in key order each page is touched once
+            tx.executemany(f"INSERT INTO {_table(self._newest)} (message_hash, position) VALUES (?, ?)", pending)
 
     def forget(self, tx: Writing, keys: Iterable[bytes]) -> None:
         """Let keys go that must not be held (a row that turned out to be quarantined)."""
@@ -104,11 +130,6 @@ class Once:
             for slice_ in [self._newest] if is_newest else list(self._slices_of(key)):
                 tx.execute(f"DELETE FROM {_table(slice_)} WHERE message_hash = ?", (key,))
 
-    def _write(self, tx: Writing, pending: list[tuple[bytes, int]]) -> None:
-        if pending:
-            pending.sort()  # in key order each page is touched once
-            tx.executemany(f"INSERT INTO {_table(self._newest)} (message_hash, position) VALUES (?, ?)", pending)
-
     def _open_slice(self, tx: Writing, number: int) -> None:
         tx.execute(
             f"CREATE TABLE {_table(number)} "
@@ -117,11 +138,13 @@ class Once:
         tx.execute("INSERT INTO seen_slice (slice, n_keys) VALUES (?, ?)", (number, 0))
         self._newest = number
         self._current = {}
+        if number > 0 and len(self._shelves) <= number // _SHELF:
+            self._shelves.append(array("Q", bytes(8 * _CELLS)))
 
     def _seal(self, tx: Writing) -> None:
         tx.execute("UPDATE seen_slice SET n_keys = ? WHERE slice = ?", (len(self._current), self._newest))
-        for key in self._current:
-            self._mark(key, self._newest)
+        if self._newest == 0:
+            self._mark_all(0, self._current)
         if self._newest % _KEEP_EVERY == _KEEP_EVERY - 1:
             shelf = self._newest // _SHELF
             tx.execute("DELETE FROM seen_filter WHERE shelf = ?", (shelf,))
@@ -131,13 +154,14 @@ class Once:
             )
         self._open_slice(tx, self._newest + 1)
 
-    def _mark(self, key: bytes, slice_: int) -> None:
+    def _mark_all(self, slice_: int, keys: Iterable[bytes]) -> None:
         shelf, bit = divmod(slice_, _SHELF)
         while len(self._shelves) <= shelf:
             self._shelves.append(array("Q", bytes(8 * _CELLS)))
-        cells, mask = self._shelves[shelf], 1 << bit
-        for probe in _probes(key):
-            cells[probe & (_CELLS - 1)] |= mask
+        cells, mask, within = self._shelves[shelf], 1 << bit, _CELLS - 1
+        for key in keys:
+            for probe in _probes(key):
+                cells[probe & within] |= mask
 
     def _older(self, tx: Writing, key: bytes) -> int | None:
         for slice_ in self._slices_of(key):
@@ -151,6 +175,8 @@ class Once:
         a, b, c, d = (probe & (_CELLS - 1) for probe in _probes(key))
         for shelf, cells in enumerate(self._shelves):
             mask = cells[a] & cells[b] & cells[c] & cells[d]
+            if shelf == self._newest // _SHELF:
+                mask &= (1 << self._newest % _SHELF) - 1
             while mask:
                 low = mask & -mask
                 mask ^= low

@@ -109,25 +109,28 @@ class Resolver:
             self.reset()
         work = _Batch(self, tx)
         usual = self._usual
-        # The handles of each event, or None where its pair is known or stood in an earlier event of this batch.
-        told: list[list[Handle] | None] = []
+        # The handles of each event; or what its pair came to before; or None: it stands in an earlier event of this batch.
+        told: list[list[Handle] | _Usual | None] = []
         unusual: list[list[Handle]] = []
         in_batch: set[_Pair] = set()
         for _, event in batch:
             if event.type in _PLAIN_TYPES and ((context := event.context) is None or _says_no_more(context)):
                 pair = (event.userId, event.anonymousId)
-                if pair in usual or pair in in_batch:
-                    told.append(None)
+                as_usual = usual.get(pair)
+                if as_usual is not None or pair in in_batch:
+                    told.append(as_usual)
                     continue
                 in_batch.add(pair)
             handles = handles_of(event)
             told.append(handles)
             unusual.append(handles)
         work.load(unusual)
-        for (row, event), known_handles in zip(batch, told, strict=True):
-            if known_handles is not None:
-                work.take(row, event, known_handles)
-            elif (as_usual := usual.get((event.userId, event.anonymousId))) is not None and row.trust <= as_usual.trust:
+        for (row, event), known in zip(batch, told, strict=True):
+            if type(known) is list:
+                work.take(row, event, known)
+                continue
+            as_usual = known if type(known) is _Usual else usual.get((event.userId, event.anonymousId))
+            if as_usual is not None and row.trust <= as_usual.trust:
                 work.take_usual(row, event, as_usual)
             else:
                 work.take(row, event, handles_of(event))

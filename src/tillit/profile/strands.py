@@ -8,7 +8,7 @@ Never: anything that depends on links. A strand knows its own events only, so jo
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -90,46 +90,49 @@ def new_document() -> Document:
     return [0, None, None, {}, {}, {}, {}, 0]
 
 
-def fold_event(document: Document, seen: Seen) -> bool:
-    """Add one event to a strand; say whether a trait that colleagues search by changed."""
-    row, event = seen.row, seen.event
-    at, trust = row.event_at, row.trust
+def fold_events(document: Document, sightings: Iterable[Seen]) -> bool:
+    """Add events to a strand; say whether a trait that colleagues search by changed."""
     n_events, first_at, last_at, counts, types, _, sights, _ = document
-    document[N_EVENTS] = n_events + 1
-    if n_events == 0:
-        document[FIRST_AT] = document[LAST_AT] = at
-    elif at > last_at:
-        document[LAST_AT] = at
-    elif at < first_at:
-        document[FIRST_AT] = at
-    kind = event.type
-    types[kind] = types.get(kind, 0) + 1
-    if kind == "track":
-        name = event.event
-        if type(name) is not str:
-            name = NO_NAME
-        if name in counts:
-            counts[name] += 1
-        elif len(counts) < MAX_NAMES and len(name) <= MAX_NAME_CHARS:
-            counts[name] = 1
-        else:
-            counts[OTHER_NAMES] = counts.get(OTHER_NAMES, 0) + 1
-    for ident in seen.idents:
-        sight = sights.get(ident.identifier_id)
-        if sight is None:
-            # Made-up devices must not crowd out the e-mail that comes after them.
-            if len(sights) < MAX_SEEN or (len(sights) < 2 * MAX_SEEN and not ident.is_device):
-                sights[ident.identifier_id] = [at, at, trust]
-        else:
-            if at < sight[0]:
-                sight[0] = at
+    named = False
+    for seen in sightings:
+        row, event = seen.row, seen.event
+        at, trust = row.event_at, row.trust
+        if n_events == 0:
+            first_at = last_at = at
+        elif at > last_at:
+            last_at = at
+        elif at < first_at:
+            first_at = at
+        n_events += 1
+        kind = event.type
+        types[kind] = types.get(kind, 0) + 1
+        if kind == "track":
+            name = event.event
+            if type(name) is not str:
+                name = NO_NAME
+            if name in counts:
+                counts[name] += 1
+            elif len(counts) < MAX_NAMES and len(name) <= MAX_NAME_CHARS:
+                counts[name] = 1
+            else:
+                counts[OTHER_NAMES] = counts.get(OTHER_NAMES, 0) + 1
+        for ident in seen.idents:
+            sight = sights.get(ident.identifier_id)
+            if sight is None:
+                # Made-up devices must not crowd out the e-mail that comes after them.
+                if len(sights) < MAX_SEEN or (len(sights) < 2 * MAX_SEEN and not ident.is_device):
+                    sights[ident.identifier_id] = [at, at, trust]
+                continue
             if at > sight[1]:
                 sight[1] = at
+            elif at < sight[0]:
+                sight[0] = at
             if trust > sight[2]:
                 sight[2] = trust
-    if kind == "identify" and isinstance(event.traits, dict):
-        return _fold_traits(document, event.traits, (trust, at, row.position), row.source)
-    return False
+        if kind == "identify" and isinstance(event.traits, dict):
+            named = _fold_traits(document, event.traits, (trust, at, row.position), row.source) or named
+    document[N_EVENTS], document[FIRST_AT], document[LAST_AT] = n_events, first_at, last_at
+    return named
 
 
 def _fold_traits(document: Document, said: dict[str, Any], rank: tuple[int, int, int], source: str) -> bool:
@@ -209,14 +212,20 @@ class StrandWriter:
 
     def fold(self, sightings: Sequence[Seen]) -> None:
         """Add the sightings to their strands."""
-        keys = [(seen.anchor.identifier_id, seen.part) for seen in sightings]
-        self._load(set(keys))
+        strands: dict[Key, list[Seen]] = {}
+        for seen in sightings:
+            key = (seen.anchor.identifier_id, seen.part)
+            if key in strands:
+                strands[key].append(seen)
+            else:
+                strands[key] = [seen]
+        self._load(strands.keys())
         held = self._held
-        for key, seen in zip(keys, sightings, strict=True):
+        for key, mine in strands.items():
             document = held.get(key)
             if document is None:
                 document = held[key] = new_document()
-            if fold_event(document, seen):
+            if fold_events(document, mine):
                 self._named.add(key)
 
     def drop(self, identifier_ids: Iterable[int]) -> None:
@@ -246,7 +255,7 @@ class StrandWriter:
         )
         self._memory.keep(self._held, {(row[0], row[1]): len(row[2]) for row in rows})
 
-    def _load(self, keys: set[Key]) -> None:
+    def _load(self, keys: Collection[Key]) -> None:
         remembered = self._memory.documents
         missing = []
         for key in keys:

@@ -75,6 +75,10 @@ class State(Reading, Protocol):
         """Make deleted content unreadable in the engine's own files."""
         ...
 
+    def hurried(self) -> AbstractContextManager[None]:
+        """Write without waiting for the disk: for what can be made again when the power goes."""
+        ...
+
     def size_bytes(self) -> int:
         """Say how much disk it takes."""
         ...
@@ -241,6 +245,23 @@ class SqliteState:
         if self._writer is not None:
             with self._write_lock:
                 truncate_wal(self._writer, self.path)
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Write without waiting for the disk; at the end everything is on it.
+
+        A power cut in between may damage the file: it is then made again from the log.
+        """
+        assert self._writer is not None, "this state was opened for reading only"
+        writer = self._writer
+        before = writer.pragma("synchronous")
+        writer.pragma("synchronous", "off")
+        try:
+            yield
+        finally:
+            writer.pragma("synchronous", "full")
+            self.scrub()
+            writer.pragma("synchronous", before)
 
     def size_bytes(self) -> int:
         """Say how much disk the file and its write-ahead file take."""
