@@ -64,7 +64,11 @@ class Visits:
             told["userId"] = f"user-{person}"
             if self._rng.random() < 0.2:
                 told["type"] = "identify"
-                told["traits"] = {"email": f"person-{person}@example.org", "name": f"Person {person}", "plan": "regular"}
+                told["traits"] = {
+                    "email": f"person-{person}@example.org",
+                    "name": f"Person {person}",
+                    "plan": "regular",
+                }
                 del told["event"], told["properties"]
         return told
 

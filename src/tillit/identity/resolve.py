@@ -109,7 +109,7 @@ class Resolver:
             self.reset()
         work = _Batch(self, tx)
         usual = self._usual
-        # The handles of each event; or what its pair came to before; or None: it stands in an earlier event of this batch.
+        # The handles of each event; or what its pair came to before; or None: it stands earlier in this batch.
         told: list[list[Handle] | _Usual | None] = []
         unusual: list[list[Handle]] = []
         in_batch: set[_Pair] = set()

@@ -136,7 +136,7 @@ class Log:
         with self._write_lock, translated(self.path):
             writer.execute("BEGIN IMMEDIATE")
             try:
-                # SQLite leaves a page alone when an update changes nothing of it: a number that nobody reads is flipped.
+                # SQLite leaves a page alone when an update changes nothing in it: a number nobody reads is flipped.
                 (mark,) = _ints(writer.execute("PRAGMA user_version"))
                 writer.execute(f"PRAGMA user_version = {0 if mark else 1}")
                 writer.execute("COMMIT")
