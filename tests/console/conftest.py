@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -16,12 +15,10 @@ from playwright.sync_api import (
     Page,
     Request,
     StorageState,
-    sync_playwright,
 )
 
 from tests.running import RunningServer, tillit
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 20_000  # the machine that runs the suite may be busy with the rest of it
 
 
@@ -32,21 +29,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, driven by Playwright."""
-    program = next((found for name in CHROMIUM_NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.fail("Chromium is not installed. Run: apt-get install chromium", pytrace=False)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
-        )
-        yield browser
-        browser.close()
-
-
 def link_of(server: RunningServer) -> str:
     """Print a link that opens the console once, as a colleague does."""
     said = tillit("console", "link", "--workspace", str(server.workspace))
@@ -55,7 +37,7 @@ def link_of(server: RunningServer) -> str:
     return server.url + found[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session(server: RunningServer, chromium: Browser) -> StorageState:
     """Open the console once with a printed link and keep the session."""
     with closing(chromium.new_context()) as context:

@@ -39,7 +39,7 @@ class Reader:
         self,
         folder: Path,
         *,
-        browser: Callable[[], Browser],
+        browser: Browser,
         replace: Mapping[str, Callable[[], str]],
         links: Mapping[str, Path],
     ) -> None:
@@ -142,7 +142,7 @@ class Reader:
     def _visit(self, visit: Visit) -> None:
         if visit.url != "again":
             url = re.sub(r"\$([A-Z_]+)", lambda found: self._replace[found[1]](), visit.url)
-            self._open.append(self._browser().new_context().new_page())
+            self._open.append(self._browser.new_context().new_page())
             with self._open[-1].expect_response(_is_event, timeout=BROWSER_S * 1000) as taken:
                 self._open[-1].goto(url)
             assert taken.value.ok, f"line {visit.line}: {taken.value.status}"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
-from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.docs.page_blocks import Block, difference, read_page
 from tests.docs.reader import Reader
@@ -38,38 +36,18 @@ REASONS_NOT_TO_RUN = {
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Callable[[], Browser]]:
-    """Debian's Chromium, started by the first page that asks for it."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.fail("Chromium is not installed. Run: apt-get install chromium", pytrace=False)
-    with sync_playwright() as playwright:
-        launched: list[Browser] = []
-
-        @cache
-        def launch() -> Browser:
-            arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-            launched.append(playwright.chromium.launch(executable_path=program, args=arguments))
-            return launched[0]
-
-        yield launch
-        for one in launched:
-            one.close()
-
-
 @pytest.mark.parametrize(("page", "section"), PAGES, ids=[page.stem for page, _ in PAGES])
 def test_a_page_does_what_it_says(
     page: Path,
     section: str | None,
     tmp_path: Path,
-    browser: Callable[[], Browser],
+    chromium: Browser,
     request: pytest.FixtureRequest,
 ) -> None:
     steps = read_page(page, section=section)
     replace = {"DATABASE_URL": cache(lambda: empty_database(request.getfixturevalue("postgres")))}
 
-    with Reader(tmp_path, browser=browser, replace=replace, links={"node_modules": NODE_MODULES}) as reader:
+    with Reader(tmp_path, browser=chromium, replace=replace, links={"node_modules": NODE_MODULES}) as reader:
         for step in steps:
             reader.do(step)
 

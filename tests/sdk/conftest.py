@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from tests.running import RunningServer
 from tests.sdk.page_server import PageServer
 from tests.sdk.sdks import missing
-
-# Debian's name first; the others are what the same browser is called elsewhere.
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +34,3 @@ def pages() -> Iterator[PageServer]:
     """The shop's own site, at another origin than the server."""
     with PageServer() as site:
         yield site
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, driven by Playwright."""
-    program = next((found for name in CHROMIUM_NAMES if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.fail("Chromium is not installed. Run: apt-get install chromium", pytrace=False)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
-        )
-        yield browser
-        browser.close()

@@ -267,9 +267,11 @@ class _Batch:
             return
         idents: list[Ident] = []
         previous = None
+        passed_over = None
         for place, (rank, name, value) in enumerate(handles):
             if rank == ALIAS_RANK:
                 previous = self._previous(row, value, place, has_user=bool(idents) and idents[0].rank == 0)
+                passed_over = self._known_user(row, value) if previous is None else None
             else:
                 idents.append(self._ident(row.position, place, rank, name, value))
         if previous is not None and previous not in idents:
@@ -280,10 +282,14 @@ class _Batch:
             return
         self.sightings.append(Sighting(row, event, idents))
         anchor = idents[0]
+        if passed_over is not None and passed_over not in idents:
+            # Were this person forgotten, the alias would name a device: whoever forgets them must find it.
+            self._link(anchor, passed_over, row, "alias", noted="a user id that it may not join")
         if anchor.rank == DEVICE_RANK:
             for ident in idents[1:]:
                 # Two devices in one event join nobody; whoever forgets one must find the events that name it.
-                self._link(anchor, ident, row, "alias" if ident is previous else "same event")
+                rule = "alias" if ident is previous else "same event"
+                self._link(anchor, ident, row, rule, noted="two devices")
             if event.type in _PLAIN_TYPES and (event.context is None or _says_no_more(event.context)):
                 self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, [], TRUST_VERIFIED)
             return
@@ -327,13 +333,18 @@ class _Batch:
     def _previous(self, row: LogRow, value: str, place: int, *, has_user: bool) -> Ident | None:
         # An alias does not say what kind its previous id is: a device we know, else (from a server) a user id.
         device = self.r._by_handle.get(("anonymous_id", value))
-        if device is not None:
+        # When a part of the log is folded again, later identifiers are there already: then they were not known.
+        if device is not None and _was_known(device, row.position):
             return device
         if row.trust >= TRUST_SERVER and has_user:
             return self._ident(row.position, place, 0, "user_id", value)
-        if ("user_id", value) in self.r._by_handle:
+        if self._known_user(row, value) is not None:
             return None
         return self._ident(row.position, place, DEVICE_RANK, "anonymous_id", value)
+
+    def _known_user(self, row: LogRow, value: str) -> Ident | None:
+        user = self.r._by_handle.get(("user_id", value))
+        return user if user is not None and _was_known(user, row.position) else None
 
     def _make_known(self, ident: Ident) -> None:
         ident.known = 1
@@ -345,7 +356,7 @@ class _Batch:
 
     # -- links
 
-    def _link(self, anchor: Ident, ident: Ident, row: LogRow, rule: str) -> None:
+    def _link(self, anchor: Ident, ident: Ident, row: LogRow, rule: str, *, noted: str = "") -> None:
         pair = (anchor.identifier_id, ident.identifier_id)
         told = self.r._pairs.get(pair)
         if told is None and pair[0] not in self.new_ids and pair[1] not in self.new_ids:
@@ -354,14 +365,14 @@ class _Batch:
             self.r._pairs[pair] = told
         if told is None or row.trust > told:
             self.r._pairs[pair] = row.trust
-            if anchor.rank == DEVICE_RANK:
-                verdict, reason = "noted", "two devices"
+            if noted:
+                verdict, reason = "noted", noted
             elif ident.rank == DEVICE_RANK:
                 verdict, reason = "admitted", ""
             else:
                 verdict, reason = self._judge(anchor, ident, row.trust, rule)
             self.links.append((*pair, row.trust, row.position, row.event_at, row.source, rule, verdict, reason))
-        if ident.rank == DEVICE_RANK and anchor.rank != DEVICE_RANK:
+        if ident.rank == DEVICE_RANK and not noted:
             self._claim(anchor, ident, row)
 
     def _judge(self, one: Ident, other: Ident, trust: int, rule: str) -> tuple[str, str]:
