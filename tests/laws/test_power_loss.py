@@ -194,7 +194,7 @@ def examine(path: Path, disk: ForgetfulVfs, told: Told) -> list[str]:
     try:
         with contextlib.closing(Log.open(path, vfs=disk.name)) as log:
             return find_losses(log, told)
-    except (StoreBroken, TypeError):  # pages of zeros, rows without values
+    except (StoreBroken, TypeError, apsw.Error):  # pages of zeros, rows without values
         return ["the file is damaged"]
 
 

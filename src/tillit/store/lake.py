@@ -13,6 +13,7 @@ import json
 import os
 import re
 import threading
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,8 @@ _FILE_BYTES = 16 << 20
 # Small files are merged to 2 MB first and to the full size from there, so that no row is rewritten at each merge.
 _TIERS = (2 << 20, _FILE_BYTES)
 _FILES_PER_MERGE = 8  # taste: few enough to keep reads quick, enough to make a merge worth its commit
+_OPENING_TRIES = 5
+_OPENING_PAUSE_S = 0.02
 _COMMITS_PER_CHECKPOINT = 64  # opening the table reads every commit after the last checkpoint
 
 # Left behind by a process that was killed while it wrote. The Delta library's own vacuum does not see these names.
@@ -341,11 +344,18 @@ class Lake:
                 self._reader.update_incremental()
             except (DeltaError, OSError):
                 self._reader = None  # the commits since our version have been cleared away: begin from the checkpoint
-        if self._reader is None:
+        for tries_left in range(_OPENING_TRIES - 1, -1, -1):
+            if self._reader is not None:
+                break
             try:
                 self._reader = DeltaTable(_location(self.path))
             except TableNotFoundError:
                 return None  # nothing was ever written; a reader creates nothing
+            except DeltaError:
+                # The writer cleared old commits away between our look at the folder and our reading of them.
+                if not tries_left:
+                    raise
+                time.sleep(_OPENING_PAUSE_S)
         return self._reader
 
     def _current(self) -> list[_File]:
