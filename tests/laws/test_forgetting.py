@@ -132,7 +132,7 @@ def marked(rows: Sequence[LogRow]) -> tuple[list[LogRow], dict[int, str]]:
 
 
 def is_nobodys_alias(row: LogRow) -> bool:
-    """Say whether an event names nobody but a previous id: then a known user's id decides whether it is an event at all.
+    """Say whether an event names nobody but a previous id: a known user then decides whether it is an event at all.
 
     Which of them that was is not kept, so the fold of such a log may differ once that user was forgotten.
     """
