@@ -15,6 +15,7 @@ from rich.console import Console
 
 from tillit.cli.serve import Server
 from tillit.console import Sessions
+from tillit.errors import TillitError
 from tillit.simulate import run_demo
 from tillit.workspace import Workspace, create_workspace
 
@@ -29,20 +30,23 @@ def run_demo_server(*, port: int, n_customers: int, seed: int, browser: bool, ta
             secret, _ = ws.keys.create("secret", "shop")
             link = f"/console/enter?token={Sessions(ws.paths.run).issue()}"
         server = Server(folder, host="127.0.0.1", port=port, workers=1)
-        shop = threading.Thread(
-            target=run_demo,
-            kwargs={
-                "workspace_dir": folder,
-                "base_url": server.url,
-                "public_key": public,
-                "secret_key": secret,
-                "n_customers": n_customers,
-                "seed": seed,
-                "stop": server.stop,
-            },
-            name="tillit-shop",
-            daemon=True,
-        )
+
+        def open_shop() -> None:
+            try:
+                run_demo(
+                    folder,
+                    base_url=server.url,
+                    public_key=public,
+                    secret_key=secret,
+                    n_customers=n_customers,
+                    seed=seed,
+                    stop=server.stop,
+                )
+            except TillitError as error:
+                if not server.stop.is_set():
+                    talk.print(f"The shop closed: {error.message}", highlight=False)
+
+        shop = threading.Thread(target=open_shop, name="tillit-shop", daemon=True)
 
         def started() -> None:
             shop.start()

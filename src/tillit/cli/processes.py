@@ -23,6 +23,7 @@ import uvicorn
 from tillit import clock
 from tillit.api import Api, create_api
 from tillit.cli.connections import BoundedConnection
+from tillit.collect.files import forget_rejects
 from tillit.collect.routes import TrackingApi
 from tillit.console import Sessions, create_console
 from tillit.errors import TillitError
@@ -166,7 +167,9 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
             housekeeping_at = clock.monotonic_s() + _HOUR_S
             now = workspace.now()
             workspace.folding.clear_checks()
-            workspace.quarantine.expire(now - settings.collect.quarantine_days * clock.DAY)
+            kept_from = now - settings.collect.quarantine_days * clock.DAY
+            workspace.quarantine.expire(kept_from)
+            forget_rejects(workspace.paths.rejects, before=kept_from)
             if settings.log.retention_days:
                 writer.trim(now - settings.log.retention_days * clock.DAY)
     lake.close()
