@@ -174,7 +174,7 @@ class SqliteState:
         synchronous: str = "NORMAL",
         vfs: str | None = None,
         read_only: bool = False,
-        cache_kb: int = 32_768,
+        cache_kb: int = 131_072,
         timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         """Open or create the file. NORMAL is enough: the log is the truth and the position rides in each commit."""
@@ -187,7 +187,12 @@ class SqliteState:
             else connect(path, synchronous=synchronous, vfs=vfs, cache_kb=cache_kb, timeout_s=timeout_s)
         )
         self._reader = connect(
-            path, synchronous=synchronous, vfs=vfs, read_only=read_only, cache_kb=cache_kb // 2, timeout_s=timeout_s
+            path,
+            synchronous=synchronous,
+            vfs=vfs,
+            read_only=read_only,
+            cache_kb=min(cache_kb, 16_384),
+            timeout_s=timeout_s,
         )
         self._reading = _SqliteReading(self._reader, path)
         self._read_lock = threading.RLock()
