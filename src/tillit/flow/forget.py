@@ -49,7 +49,8 @@ def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[in
     earlier = rows([p for p in _founding_husks(state, closure) if p not in told])
     aside = _aside(state, list(told))
     husks = {
-        p: row._replace(body=b"" if p in aside else _husk(state, p, carried)) for p, row in {**earlier, **told}.items()
+        p: row._replace(body=b"" if p in aside else _husk(state, p, carried, closure))
+        for p, row in {**earlier, **told}.items()
     }
     _refold(state, closure, {**alive, **husks}, told=set(told), aside=aside)
     # The log comes last: it is what a repetition after a crash in between reads from.
@@ -74,8 +75,11 @@ def _event(row: LogRow) -> Event | None:
         return None  # it lies in quarantine: nobody was shaped by it
 
 
-def _husk(state: Reading, position: int, carried: set[tuple[str, str]]) -> bytes | None:
-    """Write what stays of an event: who was first seen there and is still carried by others, each at its place."""
+def _husk(state: Reading, position: int, carried: set[tuple[str, str]], closure: set[int]) -> bytes | None:
+    """Write what stays of an event: who was first seen there and is still carried by others, each at its place.
+
+    An earlier husk may also hold identifiers outside the closure: who carries those was not asked, and did not change.
+    """
     founded = state.read(
         "SELECT identifier_id, namespace, value FROM identifier WHERE identifier_id >= ? AND identifier_id < ? "
         "ORDER BY identifier_id",
@@ -83,7 +87,7 @@ def _husk(state: Reading, position: int, carried: set[tuple[str, str]]) -> bytes
     )
     places: list[list[str] | None] = []
     for identifier_id, namespace, value in founded:
-        if (namespace, value) in carried:
+        if identifier_id not in closure or (namespace, value) in carried:
             places += [None] * (identifier_id % _PLACES - len(places))
             places.append([namespace, value])
     return msgspec.json.encode({"type": "husk", "identifiers": places}) if places else None
