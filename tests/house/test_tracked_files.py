@@ -11,7 +11,7 @@ from tests.house.source_tree import ROOT
 NOT_OURS = ("tests/data/", "src/tillit/console/static/vendor/", "LICENSE")
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(work|root|home/\w+|Users/\w+|tmp|mnt|workspace|opt/wheels)/[\w.-]+")
 REGISTRY_HOST = re.compile(
-    r"\b(pypi\.org|files\.pythonhosted\.org|pypi\.python\.org|registry\.npmjs\.org|registry\.yarnpkg\.com"
+    r"\b(pypi\.org|files\.python\w+\.org|pypi\.python\.org|registry\.npmjs\.org|registry\.yarnpkg\.com"
     r"|deb\.debian\.org|[\w-]*(artifactory|nexus|devpi|pkgs)[\w-]*\.[a-z]{2,})\b|--(extra-)?index-url\b|--registry\b"
 )
 

@@ -25,7 +25,7 @@ from tillit.errors import InputError, NotFound
 from tillit.flow import is_husk
 from tillit.records import KIND_EVENT
 from tillit.settings import Settings, explain, sample_file
-from tillit.workspace import Paths, Workspace, create_workspace, discard_unreadable_state
+from tillit.workspace import Workspace, create_workspace, discard_unreadable_state
 
 app = typer.Typer(
     name="tillit", help="A customer data platform in one package.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -470,9 +470,3 @@ def demo(
 def version() -> None:
     """Print the version."""
     print(metadata.version("tillit"))
-
-
-def served_at(folder: Path) -> str | None:
-    """Say where a workspace is served, if it is."""
-    url = Paths(folder).serve_url
-    return url.read_text(encoding="utf-8") if url.exists() else None

@@ -107,7 +107,7 @@ def _bytes_per_day(ws: Workspace, used: int) -> float | None:
     if head < 100:
         return None
     since = now - _FORECAST_DAYS * DAY
-    before = ws.log.position_at(since)
+    before = ws.log.position_before(since)
     oldest = ws.log.read(ws.log.first_position() - 1, 1)
     span_us = now - max(since, oldest[0].logged_at if oldest else since)
     if span_us < 60 * SECOND:

@@ -194,7 +194,7 @@ class LakeWriter:
 
     def trim(self, before: int) -> int:
         """Drop log rows logged before an instant that the lake has; say how many went."""
-        through = self._log.position_at(before)
+        through = self._log.position_before(before)
         through = min(through, self._lake.position())
         return self._log.trim(through) if through >= self._log.first_position() else 0
 

@@ -15,7 +15,7 @@ from tillit.collect.once import Once, Repeat
 from tillit.errors import InternalError, TillitError
 from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Event, Resolved, Resolver, read_event
+from tillit.identity import Event, Resolved, Resolver, index_events, read_event
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandMemory, StrandWriter
@@ -263,10 +263,7 @@ class Fold:
             strands.fold(self._earlier_sightings(tx, device))
         strands.fold(resolved.sightings)
         strands.write()
-        tx.executemany(
-            "INSERT INTO event_index (anchor_id, event_at, position) VALUES (?, ?, ?)",
-            sorted((s.anchor.identifier_id, s.row.event_at, s.row.position) for s in resolved.sightings),
-        )
+        index_events(tx, resolved.sightings)
 
     def _earlier_sightings(self, tx: Writing, device: Any) -> list[Any]:
         positions = [

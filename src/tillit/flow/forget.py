@@ -23,7 +23,7 @@ from tillit.flow.fold import (
     ReadRows,
 )
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Event, Resolver, handles_of, read_event
+from tillit.identity import Event, Resolver, handles_of, index_events, read_event
 from tillit.profile import StrandWriter
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State, Writing
@@ -165,10 +165,7 @@ def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: se
         strands = StrandWriter(tx)
         strands.fold(resolved.sightings)
         strands.write()
-        tx.executemany(
-            "INSERT INTO event_index (anchor_id, event_at, position) VALUES (?, ?, ?)",
-            sorted((s.anchor.identifier_id, s.row.event_at, s.row.position) for s in resolved.sightings),
-        )
+        index_events(tx, resolved.sightings)
         for position in sorted(told - repeats - aside):
             tx.execute(
                 "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?) "

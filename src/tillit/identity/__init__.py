@@ -7,7 +7,7 @@ Never: traits; a merge that cannot be explained by an event and a rule.
 
 from tillit.identity.members import find_membership, identifier_of, iter_events, profile_id, search_identifiers
 from tillit.identity.namespaces import Event, Handle, handle, handles_of, parse, read_event
-from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, part_of
+from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_events, part_of
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.identity", room="identity")
@@ -32,6 +32,7 @@ __all__ = [
     "handle",
     "handles_of",
     "identifier_of",
+    "index_events",
     "iter_events",
     "parse",
     "part_of",

@@ -569,6 +569,14 @@ class _Batch:
         return any(part_of(before, at) != part_of(after, at) for (at,) in rows)
 
 
+def index_events(tx: Writing, sightings: Sequence[Sighting]) -> None:
+    """Note where each event stands in its anchor's time."""
+    tx.executemany(
+        "INSERT INTO event_index (anchor_id, event_at, position) VALUES (?, ?, ?)",
+        sorted((s.anchor.identifier_id, s.row.event_at, s.row.position) for s in sightings),
+    )
+
+
 def part_of(tenures: Sequence[Tenure] | None, event_at: int) -> int:
     """Say which part of a device's time an instant falls in: 0 is the first tenure and all before it.
 

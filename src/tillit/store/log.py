@@ -9,7 +9,8 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -63,30 +64,21 @@ class Log:
         Units:  now is UTC epoch microseconds; logged_at of the i-th row is max(now, last + 1) + i.
         Raises: StoreLocked, StoreFull, StoreReadOnly, StoreUnreachable: nothing was kept, try again.
         """
-        writer = self._writer
-        assert writer is not None, "this log was opened for reading only"
-        with self._write_lock, translated(self.path):
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                head, logged_at = _ints(writer.execute("SELECT position, logged_at FROM log_head"))
-                stamp = max(now, logged_at + 1)
-                start, last = 0, len(rows)
-                for size, insert in _INSERTS:
-                    while last - start >= size:
-                        values: list[Any] = []
-                        for i, row in enumerate(rows[start : start + size], start=start):
-                            values += (head + 1 + i, stamp + i, *row)
-                        writer.execute(insert, values)
-                        start += size
-                if quarantine:
-                    writer.executemany(_INSERT_QUARANTINE, quarantine)
-                if last:
-                    writer.execute("UPDATE log_head SET position = ?, logged_at = ?", (head + last, stamp + last - 1))
-                writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
+        with self._writing() as writer:
+            head, logged_at = _ints(writer.execute("SELECT position, logged_at FROM log_head"))
+            stamp = max(now, logged_at + 1)
+            start, last = 0, len(rows)
+            for size, insert in _INSERTS:
+                while last - start >= size:
+                    values: list[Any] = []
+                    for i, row in enumerate(rows[start : start + size], start=start):
+                        values += (head + 1 + i, stamp + i, *row)
+                    writer.execute(insert, values)
+                    start += size
+            if quarantine:
+                writer.executemany(_INSERT_QUARANTINE, quarantine)
+            if last:
+                writer.execute("UPDATE log_head SET position = ?, logged_at = ?", (head + last, stamp + last - 1))
         # SQLite goes on writing into a file that was deleted under it: nobody would ever find these rows.
         if _identity(self.path) != self._file:
             raise StoreUnreachable(
@@ -95,6 +87,21 @@ class Log:
                 file=self.path.name,
             )
         return head + 1, head + last
+
+    @contextmanager
+    def _writing(self) -> Iterator[apsw.Connection]:
+        """Hold the log's one writing transaction: all of it is on disk at the end, or nothing of it was kept."""
+        writer = self._writer
+        assert writer is not None, "this log was opened for reading only"
+        with self._write_lock, translated(self.path):
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield writer
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
 
     def read(self, after: int, limit: int) -> list[LogRow]:
         """Give up to `limit` rows after a position, in order."""
@@ -135,19 +142,10 @@ class Log:
 
     def check_writable(self) -> None:
         """Make sure that a row could be appended now: a write and a sync that change nothing. Raises as append."""
-        writer = self._writer
-        assert writer is not None, "this log was opened for reading only"
-        with self._write_lock, translated(self.path):
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                # SQLite leaves a page alone when an update changes nothing in it: a number nobody reads is flipped.
-                (mark,) = _ints(writer.execute("PRAGMA user_version"))
-                writer.execute(f"PRAGMA user_version = {0 if mark else 1}")
-                writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
+        with self._writing() as writer:
+            # SQLite leaves a page alone when an update changes nothing in it: a number nobody reads is flipped.
+            (mark,) = _ints(writer.execute("PRAGMA user_version"))
+            writer.execute(f"PRAGMA user_version = {0 if mark else 1}")
 
     def head(self) -> int:
         """Say the position of the newest row (0 when there is none)."""
@@ -165,20 +163,6 @@ class Log:
         """Say the oldest position the log still holds; older rows are in the lake."""
         return self._head_row()[3]
 
-    def position_at(self, before: int) -> int:
-        """Say the last position logged before an instant (0 when there is none): a search by halves."""
-        sql = "SELECT logged_at FROM log WHERE position >= ? ORDER BY position LIMIT 1"
-        low, high = self.first_position(), self.head()
-        with self._read_lock, translated(self.path):
-            while low <= high:
-                middle = (low + high) // 2
-                (logged_at,) = _ints(self._reader.execute(sql, (middle,)))
-                if logged_at < before:
-                    low = middle + 1
-                else:
-                    high = middle - 1
-        return low - 1
-
     def _head_row(self) -> tuple[int, int, int, int]:
         sql = "SELECT position, logged_at, epoch, first_position FROM log_head"
         with self._read_lock, translated(self.path):
@@ -195,23 +179,15 @@ class Log:
 
         Shape: rows as they shall read from now on. What was trimmed is held here again until the lake has followed.
         """
-        writer = self._writer
-        assert writer is not None, "this log was opened for reading only"
-        with self._write_lock, translated(self.path):
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                (first,) = _ints(writer.execute("SELECT first_position FROM log_head"))
-                writer.executemany(
-                    "UPDATE log SET body = ? WHERE position = ?", [(row.body, row.position) for row in husks]
-                )
-                trimmed = [row for row in husks if row.position < first]
-                writer.executemany(_INSERTS[-1][1].replace("INSERT", "INSERT OR IGNORE"), trimmed)
-                writer.executemany("INSERT OR IGNORE INTO husked VALUES (?)", [(row.position,) for row in husks])
-                writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
+        with self._writing() as writer:
+            (first,) = _ints(writer.execute("SELECT first_position FROM log_head"))
+            writer.executemany(
+                "UPDATE log SET body = ? WHERE position = ?", [(row.body, row.position) for row in husks]
+            )
+            trimmed = [row for row in husks if row.position < first]
+            writer.executemany(_INSERTS[-1][1].replace("INSERT", "INSERT OR IGNORE"), trimmed)
+            writer.executemany("INSERT OR IGNORE INTO husked VALUES (?)", [(row.position,) for row in husks])
+        with self._write_lock:
             truncate_wal(writer, self.path)
 
     def husked(self) -> list[LogRow]:
@@ -222,41 +198,23 @@ class Log:
 
     def lake_forgot(self, positions: Sequence[int]) -> None:
         """Note that the lake holds no more than the husks of these rows."""
-        writer = self._writer
-        assert writer is not None, "this log was opened for reading only"
-        with self._write_lock, translated(self.path):
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                (first,) = _ints(writer.execute("SELECT first_position FROM log_head"))
-                writer.executemany("DELETE FROM husked WHERE position = ?", [(p,) for p in positions])
-                writer.executemany("DELETE FROM log WHERE position = ?", [(p,) for p in positions if p < first])
-                writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
+        with self._writing() as writer:
+            (first,) = _ints(writer.execute("SELECT first_position FROM log_head"))
+            writer.executemany("DELETE FROM husked WHERE position = ?", [(p,) for p in positions])
+            writer.executemany("DELETE FROM log WHERE position = ?", [(p,) for p in positions if p < first])
 
     def trim(self, through: int) -> int:
         """Drop rows up to a position (they are in the lake) and say how many went. The newest row always stays.
 
         None goes while the lake still holds something that was forgotten here.
         """
-        writer = self._writer
-        assert writer is not None, "this log was opened for reading only"
         through = min(through, self.head() - 1)
-        with self._write_lock, translated(self.path):
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                gone = 0
-                if not writer.execute("SELECT 1 FROM husked LIMIT 1").fetchall():
-                    writer.execute("DELETE FROM log WHERE position <= ?", (through,))
-                    gone = writer.changes()
-                    writer.execute("UPDATE log_head SET first_position = max(first_position, ?)", (through + 1,))
-                writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
+        with self._writing() as writer:
+            gone = 0
+            if not writer.execute("SELECT 1 FROM husked LIMIT 1").fetchall():
+                writer.execute("DELETE FROM log WHERE position <= ?", (through,))
+                gone = writer.changes()
+                writer.execute("UPDATE log_head SET first_position = max(first_position, ?)", (through + 1,))
         return gone
 
     def tables(self) -> SqliteState:
