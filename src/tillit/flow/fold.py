@@ -166,7 +166,7 @@ class Fold:
                 step(self, batch, tx)
             _keep_position(tx, rows[-1], epoch)
         self.position = rows[-1].position
-        n_applied = len(batch.resolved.sightings) if batch.resolved is not None else 0
+        n_applied = sum(len(s.events) for s in batch.resolved.sightings) if batch.resolved is not None else 0
         return Applied(len(rows), n_applied, len(batch.repeats), self.position)
 
     def _quarantine(self, row: LogRow, epoch: int) -> Applied:
@@ -217,16 +217,15 @@ class Fold:
     def read_events(self, batch: Batch, tx: Writing) -> None:
         """Read the bodies; a husk keeps only the identifiers that survived."""
         bodies = [row.body for row in batch.fresh if row.body is not None]
-        with_body = [row for row in batch.fresh if row.body is not None]
-        batch.fates += [(row.position, FORGOTTEN, IS_FORGOTTEN, None) for row in batch.fresh if row.body is None]
+        with_body = batch.fresh
+        if len(bodies) < len(with_body):
+            with_body = [row for row in batch.fresh if row.body is not None]
+            batch.fates += [(row.position, FORGOTTEN, IS_FORGOTTEN, None) for row in batch.fresh if row.body is None]
         try:
             events = _decode_many(b"[" + b",".join(bodies) + b"]")
             batch.events = list(zip(with_body, events, strict=True))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
             self._read_one_by_one(batch, tx, with_body)
-        batch.fates += [
-            (row.position, FORGOTTEN, IS_FORGOTTEN, None) for row, event in batch.events if event.type == "husk"
-        ]
 
     def _read_one_by_one(self, batch: Batch, tx: Writing, rows: Sequence[LogRow]) -> None:
         poison = []
@@ -250,6 +249,7 @@ class Fold:
         """Say who each event is about, and index it in their time."""
         resolved = self._resolver.resolve(tx, batch.events)
         batch.resolved = resolved
+        batch.fates += [(row.position, FORGOTTEN, IS_FORGOTTEN, None) for row in resolved.husks]
         if resolved.unassigned:
             self._set_aside(batch, tx, resolved.unassigned, NO_IDENTIFIER)
 
@@ -277,7 +277,8 @@ class Fold:
         return self._resolver.sightings_again(tx, device, events)
 
     def keep_fates(self, batch: Batch, tx: Writing) -> None:
-        """Record every fate other than applied."""
+        """Record every fate other than applied, and the messages that must not be applied again."""
+        self._once.write(tx)
         if batch.fates:
             tx.executemany(
                 "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)", sorted(batch.fates)
@@ -291,7 +292,7 @@ FOLD: tuple[Step, ...] = (
     Fold.read_events,  # fresh rows      -> events
     Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?
     Fold.fold_profiles,  # sightings     -> strands, event_index  what do we know?
-    Fold.keep_fates,  # everything       -> fate                  what became of each row?
+    Fold.keep_fates,  # everything       -> fate, seen_run        what became of each row?
 )
 
 

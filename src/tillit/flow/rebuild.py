@@ -99,11 +99,8 @@ def reset_state(state: State, *, first_position: int) -> None:
 
     The fates of resends before the log's first position stay: they cannot be derived again.
     """
-    seen = [int(n) for (n,) in state.read("SELECT slice FROM seen_slice")]
     with state.transaction() as tx:
-        for slice_ in seen:
-            tx.execute(f"DROP TABLE seen_{slice_:05d}")
-        for table in ("seen_slice", "seen_filter", *(name for name in COMPARED_TABLES if name != "fate")):
+        for table in ("seen_run", "seen_bucket", "seen_filter", *(name for name in COMPARED_TABLES if name != "fate")):
             tx.execute(f"DELETE FROM {table}")
         tx.execute("DELETE FROM fate WHERE position >= ? OR of_position IS NULL", (first_position,))
     prepare(state)

@@ -13,9 +13,12 @@ event time; the device is theirs from their first claim until someone else's, wh
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
-from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Context, Event, Handle, handle, handles_of
+import msgspec
+
+from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Event, Handle, handle, handles_of
 from tillit.records import TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED, LogRow
 from tillit.store import Writing
 
@@ -23,23 +26,20 @@ from tillit.store import Writing
 CACHE_SIZE = 150_000
 
 Tenure = tuple[int, int, int]  # from_at, from_position, holder_id
+Item = tuple[LogRow, Event]
 _LAST = 1 << 62  # later than any instant and any id
 
 
-class Ident:
-    """One identifier as the fold holds it."""
+class Ident(msgspec.Struct, eq=False, gc=False):
+    """One identifier as the fold holds it: a row of the identifier table, and more for a device."""
 
-    __slots__ = ("identifier_id", "known", "namespace", "rank", "root_id", "tenures", "value")
-
-    def __init__(self, identifier_id: int, namespace: str, value: str, rank: int, root_id: int, known: int) -> None:
-        """Take one row of the identifier table."""
-        self.identifier_id = identifier_id
-        self.namespace = namespace
-        self.value = value
-        self.rank = rank
-        self.root_id = root_id
-        self.known = known
-        self.tenures: list[Tenure] | None = None  # of a device, once read; sorted
+    identifier_id: int
+    namespace: str
+    value: str
+    rank: int
+    root_id: int
+    known: int
+    tenures: list[Tenure] | None = None  # of a device, once read; sorted
 
     @property
     def is_device(self) -> bool:
@@ -47,18 +47,13 @@ class Ident:
         return self.rank == DEVICE_RANK
 
 
-class Sighting:
-    """One event with its anchor and every identifier in it."""
+class Sighting(msgspec.Struct, eq=False, gc=False):
+    """The events of one micro-batch that name the same identifiers and no others. Grain: one per such set, at least."""
 
-    __slots__ = ("anchor", "event", "idents", "part", "row")
-
-    def __init__(self, row: LogRow, event: Event, idents: list[Ident]) -> None:
-        """Start with what the event says."""
-        self.row = row
-        self.event = event
-        self.idents = idents  # strongest first; idents[0] is the anchor
-        self.anchor = idents[0]
-        self.part = 0
+    idents: list[Ident]  # strongest first
+    anchor: Ident  # the first of them
+    events: list[Item]  # in log order
+    part: int = 0  # the tenure they fall in, when the anchor is a device
 
 
 class Resolved(NamedTuple):
@@ -67,23 +62,44 @@ class Resolved(NamedTuple):
     sightings: list[Sighting]
     unassigned: list[LogRow]  # events without one admitted identifier
     resegment: list[Ident]  # devices whose earlier events change hands
+    husks: list[LogRow]  # events that were forgotten
 
 
-class _Usual(NamedTuple):
-    """What a pair of user id and anonymous id came to."""
+class _Usual(msgspec.Struct, eq=False, gc=False):
+    """What the identifiers that an event said came to."""
 
     idents: list[Ident]
     devices: list[Ident]  # those that the anchor, a person, claims
     trust: int  # links and known people are settled up to this trust
+    gathers: bool  # events with traits stay single: of traits, what comes first in the log may count
+
+
+class _Claiming(msgspec.Struct, eq=False):
+    """Events by which one person claims a device, and how many of them are among the claims already."""
+
+    sighting: Sighting
+    n_indexed: int = 0
 
 
 _PLAIN_TYPES = frozenset({"track", "page", "screen"})
-_Pair = tuple[str | None, str | None]  # user id, anonymous id
+# User id and anonymous id; of an identify call also the e-mail and phone in its traits.
+_Said = tuple[str | None, ...]
 
 
-def _says_no_more(context: Context) -> bool:
-    """Say whether a context carries no identifier."""
-    return context.traits is None and context.externalIds is None
+def _said_in(event: Event) -> _Said | None:
+    """Give all that an event's identifiers follow from, or None when they follow from more than is usual."""
+    context = event.context
+    if context is not None and (context.traits is not None or context.externalIds is not None):
+        return None
+    if event.type in _PLAIN_TYPES:
+        return event.userId, event.anonymousId
+    traits = event.traits
+    if event.type != "identify" or type(traits) is not dict:
+        return None
+    email, phone = traits.get("email"), traits.get("phone")
+    if (email is None or type(email) is str) and (phone is None or type(phone) is str):
+        return event.userId, event.anonymousId, email, phone
+    return None
 
 
 class Resolver:
@@ -100,43 +116,50 @@ class Resolver:
         self._by_id: dict[int, Ident] = {}
         self._pairs: dict[tuple[int, int], int] = {}
         self._moved: dict[int, int] = {}
-        # The usual event names a user id and a device and nothing else: what that came to the last time.
-        self._usual: dict[_Pair, _Usual] = {}
+        # What the same identifiers came to the last time: nine events of ten say nothing new.
+        self._usual: dict[_Said, _Usual] = {}
 
-    def resolve(self, tx: Writing, batch: Sequence[tuple[LogRow, Event]]) -> Resolved:
+    def resolve(self, tx: Writing, batch: Sequence[Item]) -> Resolved:
         """Say who each event is about and write what follows for identifiers, links and tenures."""
         if len(self._by_handle) > CACHE_SIZE:
             self.reset()
         work = _Batch(self, tx)
         usual = self._usual
-        # The handles of each event; or what its pair came to before; or None: it stands earlier in this batch.
+        # The handles of each event; or what was said came to before; or None: it stands earlier in this batch.
         told: list[list[Handle] | _Usual | None] = []
         unusual: list[list[Handle]] = []
-        in_batch: set[_Pair] = set()
+        in_batch: set[_Said] = set()
         for _, event in batch:
-            if event.type in _PLAIN_TYPES and ((context := event.context) is None or _says_no_more(context)):
-                pair = (event.userId, event.anonymousId)
-                as_usual = usual.get(pair)
-                if as_usual is not None or pair in in_batch:
+            said = _said_in(event)
+            if said is not None:
+                as_usual = usual.get(said)
+                if as_usual is not None or said in in_batch:
                     told.append(as_usual)
                     continue
-                in_batch.add(pair)
+                in_batch.add(said)
             handles = handles_of(event)
             told.append(handles)
             unusual.append(handles)
         work.load(unusual)
-        for (row, event), known in zip(batch, told, strict=True):
+        gathering = work.gathering
+        for item, known in zip(batch, told, strict=True):
             if type(known) is list:
-                work.take(row, event, known)
+                work.take(item, known)
                 continue
-            as_usual = known if type(known) is _Usual else usual.get((event.userId, event.anonymousId))
-            if as_usual is not None and row.trust <= as_usual.trust:
-                work.take_usual(row, event, as_usual)
+            as_usual = known if type(known) is _Usual else usual.get(_said_in(item[1]) or ())
+            if as_usual is None or item[0].trust > as_usual.trust:
+                work.take(item, handles_of(item[1]))
+                continue
+            sighting = gathering.get(as_usual)
+            if sighting is not None and as_usual.gathers:
+                sighting.events.append(item)
             else:
-                work.take(row, event, handles_of(event))
+                gathering[as_usual] = work.sighting(as_usual.idents, item)
+            for device in as_usual.devices:
+                work.claim(as_usual.idents[0], device, item[0])
         return work.finish()
 
-    def sightings_again(self, tx: Writing, device: Ident, events: Sequence[tuple[LogRow, Event]]) -> "list[Sighting]":
+    def sightings_again(self, tx: Writing, device: Ident, events: Sequence[Item]) -> list[Sighting]:
         """Give the sightings of a device's own earlier events under its present tenures; nothing is written."""
         work = _Batch(self, tx)
         told = [handles_of(event) for _, event in events]
@@ -148,9 +171,7 @@ class Resolver:
                 previous = self._by_handle.get(("anonymous_id", value)) if rank == ALIAS_RANK else None
                 if previous is not None and previous not in idents and _was_known(previous, row.position):
                     idents.insert(1, previous)
-            sighting = Sighting(row, event, idents)
-            sighting.part = part_of(device.tenures, row.event_at)
-            again.append(sighting)
+            again.append(Sighting(idents, idents[0], [(row, event)], part_of(device.tenures, row.event_at)))
         return again
 
     def root(self, ident: Ident) -> int:
@@ -175,10 +196,12 @@ class _Batch:
         self.moves: list[tuple[int, int]] = []
         self.joined: dict[int, list[int]] = {}  # root -> roots that joined it in this batch
         self.touched: dict[int, tuple[Ident, list[Tenure]]] = {}  # device -> its tenures before this batch
+        self.claiming: dict[int, list[_Claiming]] = {}  # device -> who claims it in this batch
         self.claims: dict[int, list[Tenure]] = {}  # device -> this batch's claims, in time order; made when asked for
-        self.n_claims_indexed = 0
         self.sightings: list[Sighting] = []
         self.unassigned: list[LogRow] = []
+        self.husks: list[LogRow] = []
+        self.gathering: dict[_Usual, Sighting] = {}
 
     # -- reading ahead: a few questions for the whole batch
 
@@ -261,7 +284,8 @@ class _Batch:
 
     # -- one event
 
-    def take(self, row: LogRow, event: Event, handles: list[Handle]) -> None:
+    def take(self, item: Item, handles: list[Handle]) -> None:
+        row, event = item
         if event.type == "husk":
             self._take_husk(row, event)
             return
@@ -280,8 +304,8 @@ class _Batch:
         if not idents:
             self.unassigned.append(row)
             return
-        self.sightings.append(Sighting(row, event, idents))
         anchor = idents[0]
+        sighting = self.sighting(idents, item)
         if passed_over is not None and passed_over not in idents:
             # Were this person forgotten, the alias would name a device: whoever forgets them must find it.
             self._link(anchor, passed_over, row, "alias", noted="a user id that it may not join")
@@ -290,8 +314,7 @@ class _Batch:
                 # Two devices in one event join nobody; whoever forgets one must find the events that name it.
                 rule = "alias" if ident is previous else "same event"
                 self._link(anchor, ident, row, rule, noted="two devices")
-            if event.type in _PLAIN_TYPES and (event.context is None or _says_no_more(event.context)):
-                self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, [], TRUST_VERIFIED)
+            self._keep_usual(event, sighting, TRUST_VERIFIED)
             return
         if row.trust >= TRUST_SERVER:
             for ident in idents:
@@ -300,17 +323,28 @@ class _Batch:
         for ident in idents[1:]:
             # Only the previous id is what an alias call joins; an e-mail in its context says no more than in any event.
             self._link(anchor, ident, row, "alias" if ident is previous else "same event")
-        if event.type in _PLAIN_TYPES and (event.context is None or _says_no_more(event.context)):
-            devices = [i for i in idents[1:] if i.rank == DEVICE_RANK]
-            self.r._usual[(event.userId, event.anonymousId)] = _Usual(idents, devices, row.trust)
+        self._keep_usual(event, sighting, row.trust)
 
-    def take_usual(self, row: LogRow, event: Event, usual: _Usual) -> None:
-        idents = usual.idents
-        self.sightings.append(Sighting(row, event, idents))
-        for device in usual.devices:
-            self._claim(idents[0], device, row)
+    def sighting(self, idents: list[Ident], item: Item) -> Sighting:
+        anchor = idents[0]
+        sighting = Sighting(idents, anchor, [item])
+        self.sightings.append(sighting)
+        if anchor.rank != DEVICE_RANK:
+            for ident in idents[1:]:
+                if ident.rank == DEVICE_RANK:
+                    self.claiming.setdefault(ident.identifier_id, []).append(_Claiming(sighting))
+        return sighting
+
+    def _keep_usual(self, event: Event, sighting: Sighting, trust: int) -> None:
+        said = _said_in(event)
+        if said is not None:
+            idents = sighting.idents
+            devices = [i for i in idents[1:] if i.rank == DEVICE_RANK] if idents[0].rank != DEVICE_RANK else []
+            usual = self.r._usual[said] = _Usual(idents, devices, trust, event.type in _PLAIN_TYPES)
+            self.gathering[usual] = sighting
 
     def _take_husk(self, row: LogRow, event: Event) -> None:
+        self.husks.append(row)
         # The event is forgotten; identifiers that others still use keep the id they were given here.
         for place, pair in enumerate(event.identifiers or ()):
             survivor = handle(str(pair[0]), pair[1]) if pair else None
@@ -373,7 +407,7 @@ class _Batch:
                 verdict, reason = self._judge(anchor, ident, row.trust, rule)
             self.links.append((*pair, row.trust, row.position, row.event_at, row.source, rule, verdict, reason))
         if ident.rank == DEVICE_RANK and not noted:
-            self._claim(anchor, ident, row)
+            self.claim(anchor, ident, row)
 
     def _judge(self, one: Ident, other: Ident, trust: int, rule: str) -> tuple[str, str]:
         a, b = self.root(one), self.root(other)
@@ -394,7 +428,7 @@ class _Batch:
 
     # -- tenures of devices
 
-    def _claim(self, person: Ident, device: Ident, row: LogRow) -> None:
+    def claim(self, person: Ident, device: Ident, row: LogRow) -> None:
         tenures = device.tenures
         if tenures is None:
             self._load_tenures([device])
@@ -468,14 +502,13 @@ class _Batch:
 
     def _claims_of(self, device: Ident) -> list[Tenure]:
         """Give this batch's claims on a device so far, in time order."""
-        for sighting in self.sightings[self.n_claims_indexed :]:
-            if sighting.anchor.rank != DEVICE_RANK:
-                claim = (sighting.row.event_at, sighting.row.position, sighting.anchor.identifier_id)
-                for ident in sighting.idents[1:]:
-                    if ident.rank == DEVICE_RANK:
-                        insort(self.claims.setdefault(ident.identifier_id, []), claim)
-        self.n_claims_indexed = len(self.sightings)
-        return self.claims.get(device.identifier_id, [])
+        found = self.claims.setdefault(device.identifier_id, [])
+        for claiming in self.claiming.get(device.identifier_id, ()):
+            sighting = claiming.sighting
+            for row, _ in sighting.events[claiming.n_indexed :]:
+                insort(found, (row.event_at, row.position, sighting.anchor.identifier_id))
+            claiming.n_indexed = len(sighting.events)
+        return found
 
     def _first_stored_claim(
         self, member: int, device: Ident, at: tuple[int, int], end: tuple[int, int]
@@ -510,14 +543,23 @@ class _Batch:
                 if self._moves_events(device, before, after):
                     resegment.append(device)
         self._write_tenures(changed)
-        for sighting in self.sightings:
-            anchor = sighting.anchor
-            if anchor.rank == DEVICE_RANK:
-                if anchor.tenures is None:
-                    self._load_tenures([anchor])
-                if anchor.tenures:
-                    sighting.part = part_of(anchor.tenures, sighting.row.event_at)
-        return Resolved(self.sightings, self.unassigned, resegment)
+        parted = [part for sighting in self.sightings for part in self._by_tenure(sighting)]
+        return Resolved(parted, self.unassigned, resegment, self.husks)
+
+    def _by_tenure(self, sighting: Sighting) -> Sequence[Sighting]:
+        """Part the events of a device by whose time they fall in."""
+        anchor = sighting.anchor
+        if anchor.rank != DEVICE_RANK:
+            return (sighting,)
+        if anchor.tenures is None:
+            self._load_tenures([anchor])
+        tenures = anchor.tenures
+        if not tenures or len(tenures) == 1:
+            return (sighting,)
+        parts: dict[int, list[Item]] = {}
+        for item in sighting.events:
+            parts.setdefault(part_of(tenures, item[0].event_at), []).append(item)
+        return [Sighting(sighting.idents, anchor, items, part) for part, items in parts.items()]
 
     def _write(self) -> None:
         tx = self.tx
@@ -571,10 +613,10 @@ class _Batch:
 
 def index_events(tx: Writing, sightings: Sequence[Sighting]) -> None:
     """Note where each event stands in its anchor's time."""
-    tx.executemany(
-        "INSERT INTO event_index (anchor_id, event_at, position) VALUES (?, ?, ?)",
-        sorted((s.anchor.identifier_id, s.row.event_at, s.row.position) for s in sightings),
-    )
+    rows = [(s.anchor.identifier_id, row.event_at, row.position) for s in sightings for row, _ in s.events]
+    # Near enough to the order of the key: within an anchor the log's order is nearly that of time.
+    rows.sort(key=itemgetter(0))
+    tx.executemany("INSERT INTO event_index (anchor_id, event_at, position) VALUES (?, ?, ?)", rows)
 
 
 def part_of(tenures: Sequence[Tenure] | None, event_at: int) -> int:

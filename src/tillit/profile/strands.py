@@ -10,6 +10,7 @@ Never: anything that depends on links. A strand knows its own events only, so jo
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -60,18 +61,13 @@ class Seen(Protocol):
     """What this room needs to know of a sighting."""
 
     @property
-    def row(self) -> LogRow:
-        """Give the log row."""
-        ...
-
-    @property
-    def event(self) -> Any:
-        """Give what it says: type, event, traits."""
+    def events(self) -> Sequence[tuple[LogRow, Any]]:
+        """Give log rows in order, each with what it says: type, event, traits."""
         ...
 
     @property
     def idents(self) -> Sequence[Identified]:
-        """Give every identifier in it."""
+        """Give every identifier in each of the events."""
         ...
 
     @property
@@ -81,7 +77,7 @@ class Seen(Protocol):
 
     @property
     def part(self) -> int:
-        """Say which tenure of a device it falls in."""
+        """Say which tenure of a device they fall in."""
         ...
 
 
@@ -90,20 +86,48 @@ def new_document() -> Document:
     return [0, None, None, {}, {}, {}, {}, 0]
 
 
-def fold_events(document: Document, sightings: Iterable[Seen]) -> bool:
+def fold_sightings(document: Document, sightings: Sequence[Seen]) -> bool:
     """Add events to a strand; say whether a trait that colleagues search by changed."""
-    n_events, first_at, last_at, counts, types, _, sights, _ = document
     named = False
+    before = len(document[COUNTS]), len(document[TYPES]), len(document[SEEN])
+    if len(sightings) > 1 and _may_meet_a_bound(document, sightings):
+        # What comes first in the log stays: now the order counts, event by event.
+        singles = [(item[0].position, item, seen.idents) for seen in sightings for item in seen.events]
+        for _, item, idents in sorted(singles, key=itemgetter(0)):
+            named = _fold_events(document, (item,), idents) or named
+    else:
+        for seen in sightings:
+            named = _fold_events(document, seen.events, seen.idents) or named
+    # The same strand is the same bytes, however its events were grouped. Traits lie as the log brought them.
+    for place, n_before in zip((COUNTS, TYPES, SEEN), before, strict=True):
+        if n_before < len(document[place]) > 1:
+            document[place] = dict(sorted(document[place].items()))
+    return named
+
+
+def _may_meet_a_bound(document: Document, sightings: Sequence[Seen]) -> bool:
+    # Traits have bounds too, but a sighting with traits is one event, and these stand in log order.
+    n_events = n_idents = 0
     for seen in sightings:
-        row, event = seen.row, seen.event
+        n_events += len(seen.events)
+        n_idents += len(seen.idents)
+    return len(document[COUNTS]) + n_events > MAX_NAMES or len(document[SEEN]) + n_idents > MAX_SEEN
+
+
+def _fold_events(document: Document, events: Sequence[tuple[LogRow, Any]], idents: Sequence[Identified]) -> bool:
+    """Add events that name the same identifiers."""
+    counts, types = document[COUNTS], document[TYPES]
+    named = False
+    first_at = last_at = events[0][0].event_at
+    most_trust = 0
+    for row, event in events:
         at, trust = row.event_at, row.trust
-        if n_events == 0:
-            first_at = last_at = at
-        elif at > last_at:
+        if at > last_at:
             last_at = at
         elif at < first_at:
             first_at = at
-        n_events += 1
+        if trust > most_trust:
+            most_trust = trust
         kind = event.type
         types[kind] = types.get(kind, 0) + 1
         if kind == "track":
@@ -116,22 +140,28 @@ def fold_events(document: Document, sightings: Iterable[Seen]) -> bool:
                 counts[name] = 1
             else:
                 counts[OTHER_NAMES] = counts.get(OTHER_NAMES, 0) + 1
-        for ident in seen.idents:
-            sight = sights.get(ident.identifier_id)
-            if sight is None:
-                # Made-up devices must not crowd out the e-mail that comes after them.
-                if len(sights) < MAX_SEEN or (len(sights) < 2 * MAX_SEEN and not ident.is_device):
-                    sights[ident.identifier_id] = [at, at, trust]
-                continue
-            if at > sight[1]:
-                sight[1] = at
-            elif at < sight[0]:
-                sight[0] = at
-            if trust > sight[2]:
-                sight[2] = trust
-        if kind == "identify" and isinstance(event.traits, dict):
+        elif kind == "identify" and isinstance(event.traits, dict):
             named = _fold_traits(document, event.traits, (trust, at, row.position), row.source) or named
-    document[N_EVENTS], document[FIRST_AT], document[LAST_AT] = n_events, first_at, last_at
+    if document[N_EVENTS] == 0:
+        document[FIRST_AT], document[LAST_AT] = first_at, last_at
+    else:
+        document[FIRST_AT] = min(document[FIRST_AT], first_at)
+        document[LAST_AT] = max(document[LAST_AT], last_at)
+    document[N_EVENTS] += len(events)
+    sights = document[SEEN]
+    for ident in idents:
+        sight = sights.get(ident.identifier_id)
+        if sight is None:
+            # Made-up devices must not crowd out the e-mail that comes after them.
+            if len(sights) < MAX_SEEN or (len(sights) < 2 * MAX_SEEN and not ident.is_device):
+                sights[ident.identifier_id] = [first_at, last_at, most_trust]
+            continue
+        if last_at > sight[1]:
+            sight[1] = last_at
+        if first_at < sight[0]:
+            sight[0] = first_at
+        if most_trust > sight[2]:
+            sight[2] = most_trust
     return named
 
 
@@ -225,7 +255,7 @@ class StrandWriter:
             document = held.get(key)
             if document is None:
                 document = held[key] = new_document()
-            if fold_events(document, mine):
+            if fold_sightings(document, mine):
                 self._named.add(key)
 
     def drop(self, identifier_ids: Iterable[int]) -> None:

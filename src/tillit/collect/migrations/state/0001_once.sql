@@ -1,7 +1,14 @@
--- Slices of the message keys that were applied: seen_00000, seen_00001, … are made as the log grows. Grain: one per slice.
-CREATE TABLE seen_slice (
-  slice  {int64} PRIMARY KEY,
-  n_keys {int64} NOT NULL
+-- Message keys that were applied and are not yet in a full slice, as their micro-batches came. Grain: one per micro-batch.
+CREATE TABLE seen_run (
+  first_position {int64} PRIMARY KEY,
+  message_hashes {bytes} NOT NULL,
+  positions      {bytes} NOT NULL
+);
+-- Message keys of full slices, by their first byte: bucket = slice * 256 + byte. Grain: one per slice and first byte.
+CREATE TABLE seen_bucket (
+  bucket         {int64} PRIMARY KEY,
+  message_hashes {bytes} NOT NULL,
+  positions      {bytes} NOT NULL
 );
 -- Which slices may hold a key, as bits. Grain: one per 64 slices. Only a faster way to the same answer.
 CREATE TABLE seen_filter (
