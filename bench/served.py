@@ -63,7 +63,7 @@ class Served:
         return told
 
     def memory_mb(self) -> dict[str, float]:
-        """Give the memory of each process, shared pages counted by share (PSS)."""
+        """Give the memory of each kind of process, shared pages counted by share (PSS)."""
         told = {"supervisor": _pss(self.process.pid)}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -72,7 +72,8 @@ class Served:
                 except OSError:
                     continue
                 if str(self.folder).encode() in words and b"tillit.cli.processes" in words:
-                    told[words[words.index(b"tillit.cli.processes") + 1].decode()] = _pss(int(entry.name))
+                    name = words[words.index(b"tillit.cli.processes") + 1].decode()
+                    told[name] = told.get(name, 0.0) + _pss(int(entry.name))
         return told
 
     def __exit__(

@@ -116,6 +116,26 @@ def test_once_remembers_over_a_restart_on_every_engine(engine: Engine) -> None:
     assert [repeat.of_position for repeat in repeats] == [one.position for one in rows]
 
 
+def test_a_key_that_others_only_hold_across_their_border_was_not_seen(engine: Engine) -> None:
+    ones, first, second = b"\1" * 16, b"\1" + b"\2" * 7 + b"\1" * 8, b"\1" * 8 + b"\3" * 8
+    rows = [
+        row(position, {"type": "track"}, at=position)._replace(message_hash=key)
+        for position, key in enumerate((first, second, ones, ones, second), start=1)
+    ]
+    state = engine.open()
+    Fold(state, Rows(rows))
+    once = Once(state, slice_keys=2)
+
+    with state.transaction() as tx:
+        once.sift(tx, rows[:2])
+        once.sift(tx, [rows[0]._replace(message_hash=b"\4" * 16, position=9)])  # the first two are a full slice now
+        fresh, repeats = once.sift(tx, rows[2:])
+
+    assert ones in bytes(state.read("SELECT message_hashes FROM seen_bucket WHERE bucket = 1")[0][0])
+    assert [one.position for one in fresh] == [3]
+    assert [(repeat.row.position, repeat.of_position) for repeat in repeats] == [(4, 3), (5, 2)]
+
+
 def test_people_are_found_alike_on_every_engine(engines: tuple[Engine, Engine]) -> None:
     rows = random_log(6, 1_500, n_people=80)
     told = []

@@ -130,7 +130,9 @@ class Collect:
     )
     bots: Literal["flag"] = setting("flag", "Events of known robots are flagged; they are never dropped.")
     quarantine_days: int = setting(30, "How long raw bytes of refused events are kept.", least=1, most=30)
-    rate_per_key_per_s: int = setting(0, "Most requests of one key in a second; 0 is no limit.", least=0, most=10**7)
+    rate_per_key_per_s: int = setting(
+        0, "Most requests of one key in a second to one web process; 0 is no limit.", least=0, most=10**7
+    )
 
     @property
     def oldest_event_at(self) -> int:
@@ -187,14 +189,16 @@ class Serve:
 
     host: str = setting("127.0.0.1", "Address to listen on; only this machine by default.", pattern=r"\S+")
     port: int = setting(8_000, "Port; 0 takes a free one.", least=0, most=65_535)
-    workers: int = setting(1, "Web processes.", least=1, most=256)
+    workers: int = setting(2, "Web processes; about as many as cores, some 60 MB each.", least=1, most=256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """What one key may ask of the reading API."""
 
-    rate_per_minute: int = setting(6_000, "Most requests of one key in a minute; 0 is no limit.", least=0, most=10**7)
+    rate_per_minute: int = setting(
+        6_000, "Most requests of one key in a minute to one web process; 0 is no limit.", least=0, most=10**7
+    )
     page_limit: int = setting(100, "Rows of a page when no number is asked for.", least=1, most=10_000)
     max_page_limit: int = setting(1_000, "Most rows a page may hold.", least=1, most=10_000)
 

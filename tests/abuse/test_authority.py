@@ -149,31 +149,27 @@ def test_case_15_a_secret_key_from_a_web_page_is_refused(stranger: Stranger) -> 
     assert stranger.is_served_as_before()
 
 
-def test_case_16_a_revoked_key_stops_within_a_second_and_what_it_sent_stays(stranger: Stranger) -> None:
+def test_case_16_a_revoked_key_stops_at_once_and_what_it_sent_stays(stranger: Stranger) -> None:
     made = json.loads(
         tillit_command(
             *("keys", "create", "--workspace", str(stranger.server.workspace), "--kind", "secret"),
             *("--source", "leaving", "--json"),
         )
     )
-    time.sleep(0.6)
     assert stranger.batch(track(stranger.name("early")), key=made["key"]).status == 200
 
     with tillit.open(str(stranger.server.workspace)) as ws:
         ws.keys.revoke(made["key_id"])
     revoked_at = time.monotonic()
     statuses: list[tuple[float, int]] = []
-    while time.monotonic() - revoked_at < 1.5:
+    while time.monotonic() - revoked_at < 1:
         answer = stranger.batch(track(stranger.name(f"late{len(statuses)}")), key=made["key"])
         statuses.append((time.monotonic() - revoked_at, answer.status))
         time.sleep(0.02)
 
-    assert {status for after_s, status in statuses if after_s > 1} == {401}
-    # The cut is clean: once refused, never taken again; and what was answered 200 is in the log.
-    answers = [status for _, status in statuses]
-    n_taken = answers.count(200)
-    assert answers == [200] * n_taken + [401] * (len(answers) - n_taken)
-    assert len(stranger.taken()) == 1 + n_taken
+    # By every web process, from the first request on; and what was answered 200 before is in the log.
+    assert {status for _, status in statuses} == {401}
+    assert len(stranger.taken()) == 1
     assert stranger.profile("early") is not None
     assert stranger.is_served_as_before()
 

@@ -16,6 +16,7 @@ import uvicorn
 from tests.abuse.knocking import Stranger, status_of
 from tillit.cli import connections
 from tillit.cli.connections import BoundedConnection
+from tillit.settings import Serve
 
 EVENT = b'{"userId":"%b","event":"Smuggled"}'
 
@@ -274,23 +275,29 @@ def test_a_purpose_nobody_declared_reads_nothing(stranger: Stranger) -> None:
     assert stranger.server.read(f"{who}?purpose=service&purpose=marketing").status in {200, 400, 403}
 
 
-def test_a_stream_is_one_of_ten_and_ends_with_its_key(stranger: Stranger) -> None:
+def test_a_stream_is_one_of_ten_to_a_process_and_ends_with_its_key(stranger: Stranger) -> None:
     head = f"GET /api/events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stranger.server.keys['api']}\r\n\r\n"
     streams = []
-    for _ in range(10):
+    n_most = 10 * Serve().workers
+    answers = []
+    for _ in range(n_most + 1):
         wire = socket.create_connection(("127.0.0.1", stranger.server.port), timeout=5)
         wire.sendall(head.encode())
-        assert wire.recv(4_096).startswith(b"HTTP/1.1 200")
+        answer = wire.recv(4_096)
+        if not answer.startswith(b"HTTP/1.1 200") and b"too-many" not in answer:
+            answer += wire.recv(4_096)  # the body came by itself
+        answers.append(answer)
         streams.append(wire)
-
-    refused = stranger.server.read("/api/events/stream")
     for wire in streams:
         wire.close()
     until = time.monotonic() + 10
     while stranger.server.read("/api/events?limit=1").status != 200 and time.monotonic() < until:
         time.sleep(0.05)
 
-    assert (refused.status, refused.json()["error"]["code"]) == (429, "api.too-many-streams")
+    refused = [answer for answer in answers if not answer.startswith(b"HTTP/1.1 200")]
+    assert refused
+    assert 10 <= len(answers) - len(refused) <= n_most
+    assert all(answer.startswith(b"HTTP/1.1 429") and b"api.too-many-streams" in answer for answer in refused)
     assert stranger.is_served_as_before()
 
 

@@ -64,7 +64,7 @@ def key_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @delete("/api/keys/{key_id:str}", opt={"scope": "keys:write"}, status_code=200, tags=["sources and keys"])
     async def revoke_key(key_id: FromPath[str]) -> KeyDocument:
-        """Revoke a key. What it sent stays; within half a second no process takes it any more."""
+        """Revoke a key. What it sent stays; no process takes it any more."""
 
         def revoke() -> Key:
             ws.keys.revoke(key_id)

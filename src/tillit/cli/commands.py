@@ -178,7 +178,7 @@ def keys_list(workspace: WorkspaceOption, json: JsonOption = False) -> None:
 
 @keys.command("revoke")
 def keys_revoke(key_id: Annotated[str, typer.Argument()], workspace: WorkspaceOption) -> None:
-    """Stop a key within half a second."""
+    """Stop a key, at once."""
     with Workspace(workspace) as ws:
         ws.keys.revoke(key_id)
     print(f"{key_id} is revoked.")

@@ -27,8 +27,7 @@ from tillit.collect.files import forget_rejects
 from tillit.collect.routes import TrackingApi
 from tillit.console import Sessions, create_console
 from tillit.errors import TillitError
-from tillit.flow import EngineBusy, LakeWriter, file_lock
-from tillit.flow.engine import quiet_garbage_collector
+from tillit.flow import EngineBusy, LakeWriter, file_lock, quiet_garbage_collector
 from tillit.store import GroupCommit
 from tillit.store.lake import Lake
 from tillit.workspace import Workspace
@@ -51,7 +50,6 @@ def web(path: Path, parent: int, listener: socket.socket) -> int:
         try:
             api = create_api(workspace)
             app = build_app(workspace, commit, api)
-            quiet_garbage_collector()
             config = uvicorn.Config(
                 app,
                 loop="uvloop",
@@ -67,7 +65,8 @@ def web(path: Path, parent: int, listener: socket.socket) -> int:
             )
             server = _WebServer(config, before_end=api.close)
             _stop_with_parent(parent, lambda: setattr(server, "should_exit", True))
-            server.run(sockets=[listener])
+            with quiet_garbage_collector():
+                server.run(sockets=[listener])
         finally:
             commit.close()
     return 0

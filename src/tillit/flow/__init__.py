@@ -6,7 +6,17 @@ Never: a concept of its own. Rooms say what a step means; this package says when
 """
 
 from tillit.flow.engine import Engine, EngineBusy, LakeWriter, file_lock
-from tillit.flow.fold import COMPARED_TABLES, FOLD, FOLD_VERSION, Applied, Fold, FoldAhead, FoldOutdated, prepare
+from tillit.flow.fold import (
+    COMPARED_TABLES,
+    FOLD,
+    FOLD_VERSION,
+    Applied,
+    Fold,
+    FoldAhead,
+    FoldOutdated,
+    prepare,
+    quiet_garbage_collector,
+)
 from tillit.flow.forget import forget_act, is_husk
 from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, reset_state
 
@@ -29,5 +39,6 @@ __all__ = [
     "forget_act",
     "is_husk",
     "prepare",
+    "quiet_garbage_collector",
     "reset_state",
 ]

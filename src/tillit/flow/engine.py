@@ -6,7 +6,6 @@ Never: two folds of one workspace at once (a kernel lock); work on an idle log b
 """
 
 import fcntl
-import gc
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tillit.errors import BusyError
-from tillit.flow.fold import Fold
+from tillit.flow.fold import Fold, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
 from tillit.records import KIND_ACT, KIND_EVENT, KIND_TICK, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, State
@@ -116,7 +115,10 @@ class Engine:
 
     def run(self, stop: threading.Event, *, poll_s: float) -> None:
         """Fold until told to stop."""
-        quiet_garbage_collector()
+        with quiet_garbage_collector():
+            self._run(stop, poll_s)
+
+    def _run(self, stop: threading.Event, poll_s: float) -> None:
         n_looks = 0
         version = -1
         while not stop.is_set():
@@ -197,10 +199,3 @@ class LakeWriter:
         through = self._log.position_before(before)
         through = min(through, self._lake.position())
         return self._log.trim(through) if through >= self._log.first_position() else 0
-
-
-def quiet_garbage_collector() -> None:
-    """Let the collector look less often: the fold makes and drops many records that hold no cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)

@@ -6,7 +6,8 @@ Never: a second way to change derived state; a result that depends on where micr
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -294,6 +295,20 @@ FOLD: tuple[Step, ...] = (
     Fold.fold_profiles,  # sightings     -> strands, event_index  what do we know?
     Fold.keep_fates,  # everything       -> fate, seen_run        what became of each row?
 )
+
+
+@contextlib.contextmanager
+def quiet_garbage_collector() -> Iterator[None]:
+    """Let the collector look seldom: the fold and the door make and drop many records that hold no cycles."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(1_000_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def prepare(state: State) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tillit.flow.fold import COMPARED_TABLES, Applied, Fold, ReadRows, prepare
+from tillit.flow.fold import COMPARED_TABLES, Applied, Fold, ReadRows, prepare, quiet_garbage_collector
 from tillit.records import LogRow
 from tillit.store import Log, Reading, State
 from tillit.store.lake import Lake
@@ -74,10 +74,11 @@ def fold_anew(
 ) -> Fold:
     """Fold blocks of rows into an empty state."""
     fold = Fold(state, rows)
-    for block in blocks:
-        applied = fold.apply(block, epoch=epoch)
-        if progress is not None:
-            progress(applied)
+    with quiet_garbage_collector():
+        for block in blocks:
+            applied = fold.apply(block, epoch=epoch)
+            if progress is not None:
+                progress(applied)
     return fold
 
 
