@@ -627,10 +627,11 @@ class Folding:
             with ws.state.hurried():
                 fold = fold_anew(ws.state, noting_acts(), self.rows, epoch=ws.log.epoch(), progress=progress)
             position = fold.position
-            # An engine may have been killed in the middle of one: the fold has now passed it for good.
-            engine = self._engine_here()
-            for row in acts:
-                engine.act(row)
+            if acts:
+                # An engine may have been killed in the middle of one: the fold has now passed it for good.
+                engine = self._engine_here()
+                for row in acts:
+                    engine.act(row)
             self.release()
             return position
 
