@@ -47,6 +47,8 @@ class Served:
             try:
                 self.port = int(url.read_text().rsplit(":", 1)[1])
                 if self.ask("GET", "/ready")[0] == 200:
+                    # The first web process has answered; connections made now would all be its own.
+                    time.sleep(1.5)
                     return self
             except (OSError, ValueError, IndexError, http.client.HTTPException):
                 pass

@@ -1,6 +1,6 @@
 """The processes of a served workspace: web (takes and answers), engine (folds), keeper (lake, retention).
 
-In:    a workspace folder; for web, the listening socket.
+In:    a workspace folder; for web, the listening socket and what it shares with the others.
 Out:   one process each, that stops when told or when its parent is gone.
 Never: two engines (a kernel lock); an access log (paths may hold identifiers).
 """
@@ -23,6 +23,7 @@ import uvicorn
 from tillit import clock
 from tillit.api import Api, create_api
 from tillit.cli.connections import BoundedConnection
+from tillit.cli.sharing import Acceptor, Holding
 from tillit.collect.files import forget_rejects
 from tillit.collect.routes import TrackingApi
 from tillit.console import Sessions, create_console
@@ -41,7 +42,7 @@ _APPLIED_POLL_S = 0.004
 _HOUR_S = 3600.0
 
 
-def web(path: Path, parent: int, listener: socket.socket) -> int:
+def web(path: Path, parent: int, listener: socket.socket, *, holding: Holding, number: int) -> int:
     """Take events and answer questions until told to stop."""
     # Threads hand the interpreter over every half millisecond: the committing thread must not wait 5 ms for its turn.
     sys.setswitchinterval(0.0005)
@@ -63,24 +64,52 @@ def web(path: Path, parent: int, listener: socket.socket) -> int:
                 timeout_graceful_shutdown=5,
                 proxy_headers=False,
             )
-            server = _WebServer(config, before_end=api.close)
+            server = _WebServer(config, listener, holding, number, before_end=api.close)
             _stop_with_parent(parent, lambda: setattr(server, "should_exit", True))
-            with quiet_garbage_collector():
-                server.run(sockets=[listener])
+            with quiet_garbage_collector(young=200_000):
+                server.run(sockets=[])
         finally:
             commit.close()
     return 0
 
 
 class _WebServer(uvicorn.Server):
-    """Ends live streams first: uvicorn waits for open answers, and a stream has no end of its own."""
+    """Shares the socket with other processes, and ends live streams: uvicorn waits for them, and they have no end."""
 
-    def __init__(self, config: uvicorn.Config, *, before_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        holding: Holding,
+        number: int,
+        *,
+        before_end: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._listener = listener
         self._before_end = before_end
+        self._acceptor = Acceptor(
+            listener,
+            holding,
+            number,
+            make_protocol=lambda: BoundedConnection(config, self.server_state, self.lifespan.state),
+            n_connections=lambda: len(self.server_state.connections),
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections."""
+        await super().startup(sockets)
+        self._acceptor.start()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is done ten times a second."""
+        self._acceptor.tell()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop taking, finish what was begun."""
+        self._acceptor.close()
+        self._listener.close()
         self._before_end()
         await super().shutdown(sockets)
 
@@ -196,14 +225,15 @@ def _stop_with_parent(parent: int, stop: Callable[[], None]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one process: `web FOLDER PARENT DESCRIPTOR`, `engine FOLDER PARENT` or `keeper FOLDER PARENT`.
+    """Run one process: `engine FOLDER PARENT`, `keeper FOLDER PARENT`, `web FOLDER PARENT LISTENER HOLDING NUMBER N`.
 
-    PARENT is the supervisor's process id.
+    PARENT is the supervisor's process id, LISTENER and HOLDING are descriptors; NUMBER of N from 0.
     """
     kind, folder, parent = arguments[0], Path(arguments[1]), int(arguments[2])
     try:
         if kind == "web":
-            return web(folder, parent, socket.socket(fileno=int(arguments[3])))
+            listener, shared, number, n_web = map(int, arguments[3:7])
+            return web(folder, parent, socket.socket(fileno=listener), holding=Holding(shared, n_web), number=number)
         return {"engine": engine, "keeper": keeper}[kind](folder, parent)
     except TillitError as error:
         print(f"{kind}: {error.message}", file=sys.stderr, flush=True)

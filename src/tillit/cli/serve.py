@@ -13,9 +13,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tillit import clock
+from tillit.cli.sharing import Holding
 from tillit.errors import BusyError, SettingsError
 from tillit.flow import EngineBusy, file_lock
 from tillit.workspace import Paths
@@ -54,9 +56,12 @@ class AddressTaken(SettingsError):
 class Child:
     """One process and its luck."""
 
-    def __init__(self, name: str, command: list[str], descriptors: tuple[int, ...]) -> None:
-        """Note how it is started."""
+    def __init__(
+        self, name: str, command: list[str], descriptors: tuple[int, ...], *, left: Callable[[], None] = lambda: None
+    ) -> None:
+        """Note how it is started; `left` is called when it has ended."""
         self.name = name
+        self._left = left
         self._command = command
         self._descriptors = descriptors
         self._pause_s = _FIRST_PAUSE_S
@@ -77,6 +82,7 @@ class Child:
         if code is None:
             return None
         self.process = None
+        self._left()
         lived = clock.monotonic_s() - self._started_at
         self._pause_s = _FIRST_PAUSE_S if lived > _STEADY_S else min(self._pause_s * 2, _LONGEST_PAUSE_S)
         self.start_at = clock.monotonic_s() + self._pause_s
@@ -105,9 +111,17 @@ class Server:
         base = [sys.executable, "-m", "tillit.cli.processes"]
         descriptor = self._listener.fileno()
         parent = str(os.getpid())  # a child that finds another parent was orphaned while it started, and ends
-        web = [*base, "web", str(folder), parent, str(descriptor)]
+        shared = Holding.create(self.paths.run, workers)
+        self._held.callback(os.close, shared)
+        self._holding = Holding(shared, workers)
+        web = [*base, "web", str(folder), parent, str(descriptor), str(shared)]
         self._children = [Child("engine", [*base, "engine", str(folder), parent], ())]
-        self._children += [Child(f"web {i + 1}", web, (descriptor,)) for i in range(workers)]
+        self._children += [
+            Child(
+                f"web {i + 1}", [*web, str(i), str(workers)], (descriptor, shared), left=partial(self._holding.leave, i)
+            )
+            for i in range(workers)
+        ]
         self._children.append(Child("keeper", [*base, "keeper", str(folder), parent], ()))
         self.stop = threading.Event()
 

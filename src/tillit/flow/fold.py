@@ -298,12 +298,15 @@ FOLD: tuple[Step, ...] = (
 
 
 @contextlib.contextmanager
-def quiet_garbage_collector() -> Iterator[None]:
-    """Let the collector look seldom: the fold and the door make and drop many records that hold no cycles."""
+def quiet_garbage_collector(young: int = 1_000_000) -> Iterator[None]:
+    """Let the collector look seldom, after so many new objects: the fold makes and drops records that hold no cycles.
+
+    Where requests are answered some do, with whole bodies in them: there a million would be hundreds of megabytes.
+    """
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(1_000_000, 20, 100)
+    gc.set_threshold(young, 20, 100)
     try:
         yield
     finally:
