@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from bench.budgets import BUDGETS
 from bench.figure import Figure
 
 _PAGE = Path("docs/reference/benchmarks.md")
+_RATE = "events/s"
+_RUNS = 3
 
 
 def main(names: list[str]) -> int:
@@ -21,12 +24,24 @@ def main(names: list[str]) -> int:
     figures: list[Figure] = []
     for name in names or list(BUDGETS):
         print(f"… {name}", file=sys.stderr, flush=True)
-        for figure in BUDGETS[name]():
+        for figure in _measured(BUDGETS[name]):
             print(figure.line(), flush=True)
             figures.append(figure)
     if not names:
         _PAGE.write_text(_page(figures), encoding="utf-8")
     return 0
+
+
+def _measured(measure: Callable[[], list[Figure]]) -> list[Figure]:
+    """Measure once; a rate three times, of which the best run counts: on a shared machine the others tell of it."""
+    runs = [measure()]
+    if runs[0][0].unit != _RATE:
+        return runs[0]
+    runs += [measure() for _ in range(_RUNS - 1)]
+    best = max(runs, key=lambda figures: figures[0].value)
+    others = ", ".join(f"{figures[0].value:,.0f}" for figures in runs)
+    note = f"best of {_RUNS} runs: {others}"
+    return [best[0]._replace(note=f"{note}; {best[0].note}" if best[0].note else note), *best[1:]]
 
 
 def _system() -> str:
