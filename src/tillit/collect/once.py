@@ -61,11 +61,11 @@ class Once:
             self._shelves.append(cells)
             done = upto
         for slice_ in range(done + 1, self._newest):
-            for row in read(
-                "SELECT message_hashes, positions FROM seen_bucket WHERE bucket >= ? AND bucket < ?",
+            for (keys,) in read(
+                "SELECT message_hashes FROM seen_bucket WHERE bucket >= ? AND bucket < ?",
                 (slice_ * _BUCKETS, (slice_ + 1) * _BUCKETS),
             ):
-                self._mark(slice_, dict(_unpack(*row)))
+                self._mark(slice_, _cut(keys))
         for row in read("SELECT message_hashes, positions FROM seen_run ORDER BY first_position"):
             self._current.update(_unpack(*row))
         if self._newest > 0:
@@ -211,5 +211,8 @@ def _pack(held: dict[bytes, int]) -> tuple[bytes, bytes]:
 
 
 def _unpack(keys: bytes, positions: bytes) -> Iterator[tuple[bytes, int]]:
-    cut = range(0, len(keys), _KEY_BYTES)
-    return zip((keys[at : at + _KEY_BYTES] for at in cut), struct.unpack(f"<{len(cut)}q", positions), strict=True)
+    return zip(_cut(keys), struct.unpack(f"<{len(keys) // _KEY_BYTES}q", positions), strict=True)
+
+
+def _cut(keys: bytes) -> Iterator[bytes]:
+    return (keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES))

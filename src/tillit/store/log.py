@@ -19,16 +19,11 @@ import apsw
 
 from tillit.records import LogRow, NewRow, QuarantineRow
 from tillit.store.migrations import migrations_of
-from tillit.store.sqlite import StoreUnreachable, connect, translated, truncate_wal
+from tillit.store.sqlite import StoreUnreachable, connect, execute_many, translated, truncate_wal
 from tillit.store.state import SqliteState
 
 _COLUMNS = "position, logged_at, kind, source, trust, received_at, event_at, message_hash, body"
-# Rows per INSERT, largest first. One statement is one hand-over of the interpreter, for which a busy web process may
-# make the committing thread wait: so a rest of 36 rows is three statements, not 36. More than 64 gained nothing.
-_INSERTS = tuple(
-    (size, f"INSERT INTO log ({_COLUMNS}) VALUES " + ",".join(["(?,?,?,?,?,?,?,?,?)"] * size))
-    for size in (64, 16, 4, 1)
-)
+_INSERT = f"INSERT INTO log ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
 _INSERT_QUARANTINE = (
     "INSERT INTO quarantine (received_at, source, trust, code, reason, message_id, raw) VALUES (?,?,?,?,?,?,?)"
 )
@@ -67,14 +62,8 @@ class Log:
         with self._writing() as writer:
             head, logged_at = _ints(writer.execute("SELECT position, logged_at FROM log_head"))
             stamp = max(now, logged_at + 1)
-            start, last = 0, len(rows)
-            for size, insert in _INSERTS:
-                while last - start >= size:
-                    values: list[Any] = []
-                    for i, row in enumerate(rows[start : start + size], start=start):
-                        values += (head + 1 + i, stamp + i, *row)
-                    writer.execute(insert, values)
-                    start += size
+            last = len(rows)
+            execute_many(writer, _INSERT, [(head + 1 + i, stamp + i, *row) for i, row in enumerate(rows)])
             if quarantine:
                 writer.executemany(_INSERT_QUARANTINE, quarantine)
             if last:
@@ -185,7 +174,7 @@ class Log:
                 "UPDATE log SET body = ? WHERE position = ?", [(row.body, row.position) for row in husks]
             )
             trimmed = [row for row in husks if row.position < first]
-            writer.executemany(_INSERTS[-1][1].replace("INSERT", "INSERT OR IGNORE"), trimmed)
+            writer.executemany(_INSERT.replace("INSERT", "INSERT OR IGNORE"), trimmed)
             writer.executemany("INSERT OR IGNORE INTO husked VALUES (?)", [(row.position,) for row in husks])
         with self._write_lock:
             truncate_wal(writer, self.path)

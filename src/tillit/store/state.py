@@ -5,19 +5,16 @@ Out:   rows as tuples; transactions that hold effects and the fold's position to
 Never: a concept. Each room brings its own tables and its own SQL.
 """
 
-import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import apsw
 
 from tillit.store.migrations import Migration, pending
-from tillit.store.sqlite import BUSY_TIMEOUT_S, StoreReadOnly, connect, translated, truncate_wal
+from tillit.store.sqlite import BUSY_TIMEOUT_S, StoreReadOnly, connect, execute_many, translated, truncate_wal
 
 Row = tuple[Any, ...]
 Params = Sequence[Any]
@@ -155,34 +152,8 @@ class _SqliteWriting(_SqliteReading):
 
     def executemany(self, sql: str, rows: Iterable[Params]) -> None:
         """Run one statement for many rows; an INSERT takes some at a time."""
-        rows = list(rows)
-        at_a_time = _multiplied(sql) if len(rows) >= _ROWS_PER_INSERT else None
         with translated(self._path):
-            start = 0
-            if at_a_time is not None:
-                last = len(rows) - len(rows) % _ROWS_PER_INSERT
-                for start in range(0, last, _ROWS_PER_INSERT):
-                    self._connection.execute(
-                        at_a_time, tuple(chain.from_iterable(rows[start : start + _ROWS_PER_INSERT]))
-                    )
-                start = last
-            self._connection.executemany(sql, rows[start:])
-
-
-# A statement costs as much as four rows of three values; more than 32 rows in one gained nothing (measured).
-_ROWS_PER_INSERT = 32
-_ONE_ROW = re.compile(r"(INSERT INTO .* VALUES )(\((?:\?, )*\?\))(.*)", re.DOTALL)
-
-
-@lru_cache(maxsize=100)
-def _multiplied(sql: str) -> str | None:
-    """Give an INSERT of one row as one of many, or None when it is no such thing.
-
-    >>> (_multiplied("INSERT INTO t (a) VALUES (?)") or "").count("(?)"), _multiplied("DELETE FROM t WHERE a = ?")
-    (32, None)
-    """
-    found = _ONE_ROW.fullmatch(sql)
-    return found[1] + ", ".join([found[2]] * _ROWS_PER_INSERT) + found[3] if found is not None else None
+            execute_many(self._connection, sql, list(rows))
 
 
 class SqliteState:
