@@ -69,7 +69,6 @@ class _Usual(msgspec.Struct, eq=False, gc=False):
     """What the identifiers that an event said came to."""
 
     idents: list[Ident]
-    anchor_id: int
     devices: list[Ident]  # those that the anchor, a person, claims
     trust: int  # links and known people are settled up to this trust
     gathers: bool  # events with traits stay single: of traits, what comes first in the log may count
@@ -131,13 +130,7 @@ class Resolver:
         unusual: list[list[Handle]] = []
         in_batch: set[_Said] = set()
         for _, event in batch:
-            context = event.context
-            if event.type in _PLAIN_TYPES and (
-                context is None or (context.traits is None and context.externalIds is None)
-            ):
-                said: _Said | None = (event.userId, event.anonymousId)  # as _said_in, without a call for each event
-            else:
-                said = _said_in(event)
+            said = _said_in(event)
             if said is not None:
                 as_usual = usual.get(said)
                 if as_usual is not None or said in in_batch:
@@ -163,10 +156,7 @@ class Resolver:
             else:
                 gathering[as_usual] = work.sighting(as_usual.idents, item)
             for device in as_usual.devices:
-                tenures = device.tenures
-                # Still theirs, as claim would find.
-                if not tenures or tenures[-1][2] != as_usual.anchor_id or tenures[-1][0] >= item[0].event_at:
-                    work.claim(as_usual.idents[0], device, item[0])
+                work.claim(as_usual.idents[0], device, item[0])
         return work.finish()
 
     def sightings_again(self, tx: Writing, device: Ident, events: Sequence[Item]) -> list[Sighting]:
@@ -350,9 +340,7 @@ class _Batch:
         if said is not None:
             idents = sighting.idents
             devices = [i for i in idents[1:] if i.rank == DEVICE_RANK] if idents[0].rank != DEVICE_RANK else []
-            usual = self.r._usual[said] = _Usual(
-                idents, idents[0].identifier_id, devices, trust, event.type in _PLAIN_TYPES
-            )
+            usual = self.r._usual[said] = _Usual(idents, devices, trust, event.type in _PLAIN_TYPES)
             self.gathering[usual] = sighting
 
     def _take_husk(self, row: LogRow, event: Event) -> None:
