@@ -7,6 +7,7 @@ Never: local time.
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 SECOND = 1_000_000  # microseconds
 MINUTE = 60 * SECOND
@@ -32,11 +33,17 @@ def rfc3339(at: int) -> str:
     >>> rfc3339(0), rfc3339(1_500_000), rfc3339(1)
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500Z', '1970-01-01T00:00:00.000001Z')
     """
-    whole, micro = divmod(at, SECOND)
-    # Not strftime: it costs ten times as much, and a profile holds many instants.
-    head = (_EPOCH + timedelta(seconds=whole)).isoformat()[:19]
+    day, within = divmod(at, DAY)
+    whole, micro = divmod(within, SECOND)
+    head = f"{_date(day)}T{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
     if micro == 0:
         return head + "Z"
     if micro % 1000 == 0:
         return f"{head}.{micro // 1000:03d}Z"
     return f"{head}.{micro:06d}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _date(day: int) -> str:
+    # Kept, because a profile holds many instants of few days.
+    return (_EPOCH + timedelta(days=day)).date().isoformat()

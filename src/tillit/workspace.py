@@ -50,7 +50,7 @@ from tillit.identity import find_membership, iter_events, parse, profile_id, sea
 from tillit.profile import event_document, get_document, search_strands
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_SERVER, LogRow, Membership, NewRow, Permit, QuarantineRow
 from tillit.settings import Settings
-from tillit.store import Log, PostgresState, SqliteState, State
+from tillit.store import Log, PostgresState, Reading, SqliteState, State
 from tillit.store.lake import Lake
 from tillit.store.migrations import MigrationChanged
 from tillit.store.sqlite import StoreBroken
@@ -314,18 +314,14 @@ class Profiles:
     def find(self, who: str, permit: Permit) -> dict[str, Any] | None:
         """Give the document of whoever holds an identifier or a profile id, or None."""
         with self._ws.state.snapshot() as reading:
-            membership = self.membership(who)
+            membership = _membership(reading, who)
             if membership is None:
                 return None
             return get_document(reading, membership, permit, epoch=self._ws.log.epoch())
 
     def membership(self, who: str) -> Membership | None:
         """Say who holds an identifier (`namespace:value`) or a profile id."""
-        # No identifier holds a NUL, and not every engine can be asked for one.
-        if "\0" in who:
-            return None
-        told = parse(who) if ":" in who else who
-        return find_membership(self._ws.state, told) if told is not None else None
+        return _membership(self._ws.state, who)
 
     def events(
         self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None
@@ -338,7 +334,7 @@ class Profiles:
         """Give a page of a person's events, newest first; None when the person is unknown."""
         place = _place(before)
         with self._ws.state.snapshot() as reading:
-            membership = self.membership(who)
+            membership = _membership(reading, who)
             if membership is None:
                 return None
             found = iter_events(reading, membership, before=place, limit=limit + 1)
@@ -647,6 +643,14 @@ class Folding:
                 self._engine.catch_up()
                 self.write_lake()
             self.release()
+
+
+def _membership(reading: Reading, who: str) -> Membership | None:
+    # No identifier holds a NUL, and not every engine can be asked for one.
+    if "\0" in who:
+        return None
+    told = parse(who) if ":" in who else who
+    return find_membership(reading, told) if told is not None else None
 
 
 def unknown_profile() -> NotFound:

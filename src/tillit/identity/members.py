@@ -58,27 +58,35 @@ def find_membership(reading: Reading, who: Handle | str) -> Membership | None:
         identifier_id = identifier_of(who)
         if identifier_id is None:
             return None
-        rows = reading.read(f"SELECT {_COLUMNS} FROM identifier WHERE identifier_id = ?", (identifier_id,))
-    else:
-        rows = reading.read(f"SELECT {_COLUMNS} FROM identifier WHERE namespace = ? AND value = ?", who[1:])
-    return _membership(reading, _Row(*rows[0])) if rows else None
+        return _find(reading, "s.identifier_id = ?", (identifier_id,))
+    return _find(reading, "s.namespace = ? AND s.value = ?", who[1:])
 
 
-def _membership(reading: Reading, start: _Row) -> Membership:
-    if _is_device(start.namespace):
-        held = reading.read(
-            "SELECT holder_id FROM tenure WHERE identifier_id = ? ORDER BY from_at DESC, from_position DESC LIMIT 1",
-            (start.identifier_id,),
-        )
-        if not held:
-            own = MemberIdentifier(start.identifier_id, start.namespace, start.value, ((0, 0, _FOREVER),))
-            return Membership(profile_id(start.identifier_id), (own,))
-        holder = reading.read("SELECT root_id FROM identifier WHERE identifier_id = ?", held[0])
-        root_id = holder[0][0]
-    else:
-        root_id = start.root_id
-    asked = f"SELECT {_COLUMNS} FROM identifier WHERE root_id = ? ORDER BY identifier_id LIMIT {MAX_IDENTIFIERS}"
-    people = [_Row(*r) for r in reading.read(asked, (root_id,))]
+def _find(reading: Reading, start: str, asked: Sequence[object]) -> Membership | None:
+    # A device is its own root: what is found is then the device alone.
+    rows = reading.read(
+        f"SELECT m.identifier_id, m.namespace, m.value, m.root_id FROM identifier s "
+        f"JOIN identifier m ON m.root_id = s.root_id WHERE {start} ORDER BY m.identifier_id LIMIT {MAX_IDENTIFIERS}",
+        asked,
+    )
+    if not rows:
+        return None
+    people = [_Row(*row) for row in rows]
+    if not _is_device(people[0].namespace):
+        return _membership(reading, people)
+    device = people[0]
+    held = reading.read(
+        "SELECT holder_id FROM tenure WHERE identifier_id = ? ORDER BY from_at DESC, from_position DESC LIMIT 1",
+        (device.identifier_id,),
+    )
+    if held:
+        return _find(reading, "s.identifier_id = ?", held[0])
+    own = MemberIdentifier(device.identifier_id, device.namespace, device.value, ((0, 0, _FOREVER),))
+    return Membership(profile_id(device.identifier_id), (own,))
+
+
+def _membership(reading: Reading, people: list[_Row]) -> Membership:
+    root_id = people[0].root_id
     if len(people) == MAX_IDENTIFIERS and all(p.identifier_id != root_id for p in people):
         root = reading.read(f"SELECT {_COLUMNS} FROM identifier WHERE identifier_id = ?", (root_id,))
         people += [_Row(*r) for r in root]
@@ -89,35 +97,35 @@ def _membership(reading: Reading, start: _Row) -> Membership:
 
 
 def _devices(reading: Reading, holder_ids: Sequence[int]) -> Iterator[MemberIdentifier]:
-    told_ids = reading.read_in(
-        "SELECT DISTINCT identifier_id FROM tenure WHERE holder_id IN {in} "
-        f"ORDER BY identifier_id LIMIT {MAX_IDENTIFIERS}",
-        holder_ids,
-    )
-    device_ids = sorted({i for (i,) in told_ids})[:MAX_IDENTIFIERS]
     holders = set(holder_ids)
-    tenures: dict[int, list[tuple[int, int]]] = {}
-    for identifier_id, from_at, holder_id in reading.read_in(
-        "SELECT identifier_id, from_at, holder_id FROM tenure WHERE identifier_id IN {in} "
-        "ORDER BY identifier_id, from_at, from_position",
-        device_ids,
+    told: dict[int, list[tuple[int, int]]] = {}
+    names: dict[int, tuple[str, str]] = {}
+    # A device whose holders are asked for in two parts is told of twice.
+    for device_id, from_at, _, holder_id, name, value in sorted(
+        set(
+            reading.read_in(
+                "SELECT i.identifier_id, t.from_at, t.from_position, t.holder_id, i.namespace, i.value FROM tenure t "
+                "JOIN identifier i ON i.identifier_id = t.identifier_id WHERE t.identifier_id IN "
+                "(SELECT DISTINCT identifier_id FROM tenure WHERE holder_id IN {in} "
+                f"ORDER BY identifier_id LIMIT {MAX_IDENTIFIERS})",
+                holder_ids,
+            )
+        )
     ):
-        tenures.setdefault(identifier_id, []).append((from_at, holder_id))
-    rows = {
-        r[0]: _Row(*r)
-        for r in reading.read_in(f"SELECT {_COLUMNS} FROM identifier WHERE identifier_id IN {{in}}", device_ids)
-    }
-    for device_id in device_ids:
+        if device_id not in told:
+            if len(told) == MAX_IDENTIFIERS:
+                break
+            names[device_id] = name, value
+        told.setdefault(device_id, []).append((from_at, holder_id))
+    for device_id, tenures in told.items():
         spans = []
-        told = tenures[device_id]
-        for i, (from_at, holder_id) in enumerate(told):
-            until = told[i + 1][0] if i + 1 < len(told) else _FOREVER
+        for i, (from_at, holder_id) in enumerate(tenures):
+            until = tenures[i + 1][0] if i + 1 < len(tenures) else _FOREVER
             # Two claims at one instant leave the earlier in the log no time at all.
             if holder_id in holders and (i == 0 or from_at < until):
                 # The first tenure reaches back before its first claim: part 0.
                 spans.append((0, -_FOREVER, until) if i == 0 else (from_at, from_at, until))
-        row = rows[device_id]
-        yield MemberIdentifier(device_id, row.namespace, row.value, tuple(spans))
+        yield MemberIdentifier(device_id, *names[device_id], tuple(spans))
 
 
 def _is_device(name: str) -> bool:

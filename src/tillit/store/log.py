@@ -40,6 +40,7 @@ class Log:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._file = _identity(path)
+        self._epoch: int | None = None
 
     @classmethod
     def open(cls, path: Path, *, synchronous: str = "FULL", vfs: str | None = None, read_only: bool = False) -> Self:
@@ -145,8 +146,10 @@ class Log:
         return self._head_row()[1]
 
     def epoch(self) -> int:
-        """Say which life of the log this is: a restore from a back-up begins a new one."""
-        return self._head_row()[2]
+        """Say which life of the log this is: a restore from a back-up, with everything stopped, begins a new one."""
+        if self._epoch is None:
+            self._epoch = self._head_row()[2]
+        return self._epoch
 
     def first_position(self) -> int:
         """Say the oldest position the log still holds; older rows are in the lake."""

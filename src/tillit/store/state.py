@@ -8,6 +8,7 @@ Never: a concept. Each room brings its own tables and its own SQL.
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -97,10 +98,14 @@ def in_chunks(sql: str, keys: Sequence[Any], params: Params) -> Iterator[tuple[s
     largest = _IN_SIZES[-1]
     keys = distinct(keys)
     for start in range(0, len(keys), largest):
-        chunk = list(keys[start : start + largest])
+        chunk = keys[start : start + largest]
         size = next(size for size in _IN_SIZES if size >= len(chunk))
-        chunk.extend([chunk[-1]] * (size - len(chunk)))
-        yield sql.replace("{in}", "(" + ",".join("?" * size) + ")"), [*params, *chunk]
+        yield _sized(sql, size), [*params, *chunk, *[chunk[-1]] * (size - len(chunk))]
+
+
+@lru_cache(maxsize=400)
+def _sized(sql: str, size: int) -> str:
+    return sql.replace("{in}", "(" + ",".join("?" * size) + ")")
 
 
 def distinct(keys: Sequence[Any]) -> list[Any]:
