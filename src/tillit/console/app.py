@@ -6,6 +6,7 @@ Never: anything but the way in and our static files without an open session; an 
 """
 
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, cast
@@ -14,12 +15,14 @@ from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 
 from tillit.clock import DAY, SECOND
+from tillit.console.desk import WHO, Desk
+from tillit.console.pages import list_routes
 from tillit.console.render import Pages
-from tillit.console.routes import Desk, routes_of
-from tillit.console.sessions import Sessions
-from tillit.errors import TillitError
+from tillit.console.sessions import NOBODY, Session, Sessions
+from tillit.errors import RefusedError, TillitError
 from tillit.workspace import Workspace
 
 _log = logging.getLogger("tillit.console")
@@ -43,7 +46,8 @@ _HEADERS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 _STATIC = "/console/static/"
-_ENTER = "/console/enter"
+_WAYS_IN = frozenset({"/console/enter"})  # they judge for themselves
+_READING = frozenset({"GET", "HEAD"})
 _LARGEST_FORM = 16_384
 _FOR_EVER = f"private, max-age={365 * DAY // SECOND}, immutable".encode()
 
@@ -51,8 +55,12 @@ _FOR_EVER = f"private, max-age={365 * DAY // SECOND}, immutable".encode()
 def create_console(workspace: Workspace, *, sessions: Sessions) -> App:
     """Give the pages of one workspace; only who holds an open session sees them."""
     pages = Pages(workspace.paths.root.name)
+    handlers = list_routes(Desk(workspace, pages, sessions))
+    unguarded = [str(handler) for handler in handlers if not handler.opt.keys() & {"role", "is_open"}]
+    assert not unguarded, f"console routes without a role: {', '.join(unguarded)}"
     app = Litestar(
-        route_handlers=routes_of(Desk(workspace, pages, sessions)),
+        route_handlers=handlers,
+        before_request=_check,
         openapi_config=None,
         request_max_body_size=_LARGEST_FORM,
         exception_handlers={Exception: _Faults(pages).answer},
@@ -61,10 +69,50 @@ def create_console(workspace: Workspace, *, sessions: Sessions) -> App:
     return _Gate(cast("App", app), pages, sessions)
 
 
+async def _check(request: Request[Any, Any, Any]) -> None:
+    """Hold the session's role against the route's, and a form's token against the session's."""
+    scope = cast("dict[str, Any]", request.scope)
+    handler: HTTPRouteHandler = scope["route_handler"]
+    if handler.opt.get("is_open"):
+        return
+    session: Session = scope[WHO]
+    if not session.may(handler.opt["role"]):
+        raise RoleMissing(handler.opt["role"], session.role)
+    if request.method not in _READING:
+        # Beside the browser's own word on where a form came from: a token that only our pages know.
+        sent = request.headers.get("x-form-token") or (await request.form()).get("form_token", "")
+        if not isinstance(sent, str) or not secrets.compare_digest(sent.encode(), session.form_token.encode()):
+            raise FormStale
+
+
 def _quiet(config: AppConfig) -> AppConfig:
     # Litestar's own error log would hold the request's path and values.
     config.logging_config = None
     return config
+
+
+class RoleMissing(RefusedError):
+    """The operator's role does not reach so far."""
+
+    code = "console.role-missing"
+
+    def __init__(self, wanted: str, held: str) -> None:
+        """Say both roles."""
+        super().__init__(
+            f"This needs the role {wanted}; yours is {held}. An admin can change it under Operators.",
+            wanted=wanted,
+            held=held,
+        )
+
+
+class FormStale(RefusedError):
+    """A form came without the token of this session."""
+
+    code = "console.form-stale"
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("This form belongs to a session that has ended. Load the page again and send it once more.")
 
 
 class _Gate:
@@ -82,19 +130,17 @@ class _Gate:
         path = scope["path"]
         if path.startswith(_STATIC):
             await self._send_asset(path.removeprefix(_STATIC), scope["query_string"], headers, send)
-        elif scope["method"] not in {"GET", "HEAD"} and not _is_from_here(headers):
+        elif scope["method"] not in _READING and not _is_from_here(headers):
             await self._send_page(send, 403, "refused.html")
-        elif path == _ENTER or self._has_session(headers):
-            await self._app(scope, receive, _dressed(send))
         else:
-            await self._send_page(send, 401, "closed.html")
-
-    def _has_session(self, headers: Mapping[bytes, bytes]) -> bool:
-        cookie = read_cookie(headers.get(b"cookie", b""), self._sessions.cookie_name)
-        return bool(cookie) and self._sessions.is_open(cookie)
+            session = self._sessions.find(read_cookie(headers.get(b"cookie", b""), self._sessions.cookie_name))
+            if session is None and path not in _WAYS_IN:
+                await self._send_page(send, 401, "closed.html")
+            else:
+                await self._app({**scope, WHO: session or NOBODY}, receive, _dressed(send))
 
     async def _send_page(self, send: Send, status: int, name: str) -> None:
-        body = self._pages.render(name).encode()
+        body = self._pages.render(name, me=NOBODY, theme="").encode()
         await _answer(
             send, status, [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")], body
         )
@@ -159,12 +205,13 @@ class _Faults:
             status, code, message = fault.status, fault.code, fault.message
         elif isinstance(fault, HTTPException):
             if fault.status_code == 404:
-                return Response(self._pages.render("missing.html"), status_code=404, media_type=MediaType.HTML)
+                html = self._pages.render("missing.html", me=NOBODY, theme="")
+                return Response(html, status_code=404, media_type=MediaType.HTML)
             status, code, message = fault.status_code, "input.invalid", "The console has no such form or address."
         else:
             status, code, message = 500, "internal", f"The page failed ({type(fault).__name__}). Please report it."
             _log.error("internal: %s at %s", type(fault).__name__, _place(fault))
-        html = self._pages.render("fault.html", status=status, code=code, message=message)
+        html = self._pages.render("fault.html", me=NOBODY, theme="", status=status, code=code, message=message)
         return Response(html, status_code=status, media_type=MediaType.HTML)
 
 

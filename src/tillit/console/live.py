@@ -15,7 +15,7 @@ import msgspec
 from tillit import clock
 from tillit.console.render import Pages
 from tillit.console.views import EventView, event_views
-from tillit.records import KIND_EVENT, LogRow
+from tillit.records import KIND_EVENT, LogRow, Permit
 from tillit.store import Log
 from tillit.workspace import Workspace
 
@@ -130,18 +130,18 @@ class Glance(NamedTuple):
     n_behind: int  # log rows that the fold has yet to apply
 
 
-def look(workspace: Workspace, after: int, *, most: int) -> Glance:
+def look(workspace: Workspace, after: int, *, most: int, permit: Permit) -> Glance:
     """Give the newest events after a position."""
     folded, head = workspace.folding.position(), workspace.log.head()
     start = max(after, folded - most)
     rows: list[LogRow] = [
         row for row in workspace.log.read(start, most) if row.position <= folded and row.kind == KIND_EVENT
     ]
-    views = event_views(workspace, rows, workspace.permit(asked_by="console"))
+    views = event_views(workspace, rows, permit)
     return Glance(views[::-1], max(folded, after), max(0, start - after) if after else 0, max(0, head - folded))
 
 
-async def stream(workspace: Workspace, pages: Pages, after: int) -> AsyncIterator[str]:
+async def stream(workspace: Workspace, pages: Pages, after: int, permit: Permit) -> AsyncIterator[str]:
     """Tell a browser what arrives, as server-sent events: `rows` and `pace`."""
     loop_ends = clock.monotonic_s() + _LASTS_S
     noted_at = clock.monotonic_s()
@@ -153,7 +153,7 @@ async def stream(workspace: Workspace, pages: Pages, after: int) -> AsyncIterato
     try:
         while clock.monotonic_s() < loop_ends:
             if workspace.folding.position() > position or n_behind > 0:
-                glance = await asyncio.to_thread(look, workspace, position, most=_MOST_ROWS)
+                glance = await asyncio.to_thread(look, workspace, position, most=_MOST_ROWS, permit=permit)
                 position = glance.position
                 handed.update(row.profile_id for row in glance.rows if row.profile_id is not None)
                 if glance.rows or glance.n_behind != n_behind:
@@ -167,16 +167,16 @@ async def stream(workspace: Workspace, pages: Pages, after: int) -> AsyncIterato
             if await asyncio.to_thread(lambda: pace.advance(now=workspace.now())):
                 yield _event("pace", {"html": pages.render("parts/pace.html", pace=pace.view())}, position)
             if clock.monotonic_s() - noted_at >= _NOTE_S:
-                _note(workspace, handed)
+                _note(workspace, handed, permit)
                 noted_at = clock.monotonic_s()
             await asyncio.sleep(_LOOK_S)
     finally:
-        _note(workspace, handed)
+        _note(workspace, handed, permit)
 
 
-def _note(workspace: Workspace, handed: set[str]) -> None:
+def _note(workspace: Workspace, handed: set[str], permit: Permit) -> None:
     if handed:
-        workspace.journal.note(asked_by="console", route=ROUTE, purpose="service", n_profiles=len(handed))
+        workspace.journal.note(asked_by=permit.asked_by, route=ROUTE, purpose=permit.purpose, n_profiles=len(handed))
         handed.clear()
 
 

@@ -10,6 +10,9 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tillit.console.navigation import list_places
 
 _KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
@@ -47,7 +50,9 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.globals.update(asset=self._address, workspace_name=workspace_name)
+        self._environment.globals.update(
+            asset=self._address, workspace_name=workspace_name, places=list_places, icon=_icon
+        )
         self._environment.filters.update(
             time_of_day=_time_of_day, day_and_time=_day_and_time, day=_day, thousands=_thousands
         )
@@ -74,3 +79,8 @@ def _day(instant: str) -> str:
 
 def _thousands(number: int) -> str:
     return f"{number:,}"
+
+
+def _icon(name: str) -> Markup:
+    # Drawn once for each page, in the layout: an outside file would be another request for every drawing.
+    return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"></use></svg>').format(name)

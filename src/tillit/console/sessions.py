@@ -14,12 +14,37 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from tillit import clock
 
 # Taste: long enough to walk to another machine, short enough that a link in a terminal's memory is worthless tomorrow.
 _LINK_US = 1 * clock.HOUR
 _SESSION_US = 12 * clock.HOUR  # a working day
+
+
+ROLES = ("reader", "editor", "admin")  # each may do what those before it may
+
+
+class Session(NamedTuple):
+    """Who sits before the browser."""
+
+    operator_id: str  # empty: nobody was let in
+    name: str
+    role: str
+    form_token: str  # stands in every form of theirs: a page of another site cannot know it
+
+    @property
+    def asked_by(self) -> str:
+        """Say under what name reads are noted in the journal."""
+        return self.operator_id
+
+    def may(self, role: str) -> bool:
+        """Say whether they may do what this role may."""
+        return self.role in ROLES and ROLES.index(self.role) >= ROLES.index(role)
+
+
+NOBODY = Session("", "", "", "")
 
 
 class Sessions:
@@ -49,10 +74,12 @@ class Sessions:
             return None
         return self._keep("session", _SESSION_US) if self._now() < expires_at else None
 
-    def is_open(self, cookie: str) -> bool:
-        """Say whether this cookie is a session that has not ended."""
-        expires_at = _expires_at(self._file("session", cookie))
-        return expires_at is not None and self._now() < expires_at
+    def find(self, cookie: str) -> Session | None:
+        """Give the session that this cookie is, or None when it is none or has ended."""
+        expires_at = _expires_at(self._file("session", cookie)) if cookie else None
+        if expires_at is None or self._now() >= expires_at:
+            return None
+        return Session("console", "Owner", "admin", form_token_of(cookie))
 
     def end(self, cookie: str) -> None:
         """End a session."""
@@ -76,6 +103,11 @@ class Sessions:
             if expires_at is not None and expires_at <= self._now():
                 with suppress(FileNotFoundError):
                     file.unlink()
+
+
+def form_token_of(cookie: str) -> str:
+    """Give what stands in a session's forms: it follows from the cookie, which no script and no other site reads."""
+    return hashlib.sha256(b"form " + cookie.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def _expires_at(file: Path) -> int | None:

@@ -28,7 +28,9 @@ export function partFrom(html) {
 }
 
 export async function fetchPart(address, options = {}) {
-  const answer = await fetch(address, { ...options, headers: { "X-Part": "1", ...(options.headers || {}) } });
+  const token = document.querySelector('meta[name="form-token"]')?.content ?? "";
+  const headers = { "X-Part": "1", "X-Form-Token": token, ...(options.headers || {}) };
+  const answer = await fetch(address, { ...options, headers });
   if (answer.status === 401) {
     location.reload();
     throw new Error("the session has ended");
@@ -89,7 +91,7 @@ document.addEventListener("click", (click) => {
 
 document.addEventListener("keydown", (key) => {
   if (key.key !== "/" || key.ctrlKey || key.metaKey || key.altKey) return;
-  if (key.target.closest("input, select, textarea, [contenteditable]")) return;
+  if (key.target.closest("input, select, textarea, [contenteditable]") || document.querySelector("dialog[open]")) return;
   const box = document.querySelector("#query, #filter");
   key.preventDefault();
   if (box) box.select();

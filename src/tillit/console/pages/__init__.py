@@ -1,0 +1,34 @@
+"""Every page of the console, and the one list of its routes.
+
+In:    the desk.
+Out:   routes, each with the least role that may use it.
+Never: a route without a role: the application does not start with one.
+"""
+
+from litestar.handlers import HTTPRouteHandler
+
+from tillit.console.desk import Desk
+from tillit.console.pages.customer import customer_routes
+from tillit.console.pages.customers import customers_routes
+from tillit.console.pages.entrance import entrance_routes
+from tillit.console.pages.event import event_routes
+from tillit.console.pages.live import live_routes
+from tillit.console.pages.quarantine import quarantine_routes
+from tillit.console.pages.sources import sources_routes
+
+__all__ = ["list_routes"]
+
+PAGES = (
+    entrance_routes,  # the way in and out
+    live_routes,  # events as they arrive
+    customers_routes,  # search
+    customer_routes,  # one person
+    event_routes,  # one event
+    quarantine_routes,  # what was turned away
+    sources_routes,  # where events come from
+)
+
+
+def list_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """Give all routes of the console."""
+    return [handler for make in PAGES for handler in make(desk)]
