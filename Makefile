@@ -12,7 +12,7 @@ SDK := $(patsubst %/package.json,%/node_modules/.installed,$(wildcard tests/sdk/
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help demo test check format docs bench crash constraints clean system
+.PHONY: help demo test check format docs bench screenshots crash constraints clean system
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -38,6 +38,9 @@ docs: $(DEV) ## write the reference pages that are made from the code
 
 bench: $(DEV) ## measure the budgets beside their baselines, write docs/reference/benchmarks.md
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(DEV) system ## picture every page of the console, light and dark, into docs/
+	$(BIN)/python -m scripts.screenshots
 
 crash: $(DEV) ## kill real processes under load, hundreds of times
 	TILLIT_CRASH_ROUNDS=$${TILLIT_CRASH_ROUNDS:-300} $(BIN)/python -m pytest -m crash -p no:randomly -n 0 $(ARGS)

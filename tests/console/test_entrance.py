@@ -145,7 +145,7 @@ def test_tokens_and_cookies_are_stored_as_hashes_and_end(tmp_path: Path) -> None
     written = " ".join(f"{file.name} {file.read_text()}" for file in (tmp_path / "console").iterdir())
 
     now[0] += 11 * HOUR
-    is_open_today = sessions.is_open(cookie)
+    is_open_today = sessions.find(cookie)
     now[0] += 2 * HOUR
 
     assert token not in written
@@ -155,5 +155,5 @@ def test_tokens_and_cookies_are_stored_as_hashes_and_end(tmp_path: Path) -> None
     assert sessions.redeem(token) is None
     assert sessions.redeem(late) is None  # issued thirteen hours ago
     assert is_open_today
-    assert not sessions.is_open(cookie)
-    assert not sessions.is_open("")
+    assert not sessions.find(cookie)
+    assert not sessions.find("")

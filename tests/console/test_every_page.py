@@ -1,0 +1,192 @@
+"""What holds for every page, whichever it is: each is reached by links, clean for axe in both themes, usable by
+keyboard alone and on a telephone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # ships no types
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from tests.console.conftest import PATIENCE_MS
+from tests.console.test_pages import send_person
+from tests.console.walk import NO_PAGE, RouteOf, addresses_of, routes_of
+from tests.running import RunningServer
+
+_MOST_STOPS = 400
+
+
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory: pytest.TempPathFactory) -> list[RouteOf]:
+    return routes_of(tmp_path_factory.mktemp("routes") / "shop")
+
+
+@pytest.fixture(scope="module")
+def addresses(server: RunningServer, chromium: Browser, session: StorageState, routes: list[RouteOf]) -> dict[str, str]:
+    """One address for each page, of a shop in which something happened."""
+    for name in ("Ana", "بو", "Cem Çaydanlık"):
+        send_person(server, name=name, properties={"order_id": f"o-{name}", "revenue": 12.5})
+    server.send("/v1/track", {"event": "Nobody Named"})
+    server.settle()
+    with closing(chromium.new_context(storage_state=session)) as context:
+        return addresses_of(context.new_page(), server.url, routes)
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(
+    request: pytest.FixtureRequest, chromium: Browser, session: StorageState, addresses: dict[str, str]
+) -> Iterator[Page]:
+    assert addresses
+    with closing(chromium.new_context(storage_state=session, color_scheme=request.param)) as context:
+        opened = context.new_page()
+        opened.set_default_timeout(PATIENCE_MS)
+        yield opened
+
+
+def test_every_page_is_reached_by_following_links(routes: list[RouteOf], addresses: dict[str, str]) -> None:
+    pages = {route.template for route in routes if route.method == "GET"} - NO_PAGE.keys()
+
+    assert pages - addresses.keys() == set()
+
+
+def test_no_exception_from_the_walk_is_stale(routes: list[RouteOf]) -> None:
+    assert NO_PAGE.keys() - {route.template for route in routes} == set()
+
+
+def test_axe_finds_nothing_serious_on_any_page(server: RunningServer, page: Page, addresses: dict[str, str]) -> None:
+    found = []
+    for template, path in addresses.items():
+        page.goto(server.url + path)
+        page.wait_for_load_state("load")
+        for one in Axe().run(page).response["violations"]:
+            if one["impact"] in {"serious", "critical"}:
+                found += [f"{template}  {one['id']}: {node['html'][:140]}" for node in one["nodes"][:3]]
+
+    assert found == []
+
+
+def test_every_page_says_what_it_is(server: RunningServer, page: Page, addresses: dict[str, str]) -> None:
+    titles = {}
+    for template, path in addresses.items():
+        page.goto(server.url + path)
+        expect(page.locator("h1")).to_have_count(1)
+        expect(page.locator("main")).to_have_count(1)
+        titles[template] = page.title()
+
+    assert len(set(titles.values())) == len(titles), titles
+
+
+# Marks what can be used and shows, so that a walk by keyboard can tell what it did not come to.
+_MARK = """() => {
+  const all = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")];
+  const usable = all.filter((one) => one.checkVisibility() && !one.disabled && one.type !== "hidden"
+    && !one.closest("dialog:not([open])"));
+  // Of a group of radio buttons the keyboard stops at one; arrows lead to the others.
+  const radios = new Set();
+  return usable.filter((one) => {
+    if (one.type !== "radio") return true;
+    const key = one.form + one.name;
+    if (radios.has(key)) return false;
+    radios.add(key);
+    return true;
+  }).map((one, i) => {
+    one.dataset.walk = String(i);
+    return one.outerHTML.slice(0, 120);
+  });
+}"""
+_HERE = """() => {
+  const one = document.activeElement;
+  const seen = getComputedStyle(one);
+  return [one.dataset.walk ?? "", seen.outlineStyle !== "none" && parseFloat(seen.outlineWidth) > 0];
+}"""
+
+
+def test_every_page_works_by_keyboard_alone(server: RunningServer, page: Page, addresses: dict[str, str]) -> None:
+    missed, unseen = [], []
+    for template, path in addresses.items():
+        page.goto(server.url + path)
+        page.locator("main").focus()
+        page.evaluate("() => document.activeElement.blur()")
+        usable = page.evaluate(_MARK)
+        reached = set()
+        for _ in range(min(len(usable) + 20, _MOST_STOPS)):
+            page.keyboard.press("Tab")
+            place, has_outline = page.evaluate(_HERE)
+            if place in reached:
+                break
+            if place:
+                reached.add(place)
+                if not has_outline:
+                    unseen.append(f"{template}  {usable[int(place)]}")
+        wanted = range(min(len(usable), _MOST_STOPS - 20))
+        missed += [f"{template}  {usable[i]}" for i in wanted if str(i) not in reached]
+
+    assert missed == []
+    assert unseen == []
+
+
+def test_no_page_scrolls_sideways_on_a_telephone(
+    server: RunningServer, chromium: Browser, session: StorageState, addresses: dict[str, str]
+) -> None:
+    wide = []
+    with closing(chromium.new_context(storage_state=session, viewport={"width": 390, "height": 780})) as context:
+        page = context.new_page()
+        for template, path in addresses.items():
+            page.goto(server.url + path)
+            width = page.evaluate("() => document.documentElement.scrollWidth")
+            if width > 390:
+                wide.append(f"{template}  {width}")
+
+    assert wide == []
+
+
+def test_the_palette_goes_to_a_page_and_finds_a_customer(
+    server: RunningServer, page: Page, addresses: dict[str, str]
+) -> None:
+    assert addresses
+    page.goto(server.url + "/console/customers")
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette-query")).to_be_focused()
+
+    page.keyboard.type("quar")
+    expect(page.locator("#palette-list [role=option]")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Quarantine")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("çaydan")
+    expect(page.locator("#palette-list [role=option]").first).to_contain_text("Cem")
+    page.keyboard.press("Enter")
+
+    expect(page.locator("h1")).to_contain_text("Cem")
+
+
+def test_two_keys_go_to_a_page_and_a_list_tells_them(
+    server: RunningServer, page: Page, addresses: dict[str, str]
+) -> None:
+    assert addresses
+    page.goto(server.url + "/console/sources")
+
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    expect(page.locator("h1")).to_have_text("Customers")
+    page.locator("main").focus()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    expect(page.locator("#keys")).to_be_hidden()
+
+
+def test_the_chosen_colours_stay_on_the_next_page(server: RunningServer, page: Page, addresses: dict[str, str]) -> None:
+    assert addresses
+    page.goto(server.url + "/console/customers")
+
+    page.locator("#theme").click()
+    page.locator("#theme").click()
+    page.goto(server.url + "/console/sources")
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert page.evaluate("() => getComputedStyle(document.body).colorScheme") == "dark"
