@@ -1,48 +1,40 @@
-"""The lake: the whole history of events in an open table format.
+"""The table: one process writes (append, forget, compact, rewind), any number read.
 
 In:    applied events of the log, in order; positions to forget; SQL questions.
-Out:   a Delta table that DuckDB and any Delta reader can read; rows for timelines and rebuilds.
-Never: a profile id; a personal value in statistics, file names, predicates or the transaction log; a row twice.
-
-One process writes (append, forget, compact, rewind), any number read. The position up to which the log has been
-taken is stored in the table's own transaction record, in the same commit as the rows: there is no second place
-that could disagree after a crash.
+Out:   commits that are on disk; rows.
+Never: a second place for how far the lake has come: that position stands in the table's own transaction record, in
+       the same commit as the rows, so no crash makes the two disagree.
 """
 
-import json
-import os
 import re
 import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote
 
-import msgspec
-
-from tillit.errors import BusyError, InputError, InternalError, SettingsError
 from tillit.records import KIND_EVENT, LogRow
-from tillit.store.sqlite import StoreFull, StoreReadOnly, StoreUnreachable
+from tillit.store.lake.disk import CHECKPOINT, STAGED, added_by, checkpoint_version, fsync, mend
+from tillit.store.lake.faults import LakePathRefused, LakeQueryFailed, LakeQueryRefused, busy, translated
+from tillit.store.lake.rows import (
+    BINARY,
+    NUMBERS,
+    ROW,
+    TEXTS,
+    WITH_STATISTICS,
+    WITHOUT_DICTIONARY,
+    batch,
+    log_row,
+    schema,
+)
 
 if TYPE_CHECKING:  # outside packages: 22 MB and 0.1 s each, loaded at their seam by those who touch the lake
     import duckdb
-    from arro3.core import RecordBatch
-    from arro3.core import Schema as ArrowSchema
     from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, WriterProperties
 
 _APP_ID = "tillit-lake"
-
-_NUMBERS = ("position", "epoch", "logged_at", "received_at", "event_at", "trust")
-# `message_hash` is filled only where it cannot be computed again from source and message id (husks).
-_BINARY = ("message_hash",)
-_TEXTS = ("type", "name", "source", "message_id", "user_id", "anonymous_id", "properties", "traits", "body")
-# Only these have statistics, in Parquet footers and in the transaction log: none of them says anything of a person.
-_WITH_STATISTICS = ("position", "logged_at", "event_at")
-_WITHOUT_DICTIONARY = ("message_id", "properties", "traits", "body")  # nearly every value is new
 
 # Rows per row group: a timeline reads a few rows here and there, and a reader unpacks whole row groups.
 # Fifty scattered rows of 200,000 took 0.15 s with 8,192, 0.12 s with 2,048, which makes every file's foot longer.
@@ -57,62 +49,11 @@ _OPENING_TRIES = 5
 _OPENING_PAUSE_S = 0.02
 _COMMITS_PER_CHECKPOINT = 64  # opening the table reads every commit after the last checkpoint
 
-# Left behind by a process that was killed while it wrote. The Delta library's own vacuum does not see these names.
-_STAGED = re.compile(r"#\d+$|\.tmp$")
-_COMMIT = re.compile(r"^(\d{20})\.json$")
-_CHECKPOINT = re.compile(r"^\d{20}\.checkpoint.*\.parquet$")
-
 _MISREAD = re.compile(r"[\[\]^|\\*?]")
 
 # Predicates are kept in the transaction log; more positions than this are forgotten in several commits.
 _POSITIONS_PER_COMMIT = 20_000
 _POSITIONS_PER_READ = 20_000
-
-
-class LakeBusy(BusyError):
-    """Another process wrote to the lake at the same moment, or rewrote what was being read."""
-
-    code = "store.lake-busy"
-
-
-class LakeBroken(InternalError):
-    """The table's own record of its files cannot be read."""
-
-    code = "store.lake-broken"
-
-
-class LakePathRefused(SettingsError):
-    """The table format cannot live in a folder of this name."""
-
-    code = "store.lake-path"
-
-
-class LakeQueryRefused(InputError):
-    """The lake answers one reading statement at a time."""
-
-    code = "store.lake-query-refused"
-
-
-class LakeQueryFailed(InternalError):
-    """The engine could not answer."""
-
-    code = "store.lake-query-failed"
-
-
-class _Fields(msgspec.Struct, rename="camel", gc=False):
-    """The parts of an event's body that have a column of their own; the two documents stay as they were sent."""
-
-    type: str = "unknown"
-    message_id: str | None = None
-    user_id: str | None = None
-    anonymous_id: str | None = None
-    event: str | None = None
-    name: str | None = None
-    properties: msgspec.Raw = msgspec.Raw()
-    traits: msgspec.Raw = msgspec.Raw()
-
-
-_decode = msgspec.json.Decoder(_Fields).decode
 
 
 class _File(NamedTuple):
@@ -151,14 +92,14 @@ class Lake:
         Raises: LakeBroken when the table's record cannot be read; StoreFull, StoreReadOnly, StoreUnreachable.
         """
         lake = cls(path, read_only=read_only, sync=sync, memory_limit=memory_limit)
-        with _translated(lake.path):
+        with translated(lake.path):
             if not read_only:
                 lake._open_writer()
         return lake
 
     def position(self) -> int:
         """Say up to which log position the lake has taken everything (0: nothing yet)."""
-        with self._read_lock, _translated(self.path):
+        with self._read_lock, translated(self.path):
             table = self._fresh_reader()
             return 0 if table is None else _position(table)
 
@@ -169,7 +110,7 @@ class Lake:
                 caller's to leave out. With no rows left the commit holds `through` alone.
         Raises: LakeBusy when another writer committed first (nothing was kept); StoreFull, StoreReadOnly.
         """
-        with self._write_lock, _translated(self.path):
+        with self._write_lock, translated(self.path):
             table = self._fresh_writer()
             after = _position(table)
             if through <= after:
@@ -183,7 +124,7 @@ class Lake:
         Shape:  positions -> how many rows there were. A husk counts only where the lake holds its row.
         Raises: LakeBusy when another writer committed first: say it again, it may be repeated.
         """
-        with self._write_lock, _translated(self.path):
+        with self._write_lock, translated(self.path):
             table = self._fresh_writer()
             ordered = sorted(set(positions))
             n_gone = 0
@@ -206,7 +147,7 @@ class Lake:
         """
         from deltalake.exceptions import CommitFailedError
 
-        with self._write_lock, _translated(self.path):
+        with self._write_lock, translated(self.path):
             table = self._fresh_writer()
             n_merged = 0
             for tier in _TIERS:
@@ -222,10 +163,10 @@ class Lake:
                         post_commithook_properties=_no_hooks(),
                     )
                 except CommitFailedError as exc:
-                    raise _busy(self.path) from exc
+                    raise busy(self.path) from exc
                 n_merged += int(done["numFilesRemoved"])
                 self._make_durable(table)
-            since = table.version() - _checkpoint_version(self.path)
+            since = table.version() - checkpoint_version(self.path)
             if since >= _COMMITS_PER_CHECKPOINT or (full and since):
                 self._checkpoint(table)
             if n_merged:
@@ -234,7 +175,7 @@ class Lake:
 
     def rewind(self, through: int) -> None:
         """Drop everything after a log position: the log was restored from a back-up and ends there."""
-        with self._write_lock, _translated(self.path):
+        with self._write_lock, translated(self.path):
             table = self._fresh_writer()
             if through >= _position(table):
                 return
@@ -272,13 +213,13 @@ class Lake:
         found: list[LogRow] = []
         for start in range(0, len(ordered), _POSITIONS_PER_READ):
             part = ordered[start : start + _POSITIONS_PER_READ]
-            sql = f"SELECT {_ROW} FROM events WHERE {_predicate(part)} ORDER BY position"
-            found.extend(map(_log_row, self._ask(sql, (), part)))
+            sql = f"SELECT {ROW} FROM events WHERE {_predicate(part)} ORDER BY position"
+            found.extend(map(log_row, self._ask(sql, (), part)))
         return found
 
     def iter_rows(self, after: int, through: int) -> Iterator[LogRow]:
         """Give the rows after one position and up to another, in order, a block at a time."""
-        sql = f"SELECT {_ROW} FROM events WHERE position > ? AND position <= ? ORDER BY position"
+        sql = f"SELECT {ROW} FROM events WHERE position > ? AND position <= ? ORDER BY position"
         while after < through:
             ahead = sorted((file.first, file.last) for file in self._current() if file.last > after)
             if not ahead:
@@ -286,7 +227,7 @@ class Lake:
             start = max(after, ahead[0][0] - 1)
             end = min(through, start + _POSITIONS_PER_READ)
             rows = self._ask(sql, (start, end), range(start + 1, end + 1))
-            yield from map(_log_row, rows)
+            yield from map(log_row, rows)
             after = end
 
     def __enter__(self) -> Self:
@@ -308,18 +249,18 @@ class Lake:
         from deltalake import DeltaTable
 
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _mend(self.path)
+        mend(self.path)
         if DeltaTable.is_deltatable(_location(self.path)):
             self._writer = DeltaTable(_location(self.path))
         else:
             self._writer = DeltaTable.create(
                 _location(self.path),
-                schema=_schema(),
+                schema=schema(),
                 mode="ignore",
                 name="events",
                 description="One row per applied event. Times are UTC epoch microseconds.",
                 configuration={
-                    "delta.dataSkippingStatsColumns": ",".join(_WITH_STATISTICS),
+                    "delta.dataSkippingStatsColumns": ",".join(WITH_STATISTICS),
                     # Forgetting writes the rows that stay into files of this size; the default is 100 MB.
                     "delta.targetFileSize": str(_FILE_BYTES),
                     # Old versions are no use to us and hold what people asked to be forgotten.
@@ -359,7 +300,7 @@ class Lake:
         return self._reader
 
     def _current(self) -> list[_File]:
-        with self._read_lock, _translated(self.path):
+        with self._read_lock, translated(self.path):
             table = self._fresh_reader()
             if table is None:
                 return []
@@ -374,14 +315,14 @@ class Lake:
         try:
             write_deltalake(
                 table,
-                [_batch(rows, epochs)],
+                [batch(rows, epochs)],
                 mode="append",
                 writer_properties=_writer_properties(),
                 commit_properties=_commit_properties(through),
                 post_commithook_properties=_no_hooks(),
             )
         except CommitFailedError as exc:
-            raise _busy(self.path) from exc
+            raise busy(self.path) from exc
         self._make_durable(table)
 
     def _first_part(self, table: "DeltaTable", ordered: list[int]) -> list[int]:
@@ -401,7 +342,7 @@ class Lake:
             if staying:
                 write_deltalake(
                     table,
-                    [_batch(staying, [held[row.position] for row in staying])],
+                    [batch(staying, [held[row.position] for row in staying])],
                     mode="overwrite",
                     predicate=predicate,
                     writer_properties=_writer_properties(),
@@ -410,12 +351,12 @@ class Lake:
             elif held:
                 table.delete(predicate, writer_properties=_writer_properties(), post_commithook_properties=_no_hooks())
         except CommitFailedError as exc:
-            raise _busy(self.path) from exc
+            raise busy(self.path) from exc
         self._make_durable(table)
         return len(held)
 
     # The disk: the Delta library writes without syncing, so that a power cut could lose or tear the newest commit.
-    # The log may be trimmed only up to what the lake has for good, so we sync; _mend undoes a torn commit.
+    # The log may be trimmed only up to what the lake has for good, so we sync; mend undoes a torn commit.
 
     def _make_durable(self, table: "DeltaTable") -> None:
         if not self._sync:
@@ -426,11 +367,11 @@ class Lake:
         synced = newest - 1 if self._synced is None else self._synced
         for version in range(synced + 1, newest + 1):
             commit = record / f"{version:020d}.json"
-            for name in _added_by(commit):
-                _fsync(self.path / name)
-            _fsync(commit)
-        _fsync(self.path)
-        _fsync(record)
+            for name in added_by(commit):
+                fsync(self.path / name)
+            fsync(commit)
+        fsync(self.path)
+        fsync(record)
         self._synced = newest
 
     def _checkpoint(self, table: "DeltaTable") -> None:
@@ -439,23 +380,19 @@ class Lake:
         record = self.path / "_delta_log"
         if self._sync:
             for entry in record.iterdir():
-                if _CHECKPOINT.match(entry.name) or entry.name == "_last_checkpoint":
-                    _fsync(entry)
-            _fsync(record)
+                if CHECKPOINT.match(entry.name) or entry.name == "_last_checkpoint":
+                    fsync(entry)
+            fsync(record)
         table.cleanup_metadata()
 
     def _sweep(self, table: "DeltaTable") -> None:
         """Delete every data file that the table does not use, and what killed writers left half written."""
         live = {file.path.name for file in _files_of(table, self.path)}
         for entry in self.path.iterdir():
-            if (
-                entry.is_file()
-                and entry.name not in live
-                and (entry.suffix == ".parquet" or _STAGED.search(entry.name))
-            ):
+            if entry.is_file() and entry.name not in live and (entry.suffix == ".parquet" or STAGED.search(entry.name)):
                 entry.unlink(missing_ok=True)
         for entry in (self.path / "_delta_log").iterdir():
-            if entry.is_file() and _STAGED.search(entry.name):
+            if entry.is_file() and STAGED.search(entry.name):
                 entry.unlink(missing_ok=True)
 
     # Questions
@@ -472,7 +409,7 @@ class Lake:
             except duckdb.IOException as exc:
                 # A merge or an erasure took a file away between the list and the read: ask again with a new list.
                 if attempt == 3:
-                    raise _busy(self.path) from exc
+                    raise busy(self.path) from exc
             except duckdb.Error as exc:
                 # Without the engine's own text and without the chain: it quotes values.
                 raise LakeQueryFailed(
@@ -513,90 +450,6 @@ class Lake:
             return self._engine
 
 
-# Rows
-
-
-def _schema() -> "ArrowSchema":
-    from arro3.core import DataType, Field, Schema
-
-    return Schema(
-        [Field(name, DataType.int64(), nullable=False) for name in _NUMBERS]
-        + [Field(name, DataType.binary(), nullable=True) for name in _BINARY]
-        + [Field(name, DataType.string(), nullable=True) for name in _TEXTS]
-    )
-
-
-def _batch(rows: Sequence[LogRow], epochs: Sequence[int]) -> "RecordBatch":
-    """Lay log rows out in columns.
-
-    Documents go in as bytes and are cast: five times quicker than one Python string each (measured).
-    """
-    from arro3.core import Array, DataType, RecordBatch
-
-    number, text, binary = DataType.int64(), DataType.string(), DataType.binary()
-    bodies = [row.body for row in rows]
-    fields = [_fields(body) for body in bodies]
-    arrays = [
-        Array([row.position for row in rows], number),
-        Array(list(epochs), number),
-        Array([row.logged_at for row in rows], number),
-        Array([row.received_at for row in rows], number),
-        Array([row.event_at for row in rows], number),
-        Array([row.trust for row in rows], number),
-        Array(
-            [row.message_hash if its.message_id is None else None for row, its in zip(rows, fields, strict=True)],
-            binary,
-        ),
-        Array([its.type for its in fields], text),
-        Array([its.event if its.event is not None else its.name for its in fields], text),
-        Array([row.source for row in rows], text),
-        Array([its.message_id for its in fields], text),
-        Array([its.user_id for its in fields], text),
-        Array([its.anonymous_id for its in fields], text),
-        Array([_document(its.properties) for its in fields], binary).cast(text),
-        Array([_document(its.traits) for its in fields], binary).cast(text),
-        Array(bodies, binary).cast(text),
-    ]
-    return RecordBatch.from_arrays(arrays, schema=_schema())
-
-
-def _fields(body: bytes | None) -> _Fields:
-    if body is None:
-        return _Fields(type="husk")  # forgotten: its place and the hash of its message id are all that stays
-    try:
-        return _decode(body)
-    except msgspec.DecodeError:
-        return _Fields()  # not of the shape the door makes; the whole body is kept all the same
-
-
-def _document(raw: msgspec.Raw) -> bytes | None:
-    document = bytes(raw)
-    return None if document in (b"", b"null") else document
-
-
-_ROW = "position, logged_at, source, trust, received_at, event_at, message_id, message_hash, body"
-
-
-def _log_row(row: tuple[Any, ...]) -> LogRow:
-    position, logged_at, source, trust, received_at, event_at, message_id, message_hash, body = row
-    if message_hash is None:
-        message_hash = blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()
-    return LogRow(
-        position,
-        logged_at,
-        KIND_EVENT,
-        source,
-        trust,
-        received_at,
-        event_at,
-        bytes(message_hash),
-        body.encode() if body is not None else None,
-    )
-
-
-# Delta
-
-
 def _commit_properties(through: int) -> "CommitProperties":
     from deltalake import CommitProperties, Transaction
 
@@ -607,8 +460,8 @@ def _commit_properties(through: int) -> "CommitProperties":
 def _writer_properties() -> "WriterProperties":
     from deltalake import ColumnProperties, WriterProperties
 
-    columns = {name: ColumnProperties(statistics_enabled="CHUNK") for name in _WITH_STATISTICS}
-    for name in _WITHOUT_DICTIONARY:
+    columns = {name: ColumnProperties(statistics_enabled="CHUNK") for name in WITH_STATISTICS}
+    for name in WITHOUT_DICTIONARY:
         columns[name] = ColumnProperties(statistics_enabled="NONE", dictionary_enabled=False)
     return WriterProperties(
         compression="ZSTD",
@@ -673,84 +526,10 @@ def _predicate(positions: Sequence[int]) -> str:
     return " OR ".join(runs)
 
 
-# Disk
-
-
-def _mend(path: Path) -> None:
-    """Undo the newest commit when a power cut tore it: the log still has its rows.
-
-    Only the newest can be torn, since each is synced before the next begins.
-    """
-    record = path / "_delta_log"
-    if not record.is_dir():
-        return
-    pointer = record / "_last_checkpoint"
-    for entry in record.iterdir():
-        if _CHECKPOINT.match(entry.name) and not _is_whole_parquet(entry):
-            pointer.unlink(missing_ok=True)
-            entry.unlink()
-    if pointer.exists() and not _is_json(pointer.read_bytes()):
-        pointer.unlink()
-    versions = sorted(int(found[1]) for entry in record.iterdir() if (found := _COMMIT.match(entry.name)))
-    if versions and versions[-1] > _checkpoint_version(path):
-        newest = record / f"{versions[-1]:020d}.json"
-        if _is_torn(newest, path):
-            newest.unlink()
-            _fsync(record)
-
-
-def _is_torn(commit: Path, root: Path) -> bool:
-    content = commit.read_bytes()
-    lines = content.splitlines()
-    if not lines or not all(_is_json(line) for line in lines):
-        return True
-    return not all(_is_whole_parquet(root / name) for name in _added_by(commit))
-
-
-def _added_by(commit: Path) -> list[str]:
-    actions = (json.loads(line) for line in commit.read_bytes().splitlines())
-    return [action["add"]["path"] for action in actions if "add" in action]
-
-
-def _is_whole_parquet(file: Path) -> bool:
-    """Say whether a Parquet file has its beginning and its end; a torn one lacks the end or holds zeros."""
-    try:
-        with file.open("rb") as opened:
-            head = opened.read(4)
-            opened.seek(-4, os.SEEK_END)
-            return head == opened.read(4) == b"PAR1"
-    except OSError:
-        return False
-
-
-def _is_json(content: bytes) -> bool:
-    try:
-        json.loads(content)
-    except ValueError:
-        return False
-    return True
-
-
-def _checkpoint_version(path: Path) -> int:
-    pointer = path / "_delta_log" / "_last_checkpoint"
-    return int(json.loads(pointer.read_bytes())["version"]) if pointer.exists() else -1
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-# DuckDB
-
-
 def _view(files: Sequence[Path]) -> str:
     if not files:
-        numbers = [f"NULL::BIGINT AS {name}" for name in _NUMBERS]
-        others = [f"NULL::BLOB AS {name}" for name in _BINARY] + [f"NULL::VARCHAR AS {name}" for name in _TEXTS]
+        numbers = [f"NULL::BIGINT AS {name}" for name in NUMBERS]
+        others = [f"NULL::BLOB AS {name}" for name in BINARY] + [f"NULL::VARCHAR AS {name}" for name in TEXTS]
         return f"CREATE TEMP VIEW events AS SELECT {', '.join(numbers + others)} WHERE false"
     listed = ", ".join(_quoted(str(file)) for file in files)
     return f"CREATE TEMP VIEW events AS SELECT * FROM read_parquet([{listed}])"
@@ -768,36 +547,3 @@ def _refuse_writing(cursor: "duckdb.DuckDBPyConnection", sql: str) -> None:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-# Errors
-
-
-def _busy(path: Path) -> LakeBusy:
-    return LakeBusy(f"The lake {path.name} was changed by another process at the same moment. Try again.")
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn what the Delta library and the operating system raise into our errors."""
-    from deltalake.exceptions import DeltaError
-
-    try:
-        yield
-    except (DeltaError, OSError) as exc:
-        said = str(exc)
-        name = path.name
-        if "No space left" in said or "os error 28" in said:
-            raise StoreFull(
-                f"The lake {name} could not grow: the disk is full. Free space; the log has it all."
-            ) from exc
-        if "Read-only file system" in said or "Permission denied" in said:
-            raise StoreReadOnly(
-                f"The lake {name} may not be written. Check the folder's owner, mode and mount."
-            ) from exc
-        if isinstance(exc, OSError):
-            raise StoreUnreachable(f"The lake {name} could not be read or written. Check the disk.") from exc
-        raise LakeBroken(
-            f"The lake {name} has a record of its files that cannot be read. Restore it, or rebuild it from the log.",
-            kind=type(exc).__name__,
-        ) from exc

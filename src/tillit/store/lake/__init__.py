@@ -1,0 +1,11 @@
+"""The lake: the whole history of events in an open table format.
+
+In:    applied events of the log, in order; positions to forget; SQL questions.
+Out:   a Delta table that DuckDB and any Delta reader can read; rows for timelines and rebuilds.
+Never: a profile id; a personal value in statistics, file names, predicates or the transaction log; a row twice.
+"""
+
+from tillit.store.lake.faults import LakeBroken, LakeBusy, LakePathRefused, LakeQueryFailed, LakeQueryRefused
+from tillit.store.lake.table import Lake
+
+__all__ = ["Lake", "LakeBroken", "LakeBusy", "LakePathRefused", "LakeQueryFailed", "LakeQueryRefused"]
