@@ -15,9 +15,9 @@ from tillit.store.lake import Lake
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "tillit"
 
 # Which file a folder of migrations makes tables in; `migrations/` itself is derived state.
-_FILES = {"log": "log.db", "registry": "registry.db", "journal": "journal.db"}
+_FILES = {"log": "log.db", "registry": "registry.db", "journal": "journal.db", "truth": "NAME.truth.db"}
 _STATE = "state.db"
-_ORDER = ("log.db", _STATE, "registry.db", "journal.db")
+_ORDER = ("log.db", _STATE, "registry.db", "journal.db", "NAME.truth.db")
 _TYPES = {
     "{int64}": "whole number",
     "INTEGER": "whole number",
@@ -44,6 +44,7 @@ These are for looking: programs that must keep working read the [HTTP API](http-
 
 Each SQLite file also has `migration(room, number, checksum)`: which of the files behind this page it has seen.
 With `state.url` set, the tables of `state.db` are in PostgreSQL instead.
+`NAME.truth.db` is no part of a workspace: it lies beside the folder `NAME` of a simulated one.
 """
 
 

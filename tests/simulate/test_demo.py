@@ -1,16 +1,19 @@
-"""The demo sends a past and a present through the real protocol to a real server."""
+"""The demo writes a past, then sends a present through the real protocol to a real server; its truth knows both."""
 
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.running import RunningServer
-from tillit.simulate import DemoRefused, run_demo
+from tillit.clock import DAY, now_us
+from tillit.simulate import SOURCES, DemoRefused, Truth, run_demo, score_workspace, truth_path
+from tillit.workspace import Workspace
 
 
-def run_until_open(server: RunningServer, *, seed: int) -> tuple[list[str], int]:
+def run_until_open(server: RunningServer, keys: dict[str, str], *, seed: int) -> tuple[list[str], int]:
     """Run the demo until its past is in and the present has begun; give what it told and how many were taken."""
     stop = threading.Event()
     told: list[str] = []
@@ -21,9 +24,8 @@ def run_until_open(server: RunningServer, *, seed: int) -> tuple[list[str], int]
             run_demo(
                 server.workspace,
                 base_url=server.url,
-                public_key=server.keys["public"],
-                secret_key=server.keys["secret"],
-                n_customers=12,
+                keys=keys,
+                n_customers=120,
                 seed=seed,
                 stop=stop,
                 told=told.append,
@@ -34,34 +36,44 @@ def run_until_open(server: RunningServer, *, seed: int) -> tuple[list[str], int]
     worker = threading.Thread(target=work)
     worker.start()
     until = time.monotonic() + 60
-    while len(server.log_events()) < n_before + 20 and time.monotonic() < until:
-        time.sleep(0.1)
     if n_before == 0:
         while not told and time.monotonic() < until:
             time.sleep(0.05)
+        n_before = len(server.log_events())
+    while len(server.log_events()) < n_before + 20 and time.monotonic() < until:
+        time.sleep(0.1)
     stop.set()
     worker.join(30)
     assert not worker.is_alive()
     return told, outcome[0]
 
 
-def test_a_demo_brings_weeks_of_past_once_and_then_the_present(tmp_path: Path) -> None:
+def test_a_demo_brings_a_past_once_and_then_the_present(tmp_path: Path) -> None:
     with RunningServer(tmp_path / "shop") as server:
-        told, n_taken = run_until_open(server, seed=7)
+        with Workspace(server.workspace) as ws:
+            keys = {source: ws.keys.create(kind, source)[0] for source, kind in SOURCES.items()}
+        told, n_taken = run_until_open(server, keys, seed=7)
         server.settle()
-        n_first = len(server.log_events())
-        customer = server.find_profile("user_id:c-000000")
+        events = server.log_events()
+        customer = server.find_profile("user_id:c-000010")
 
-        told_again, n_again = run_until_open(server, seed=7)
-        server.settle()
+        told_again, n_again = run_until_open(server, keys, seed=7)
+    with Workspace(server.workspace) as ws, closing(Truth(truth_path(server.workspace), read_only=True)) as truth:
+        ws.flush()
+        score = score_workspace(ws, truth)
+        times = [row.event_at for row in ws.log.read(0, 100_000) if row.kind == 1]
 
     assert len(told) == 1
-    assert n_first - 1 == n_taken  # one more: the mark that settle() sent
-    assert n_taken > 200
+    assert len(events) - 1 == n_taken  # one more: the mark that settle() sent
+    assert n_taken > 1_000
     assert customer is not None
     assert customer["traits"]["email"]["value"].endswith(("example.org", "example.com", "example.net"))
     assert told_again == []
-    assert 20 <= n_again < 100
+    assert 20 <= n_again < 200
+    # Six months ago until now; settle()'s mark is the one identifier and event that are no simulated person's.
+    assert min(times) < now_us() - 170 * DAY
+    assert max(times) > now_us() - DAY // 24
+    assert (score.n_unknown, score.n_events_unknown, score.n_wrong_outside) == (1, 1, 0)
 
 
 def test_a_key_that_is_not_taken_ends_the_demo_with_what_to_do(tmp_path: Path) -> None:
@@ -69,8 +81,7 @@ def test_a_key_that_is_not_taken_ends_the_demo_with_what_to_do(tmp_path: Path) -
         run_demo(
             server.workspace,
             base_url=server.url,
-            public_key="pk_unknown",
-            secret_key="sk_unknown",
+            keys=dict.fromkeys(SOURCES, "pk_unknown"),
             n_customers=3,
             stop=threading.Event(),
         )

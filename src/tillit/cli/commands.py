@@ -20,6 +20,7 @@ from rich.table import Table
 from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
 from tillit.cli.serve import Server
+from tillit.cli.simulate import app as simulate_app
 from tillit.clock import rfc3339
 from tillit.errors import InputError, NotFound
 from tillit.flow import is_husk
@@ -43,6 +44,7 @@ for name, group in (
     ("quarantine", quarantine),
     ("settings", settings_app),
     ("console", console_app),
+    ("simulate", simulate_app),
 ):
     app.add_typer(group, name=name)
 
@@ -458,11 +460,11 @@ def settings_sample() -> None:
 @app.command()
 def demo(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
-    customers: Annotated[int, typer.Option(help="How many customers the shop has.")] = 500,
+    customers: Annotated[int, typer.Option(help="How many customers the shop has.")] = 3_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the console.")] = True,
 ) -> None:
-    """Show a small shop, live, in a workspace that is thrown away at the end."""
+    """Show a shop with six months of past, live, in a workspace that is thrown away at the end."""
     raise typer.Exit(run_demo_server(port=port, n_customers=customers, seed=seed, browser=browser, talk=talk))
 
 

@@ -16,18 +16,18 @@ from rich.console import Console
 from tillit.cli.serve import Server
 from tillit.console import Sessions
 from tillit.errors import TillitError
-from tillit.simulate import run_demo
+from tillit.simulate import SOURCES, run_demo
 from tillit.workspace import Workspace, create_workspace
 
 
 def run_demo_server(*, port: int, n_customers: int, seed: int, browser: bool, talk: Console) -> int:
     """Serve a throw-away workspace and send it a shop's events until told to stop."""
-    folder = Path(tempfile.mkdtemp(prefix="tillit-demo-"))
+    outer = Path(tempfile.mkdtemp(prefix="tillit-demo-"))
+    folder = outer / "shop"  # the truth lies beside it
     try:
         create_workspace(folder)
         with Workspace(folder) as ws:
-            public, _ = ws.keys.create("public", "web")
-            secret, _ = ws.keys.create("secret", "shop")
+            keys = {source: ws.keys.create(kind, source)[0] for source, kind in SOURCES.items()}
             link = f"/console/enter?token={Sessions(ws.paths.run).issue()}"
         server = Server(folder, host="127.0.0.1", port=port, workers=1)
 
@@ -36,11 +36,11 @@ def run_demo_server(*, port: int, n_customers: int, seed: int, browser: bool, ta
                 run_demo(
                     folder,
                     base_url=server.url,
-                    public_key=public,
-                    secret_key=secret,
+                    keys=keys,
                     n_customers=n_customers,
                     seed=seed,
                     stop=server.stop,
+                    told=lambda line: talk.print(line, highlight=False),
                 )
             except TillitError as error:
                 if not server.stop.is_set():
@@ -61,4 +61,4 @@ def run_demo_server(*, port: int, n_customers: int, seed: int, browser: bool, ta
         shop.join(5)
         return code
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(outer, ignore_errors=True)

@@ -124,7 +124,7 @@ def import_into(ws: Workspace, file: Path, mapping_file: Path, *, talk: Console)
     if outcome.reasons:
         talk.print("Rejected: " + ", ".join(f"{n:,} {code}" for code, n in outcome.reasons.items()), highlight=False)
     with talk.status("Joining profiles"):
-        _wait_until_applied(ws, outcome.ranges[-1][1] if outcome.ranges else 0)
+        wait_until_applied(ws, outcome.ranges[-1][1] if outcome.ranges else 0)
     fates = count_fates(ws, outcome.ranges)
     return Import(
         file=file.name,
@@ -146,7 +146,7 @@ def count_fates(ws: Workspace, ranges: tuple[tuple[int, int], ...]) -> Counter[s
     return counts
 
 
-def _wait_until_applied(ws: Workspace, position: int) -> None:
+def wait_until_applied(ws: Workspace, position: int) -> None:
     """Fold here when nobody else does; else wait as long as the other process gets on."""
     reached, moved_at = ws.folding.position(), clock.monotonic_s()
     while True:

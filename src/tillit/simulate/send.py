@@ -1,6 +1,6 @@
 """Send messages to a server as Segment's libraries do: HTTP, Basic authentication, batches, retries.
 
-In:    messages and the two keys.
+In:    messages and a key for each source.
 Out:   how many the server took.
 Never: another way in than a customer's browser or a shop's server has; a key in an error.
 """
@@ -8,7 +8,7 @@ Never: another way in than a customer's browser or a shop's server has; a key in
 import base64
 import http.client
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ import msgspec
 
 from tillit.clock import monotonic_s, rfc3339
 from tillit.errors import BusyError, SettingsError
-from tillit.simulate.shop import KeyKind, Said
+from tillit.simulate.voices import Said
 
 # Segment's own libraries stop at 500 KB a request; half of it leaves room for any limit below the default.
 _BATCH_BYTES = 250_000
@@ -32,13 +32,13 @@ class DemoRefused(SettingsError):
 
     code = "simulate.refused"
 
-    def __init__(self, status: int, kind: str) -> None:
-        """Name the answer and the kind of key."""
+    def __init__(self, status: int, source: str) -> None:
+        """Name the answer and whose key it was."""
         super().__init__(
-            f"The server answered {status} to the {kind} key of the simulated shop. "
+            f"The server answered {status} to the key of the simulated shop's source {source!r}. "
             "Make new keys with `tillit keys create`, or start `tillit demo` in a folder of its own.",
             status=status,
-            kind=kind,
+            source=source,
         )
 
 
@@ -53,38 +53,38 @@ class ServerGone(BusyError):
 
 
 class Sender:
-    """A connection that is kept, with both keys. One thread at a time."""
+    """A connection that is kept, with the keys. One thread at a time."""
 
     def __init__(
         self,
         base_url: str,
         *,
-        public_key: str,
-        secret_key: str,
+        keys: Mapping[str, str],
         now: Callable[[], int],
         stop: threading.Event | None = None,
     ) -> None:
         """Note where to send; the connection opens with the first request."""
         self._base_url = base_url
         self._target = urlsplit(base_url)
-        self._keys: dict[KeyKind, str] = {"public": public_key, "secret": secret_key}
+        self._keys = keys
         self._now = now
         self._stop = stop if stop is not None else threading.Event()
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, said: Sequence[Said]) -> int:
-        """Send messages in batches, one per key; say how many the server took."""
+        """Send messages in batches, one per source; say how many the server took."""
         n_taken = 0
-        for kind in self._keys:
-            messages = [one.message for one in said if one.key == kind]
+        for source in dict.fromkeys(one.source for one in said):
+            messages = [one.message for one in said if one.source == source]
             for batch in _batches(messages):
-                n_taken += self._post("/v1/batch", {"batch": batch, "sentAt": rfc3339(self._now())}, kind, len(batch))
+                sent = {"batch": batch, "sentAt": rfc3339(self._now())}
+                n_taken += self._post("/v1/batch", sent, source, len(batch))
         return n_taken
 
     def send_one(self, said: Said) -> int:
         """Send one message to the route of its type, as a browser does; 1 when it was taken, 0 when it was not."""
-        message = {**said.message, "sentAt": rfc3339(self._now())}
-        return self._post(f"/v1/{message['type']}", message, said.key, 1)
+        message = {**said.message, "sentAt": rfc3339(self._now() + said.skew)}
+        return self._post(f"/v1/{message['type']}", message, said.source, 1)
 
     def wait(self, timeout_s: float) -> None:
         """Return once the server answers. Raises ServerGone when it does not in time."""
@@ -101,8 +101,8 @@ class Sender:
             self._connection.close()
             self._connection = None
 
-    def _post(self, path: str, document: dict[str, Any], kind: KeyKind, n_events: int) -> int:
-        basic = base64.b64encode(f"{self._keys[kind]}:".encode()).decode()
+    def _post(self, path: str, document: dict[str, Any], source: str, n_events: int) -> int:
+        basic = base64.b64encode(f"{self._keys[source]}:".encode()).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
         body = _encode(document)
         for _ in range(_TRIES):
@@ -110,7 +110,7 @@ class Sender:
             if status == http.HTTPStatus.OK:
                 return n_events - len(answer.get("rejected") or ())
             if status in {401, 403}:
-                raise DemoRefused(status, kind)
+                raise DemoRefused(status, source)
             if 400 <= status < 500:  # a bad event, which is what some of them are for
                 return 0
             # The same bytes again: the server knows a message id that it has seen.

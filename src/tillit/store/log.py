@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,22 +54,34 @@ class Log:
         reader = connect(path, vfs=vfs, read_only=read_only, cache_kb=4_096)
         return cls(path, writer, reader)
 
-    def append(self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = (), *, now: int) -> tuple[int, int]:
+    def append(
+        self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = (), *, now: int | None
+    ) -> tuple[int, int]:
         """Put rows at the end and return once they are on disk.
 
         Shape:  rows -> (first position, last position); with no rows, (head + 1, head).
         Units:  now is UTC epoch microseconds; logged_at of the i-th row is max(now, last + 1) + i.
+                None is for a past that is made up: each row is logged when it was received, or right after the last.
         Raises: StoreLocked, StoreFull, StoreReadOnly, StoreUnreachable: nothing was kept, try again.
         """
         with self._writing() as writer:
             head, logged_at = _ints(writer.execute("SELECT position, logged_at FROM log_head"))
-            stamp = max(now, logged_at + 1)
             last = len(rows)
-            execute_many(writer, _INSERT, [(head + 1 + i, stamp + i, *row) for i, row in enumerate(rows)])
+            stamps: Sequence[int]
+            if now is None:
+                stamps = list(accumulate((row.received_at for row in rows), _later, initial=logged_at))[1:]
+            else:
+                stamp = max(now, logged_at + 1)
+                stamps = range(stamp, stamp + last)
+            execute_many(
+                writer,
+                _INSERT,
+                [(head + 1 + i, at, *row) for i, (at, row) in enumerate(zip(stamps, rows, strict=True))],
+            )
             if quarantine:
                 writer.executemany(_INSERT_QUARANTINE, quarantine)
             if last:
-                writer.execute("UPDATE log_head SET position = ?, logged_at = ?", (head + last, stamp + last - 1))
+                writer.execute("UPDATE log_head SET position = ?, logged_at = ?", (head + last, stamps[-1]))
         # SQLite goes on writing into a file that was deleted under it: nobody would ever find these rows.
         if _identity(self.path) != self._file:
             raise StoreUnreachable(
@@ -113,6 +126,12 @@ class Log:
     def arrivals(self, after: int, limit: int) -> list[tuple[int, int, str, int]]:
         """Give (position, kind, source, received_at) of rows after a position: what arrived, not what it said."""
         sql = "SELECT position, kind, source, received_at FROM log WHERE position > ? ORDER BY position LIMIT ?"
+        with self._read_lock, translated(self.path):
+            return list(self._reader.execute(sql, (after, limit)))
+
+    def message_hashes(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Give (position, message hash) of rows after a position."""
+        sql = "SELECT position, message_hash FROM log WHERE position > ? ORDER BY position LIMIT ?"
         with self._read_lock, translated(self.path):
             return list(self._reader.execute(sql, (after, limit)))
 
@@ -288,6 +307,10 @@ class GroupCommit:
         """Finish what was begun and stop the thread."""
         self._jobs.put(None)
         self._thread.join()
+
+
+def _later(last: int, received_at: int) -> int:
+    return max(received_at, last + 1)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
