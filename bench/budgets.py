@@ -17,6 +17,7 @@ import msgspec
 import tillit
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
+from bench.pages import console_pages
 from bench.served import Served
 from bench.traffic import Visits, bodies, get, load, post
 from tillit.collect.door import take
@@ -328,6 +329,7 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-to-profile": collect_to_profile,
     "visible-after": visible_after,
     "profile-reads": profile_reads,
+    "console-pages": console_pages,
     "rebuild": rebuild,
     "history": history,
     "memory": memory,

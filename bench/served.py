@@ -16,20 +16,24 @@ from typing import Self
 class Served:
     """`tillit serve` on a fresh workspace, until the block ends."""
 
-    def __init__(self, **environ: str) -> None:
-        """Make the workspace and its keys."""
-        self.folder = Path(tempfile.mkdtemp(prefix="tillit-bench-"))
+    def __init__(self, *, n_customers: int = 0, **environ: str) -> None:
+        """Make the workspace and its keys; with customers it has a simulated shop's past."""
+        self.folder = Path(tempfile.mkdtemp(prefix="tillit-bench-")) / "shop"
         self._environ = {**os.environ, **environ}
-        self._tillit("init", str(self.folder))
+        if n_customers:
+            self.tillit("simulate", "make", str(self.folder), "--customers", str(n_customers), "--seed", "7")
+        else:
+            self.tillit("init", str(self.folder))
         self.secret = self._key("secret")
         self.api = self._key("api", "--scope", "profiles:read", "events:read", "metrics:read")
 
-    def _tillit(self, *words: str) -> str:
+    def tillit(self, *words: str) -> str:
+        """Run one command; give what it printed."""
         command = [sys.executable, "-m", "tillit", *words]
         return subprocess.run(command, env=self._environ, check=True, capture_output=True, text=True).stdout
 
     def _key(self, kind: str, *more: str) -> str:
-        told = self._tillit(
+        told = self.tillit(
             "keys", "create", "--workspace", str(self.folder), "--kind", kind, "--source", "bench", *more, "--json"
         )
         return str(json.loads(told)["key"])
@@ -84,7 +88,7 @@ class Served:
         """Stop and clear away."""
         self.process.terminate()
         self.process.wait(20)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
 
 
 def _pss(pid: int) -> float:
