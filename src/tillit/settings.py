@@ -130,6 +130,9 @@ class Collect:
     )
     bots: Literal["flag"] = setting("flag", "Events of known robots are flagged; they are never dropped.")
     quarantine_days: int = setting(30, "How long raw bytes of refused events are kept.", least=1, most=30)
+    max_upload_mb: int = setting(
+        2_000, "Largest file that the console takes for an import, in millions of bytes.", least=1, most=1_000_000
+    )
     rate_per_key_per_s: int = setting(
         0, "Most requests of one key in a second to one web process; 0 is no limit.", least=0, most=10**7
     )

@@ -19,15 +19,21 @@ from typing import Any, NamedTuple, Self
 from tillit import clock
 from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS, Journal, Keys, Sources
 from tillit.collect.door import take
+from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
 from tillit.collect.quarantine import (
     Quarantined,
     count_by_code,
+    count_since,
     expire,
     find_quarantined,
+    list_groups,
     list_quarantined,
+    list_waiting,
+    note_all_replayed,
     note_replayed,
     retry,
+    retry_mended,
 )
 from tillit.consent import permit_for, scope_for
 from tillit.errors import BusyError, InputError, NotFound, SettingsError
@@ -84,6 +90,7 @@ class Paths:
         self.journal = root / "journal.db"
         self.lake = root / "lake" / "events"
         self.rejects = root / "rejects"
+        self.uploads = root / "uploads"
         self.run = root / "run"
         self.engine_lock = self.run / "engine.lock"
         self.lake_lock = self.run / "lake.lock"
@@ -248,7 +255,11 @@ class Workspace:
         self.folding.reach(self.log.head(), _WAIT_S)
 
     def forget(self, event_positions: Sequence[int]) -> None:
-        """Take events out of log and state so that no byte of them stays; the lake follows."""
+        """Take events out of log and state so that no byte of them stays; the lake follows.
+
+        Files that were uploaded and wait go too: nobody knows whom they name, and importing one would bring them back.
+        """
+        forget_uploads(self.paths.uploads, reason="somebody was forgotten since it was uploaded")
         self.append_rows([forget_act(event_positions, now=self.now())])
         self.flush()
 
@@ -287,6 +298,7 @@ class Replayed(NamedTuple):
 
     n_replayed: int
     n_refused: int
+    next: int | None = None  # of many: where the next part begins; None at the end
 
 
 class Timeline(NamedTuple):
@@ -481,6 +493,40 @@ class Quarantine:
             else:
                 n_refused += 1
         return Replayed(n_replayed, n_refused)
+
+    def replay_part(
+        self, *, limit: int, before: int | None = None, code: str | None = None, source: str | None = None
+    ) -> Replayed:
+        """Judge one part of those that wait again, newest first, in one commit; `next` says where to go on."""
+        waiting = list_waiting(self._store, limit=limit, before=before, code=code, source=source)
+        judged = [(kept, retry(kept, limits=self._ws.limits)) for kept in waiting]
+        good = [(kept.quarantine_id, taken.rows[0]) for kept, taken in judged if taken.rows]
+        if good:
+            first, _ = self._ws.append_rows([row for _, row in good])
+            note_all_replayed(self._store, [(number, first + i) for i, (number, _) in enumerate(good)])
+        more = waiting[-1].quarantine_id if len(waiting) == limit else None
+        return Replayed(len(good), len(waiting) - len(good), more)
+
+    def mend(self, quarantine_id: int, mended: bytes) -> str | None:
+        """Take what was written in the place of one event; None when it was taken, else why it is still refused.
+
+        The bytes that came stay in quarantine; the mended event has the same message id, so both together count once.
+        Raises: NotFound, AlreadyReplayed, MendedOtherId.
+        """
+        taken = retry_mended(self._get(quarantine_id), mended, limits=self._ws.limits)
+        if not taken.rows:
+            return taken.quarantine[0].reason if taken.quarantine else "There is no event in it."
+        first, _ = self._ws.append_rows(taken.rows)
+        note_replayed(self._store, quarantine_id, first)
+        return None
+
+    def groups(self) -> list[tuple[str, str, int, int]]:
+        """Give (code, source, how many wait, when the newest came)."""
+        return list_groups(self._store)
+
+    def count_since(self, at: int) -> int:
+        """Say how many were turned away since an instant."""
+        return count_since(self._store, at)
 
     def expire(self, before: int) -> int:
         """Let go of what arrived before an instant; say how many."""

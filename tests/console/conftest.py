@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import (
@@ -17,6 +18,7 @@ from playwright.sync_api import (
     StorageState,
 )
 
+from tests.console.desk_in_process import DeskInProcess
 from tests.running import RunningServer, tillit
 
 PATIENCE_MS = 20_000  # the machine that runs the suite may be busy with the rest of it
@@ -27,6 +29,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """One `tillit serve` for all tests of this folder; each test brings customers nobody else knows."""
     with RunningServer(tmp_path_factory.mktemp("console") / "shop") as running:
         yield running
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[DeskInProcess]:
+    """A workspace of its own with an admin at the desk, whose clock stands still."""
+    sitting = DeskInProcess(tmp_path / "shop")
+    yield sitting
+    sitting.close()
 
 
 def link_of(server: RunningServer) -> str:

@@ -49,7 +49,7 @@ def id_of(server: RunningServer, user_id: str) -> str:
 
 
 def test_an_event_shows_while_the_page_is_open(server: RunningServer, open_page: Opening) -> None:
-    page = open_page("/console")
+    page = open_page("/console/live")
     expect(page.locator("#state-text")).to_have_text("live")
 
     send_person(server, name="Zusje", event="Kettle Boiled")
@@ -62,7 +62,7 @@ def test_an_event_shows_while_the_page_is_open(server: RunningServer, open_page:
 
 
 def test_a_row_opens_the_event_and_holds_the_list_while_it_is_read(server: RunningServer, open_page: Opening) -> None:
-    page = open_page("/console")
+    page = open_page("/console/live")
     expect(page.locator("#state-text")).to_have_text("live")
     send_person(server, name="Reader", event="Book Opened", properties={"title": "The patient kettle"})
     opens = page.locator(".event", has_text="Book Opened").locator("a.opens")
@@ -80,7 +80,7 @@ def test_a_row_opens_the_event_and_holds_the_list_while_it_is_read(server: Runni
 
 
 def test_pause_holds_and_resume_shows_what_came(server: RunningServer, open_page: Opening) -> None:
-    page = open_page("/console")
+    page = open_page("/console/live")
     expect(page.locator("#state-text")).to_have_text("live")
 
     page.get_by_role("button", name="Pause").click()
@@ -95,7 +95,7 @@ def test_pause_holds_and_resume_shows_what_came(server: RunningServer, open_page
 def test_the_filter_sifts_what_is_there_and_what_comes(server: RunningServer, open_page: Opening) -> None:
     send_person(server, name="Before", event="Apple Picked")
     server.settle()
-    page = open_page("/console")
+    page = open_page("/console/live")
     expect(page.locator("#state-text")).to_have_text("live")
 
     page.keyboard.press("/")
@@ -176,7 +176,7 @@ def test_a_long_timeline_is_read_in_parts(server: RunningServer, open_page: Open
 def test_what_customers_write_is_text_on_every_page(
     server: RunningServer, open_page: Opening, watched: Watched
 ) -> None:
-    live = open_page("/console")
+    live = open_page("/console/live")
     expect(live.locator("#state-text")).to_have_text("live")
     user_id = send_person(
         server,
@@ -232,12 +232,15 @@ def test_every_page_is_accessible_and_fits(server: RunningServer, open_page: Ope
     server.send("/v1/track", {"properties": {}}, key="public")
     server.settle()
     customer = f"/console/customers/{id_of(server, user_id)}"
-    paths = ("/console", "/console/customers", customer, "/console/quarantine", "/console/sources", "/console/enter")
+    paths = (
+        *("/console", "/console/live", "/console/customers", customer, "/console/quarantine", "/console/quarantine/1"),
+        *("/console/sources", "/console/imports", "/console/enter"),
+    )
 
     faults: list[str] = []
     for path in paths:
         page = open_page(path, color_scheme=scheme, viewport={"width": width, "height": 800})
-        if path == "/console":
+        if path == "/console/live":
             page.locator("a.opens").first.click()
             page.locator(".event .json").wait_for()
         faults += [f"{path}  {one}" for one in serious(page)]

@@ -43,7 +43,7 @@ def routes_of(folder: Path) -> list[RouteOf]:
     """Read the live list of routes; the folder becomes a workspace."""
     create_workspace(folder)
     with Workspace(folder) as workspace:
-        handlers = list_routes(Desk(workspace, Pages("walk"), Sessions(workspace.paths.run)))
+        handlers = list_routes(Desk(workspace, Pages("walk"), Sessions(workspace.paths.run)), lambda: None)
     return sorted(
         {
             RouteOf(method, re.sub(r":\w+\}", "}", path), handler.opt.get("role", ""))
@@ -60,7 +60,7 @@ def addresses_of(page: Page, root: str, routes: list[RouteOf], *, most: int = 60
     # The most particular first: /console/imports/new is no import by the name of new.
     pages.sort(key=lambda route: (route.template.count("{"), route.template))
     found: dict[str, str] = {}
-    waiting = ["/console", "/console/customers"]
+    waiting = ["/console"]
     n_looked = 0
     while waiting and n_looked < most:
         path = waiting.pop(0)

@@ -39,6 +39,10 @@ class Key(NamedTuple):
     created_at: int
     revoked_at: int | None
 
+    def lives_at(self, now: int) -> bool:
+        """Say whether it opens anything: a key that is being replaced may have an end in the future."""
+        return self.revoked_at is None or now < self.revoked_at
+
     @property
     def trust(self) -> int:
         """Say how far events sent with this key are trusted."""
@@ -120,7 +124,8 @@ class Keys:
                 if len(self._known) > 1_000:
                     self._known.clear()
                 self._known[plain] = digest
-        return self._by_hash.get(digest)
+        found = self._by_hash.get(digest)
+        return found if found is not None and found.lives_at(self._now()) else None
 
     def list_all(self) -> list[Key]:
         """Give every key ever made, newest first, the revoked too."""
@@ -130,17 +135,32 @@ class Keys:
         )
         return [_key(row) for row in rows]
 
-    def revoke(self, key_id: str) -> None:
-        """Stop a key. Events it sent stay; what it sends from now on is refused."""
+    def rotate(self, key_id: str, *, old_lives_us: int | None) -> tuple[str, Key]:
+        """Make a key like this one; the old one lives on for so long, or until it is revoked when None."""
+        old = self._get(key_id)
+        made = self.create(old.kind, old.source, scopes=old.scopes, purpose=old.purpose, origins=old.origins)
+        if old_lives_us is not None:
+            self.revoke(key_id, at=self._now() + old_lives_us)
+        return made
+
+    def revoke(self, key_id: str, *, at: int | None = None) -> None:
+        """Stop a key, now or at an instant to come. Events it sent stay; what it sends after that is refused."""
+        self._get(key_id)
+        ends_at = self._now() if at is None else at
         with self._registry.transaction() as tx:
-            if not tx.read("SELECT 1 FROM access_key WHERE key_id = ?", (key_id,)):
-                raise NotFound(
-                    f"There is no key {key_id[:16]!r}. `tillit keys list` shows them.", code="access.unknown-key"
-                )
             tx.execute(
-                "UPDATE access_key SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL", (self._now(), key_id)
+                "UPDATE access_key SET revoked_at = ? WHERE key_id = ? AND (revoked_at IS NULL OR revoked_at > ?)",
+                (ends_at, key_id, ends_at),
             )
         self._version = -1
+
+    def _get(self, key_id: str) -> Key:
+        found = next((key for key in self.list_all() if key.key_id == key_id), None)
+        if found is None:
+            raise NotFound(
+                f"There is no key {key_id[:16]!r}. `tillit keys list` shows them.", code="access.unknown-key"
+            )
+        return found
 
     def _refresh(self) -> None:
         # Asked for every request: a key revoked in one process is refused by all from then on.
@@ -149,7 +169,8 @@ class Keys:
             return
         rows = self._registry.read(
             "SELECT key_id, kind, source, scopes, purpose, origins, created_at, revoked_at, key_hash FROM access_key "
-            "WHERE revoked_at IS NULL"
+            "WHERE revoked_at IS NULL OR revoked_at > ?",
+            (self._now(),),
         )
         self._by_hash = {bytes(row[8]): _key(row[:8]) for row in rows}
         self._known.clear()

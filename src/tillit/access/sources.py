@@ -96,7 +96,7 @@ class Sources:
                 SourceActivity(
                     source,
                     len(own),
-                    sum(key.revoked_at is None for key in own),
+                    sum(key.lives_at(now) for key in own),
                     self._last.get(source),
                     sum(n for minute, n in minutes.items() if minute >= hour),
                     sum(minutes.values()),

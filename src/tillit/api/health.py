@@ -6,9 +6,7 @@ Never: a write more often than once a second, a wait of more than two; anything 
 """
 
 import asyncio
-import fcntl
 import os
-from pathlib import Path
 
 from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
@@ -17,6 +15,7 @@ from tillit.api.desk import Desk
 from tillit.api.documents import HealthDocument, ReadyDocument
 from tillit.api.measures import Gauge
 from tillit.api.refusals import FoldBehind, FoldStopped, LogSlow
+from tillit.flow import is_held
 
 _TRIAL_EVERY_S = 1.0
 _TRIAL_WAIT_S = 2.0
@@ -58,7 +57,7 @@ class Health:
             is_moving = not is_first_look
         else:
             is_moving = now - self._moved_at < _STILL_S
-        if not _is_held(ws.paths.engine_lock):
+        if not is_held(ws.paths.engine_lock):
             raise FoldStopped("Events are taken, but no process folds them. `tillit doctor` shows more.", lag=lag)
         if lag > ws.settings.engine.batch_rows and not is_moving:
             raise FoldBehind(f"The fold is {lag} rows behind the log and has not been seen to move yet.", lag=lag)
@@ -101,22 +100,3 @@ def health_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return Response(text, media_type="text/plain; version=0.0.4")
 
     return [read_health, read_readiness, read_metrics]
-
-
-def _is_held(lock: Path) -> bool:
-    """Say whether a process holds a kernel lock.
-
-    Asking takes it, shared, for a moment: an engine that starts right then tries again, as it does beside a server on
-    its way out.
-    """
-    try:
-        descriptor = os.open(lock, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -91,7 +91,13 @@ class BoundedConnection(HttpToolsProtocol):
         """Leave the head: what follows is bounded by whoever reads it."""
         self._is_in_head = False
         self._n_heads += 1
+        # An application that knows who is speaking may wait longer for the rest: a colleague's upload takes its time.
+        self.scope["tillit.wait_longer"] = self._wait_longer  # type: ignore[typeddict-unknown-key]  # ours
         super().on_headers_complete()
+
+    def _wait_longer(self) -> None:
+        if self._awaited_since is not None:
+            self._awaited_since = self.loop.time()
 
     def on_message_complete(self) -> None:
         """Note that the whole request is there."""

@@ -8,13 +8,13 @@ Never: a personal value; a change.
 import shutil
 from typing import Any, NamedTuple
 
-from tillit.clock import DAY, SECOND, rfc3339
+from tillit.clock import rfc3339
+from tillit.store import bytes_per_day
 from tillit.store.lake import Lake
 from tillit.workspace import Workspace
 
 _LAG_WARNS = 10_000  # rows; taste: a second or less of folding
 _DISK_WARNS_DAYS = 30
-_FORECAST_DAYS = 7
 
 
 class Finding(NamedTuple):
@@ -59,7 +59,7 @@ def examine(ws: Workspace) -> Report:
     n_quarantined = ws.quarantine.count()
     used = ws.log.size_bytes() + ws.state.size_bytes() + lake_bytes
     free = shutil.disk_usage(ws.paths.root).free
-    per_day = _bytes_per_day(ws, used)
+    per_day = bytes_per_day(ws.log, used, now=ws.now())
     days_left = free / per_day if per_day else None
     mode = ws.paths.root.stat().st_mode & 0o077
     findings = [
@@ -99,21 +99,6 @@ def examine(ws: Workspace) -> Report:
         "newest_at": rfc3339(ws.log.head_logged_at()) if head else None,
     }
     return Report(findings, facts)
-
-
-def _bytes_per_day(ws: Workspace, used: int) -> float | None:
-    """Forecast growth from the last days: bytes a row takes in all stores, times rows a day."""
-    head, now = ws.log.head(), ws.now()
-    if head < 100:
-        return None
-    since = now - _FORECAST_DAYS * DAY
-    before = ws.log.position_before(since)
-    oldest = ws.log.read(ws.log.first_position() - 1, 1)
-    span_us = now - max(since, oldest[0].logged_at if oldest else since)
-    if span_us < 60 * SECOND:
-        return None
-    rows_per_day = (head - before) * DAY / span_us
-    return rows_per_day * used / head
 
 
 def _size(n_bytes: float) -> str:

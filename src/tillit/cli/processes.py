@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -23,8 +24,9 @@ import uvicorn
 from tillit import clock
 from tillit.api import Api, create_api
 from tillit.cli.connections import BoundedConnection
+from tillit.cli.import_worker import run_imports
 from tillit.cli.sharing import Acceptor, Holding
-from tillit.collect.files import forget_rejects
+from tillit.collect.files import Uploads, forget_rejects, forget_uploads
 from tillit.collect.routes import TrackingApi
 from tillit.console import Sessions, create_console
 from tillit.errors import TillitError
@@ -133,7 +135,10 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
         wait_applied=wait_applied,
         monotonic_s=clock.monotonic_s,
     )
-    console = create_console(workspace, sessions=Sessions(workspace.paths.run))
+    imports = ImportStarter(workspace.paths.root)
+    console = create_console(workspace, sessions=Sessions(workspace.paths.run), start_imports=imports.start)
+    if Uploads(workspace.paths.uploads, now=workspace.now).find_next() is not None:
+        imports.start()  # a server was stopped in the middle of one
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -152,6 +157,30 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
 async def _redirect(send: Send, where: str) -> None:
     await send({"type": "http.response.start", "status": 302, "headers": [(b"location", where.encode())]})
     await send({"type": "http.response.body", "body": b""})
+
+
+class ImportStarter:
+    """Starts the process that imports uploaded files: beside the web process, so that the door is as quick as ever."""
+
+    def __init__(self, path: Path) -> None:
+        """Import into one workspace; nothing is started yet."""
+        self._path = path
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it unless this process has one running; of several processes' workers one gets the lock."""
+        if self._process is None or self._process.poll() is not None:
+            arguments = ("imports", str(self._path), str(os.getpid()))
+            self._process = subprocess.Popen([sys.executable, "-m", "tillit.cli.processes", *arguments])
+
+
+def imports(path: Path, parent: int) -> int:
+    """Import uploaded files, one after the other, until none waits."""
+    os.nice(10)  # whoever sends events comes first
+    stop = _stop_event(parent)
+    with Workspace(path) as workspace:
+        run_imports(workspace, stop)
+    return 0
 
 
 def engine(path: Path, parent: int) -> int:
@@ -198,6 +227,7 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
             kept_from = now - settings.collect.quarantine_days * clock.DAY
             workspace.quarantine.expire(kept_from)
             forget_rejects(workspace.paths.rejects, before=kept_from)
+            forget_uploads(workspace.paths.uploads, before=kept_from)
             if settings.log.retention_days:
                 writer.trim(now - settings.log.retention_days * clock.DAY)
     lake.close()
@@ -225,7 +255,7 @@ def _stop_with_parent(parent: int, stop: Callable[[], None]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one process: `engine FOLDER PARENT`, `keeper FOLDER PARENT`, `web FOLDER PARENT LISTENER HOLDING NUMBER N`.
+    """Run one process: `engine FOLDER PARENT`, `keeper`, `imports`; `web FOLDER PARENT LISTENER HOLDING NUMBER N`.
 
     PARENT is the supervisor's process id, LISTENER and HOLDING are descriptors; NUMBER of N from 0.
     """
@@ -234,7 +264,7 @@ def main(arguments: list[str]) -> int:
         if kind == "web":
             listener, shared, number, n_web = map(int, arguments[3:7])
             return web(folder, parent, socket.socket(fileno=listener), holding=Holding(shared, n_web), number=number)
-        return {"engine": engine, "keeper": keeper}[kind](folder, parent)
+        return {"engine": engine, "imports": imports, "keeper": keeper}[kind](folder, parent)
     except TillitError as error:
         print(f"{kind}: {error.message}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -11,7 +11,28 @@ from typing import NamedTuple
 from tillit.collect.checks import Flaw, Reading, read_event
 from tillit.collect.door import Taken, take
 from tillit.collect.limits import Limits
+from tillit.errors import InputError
 from tillit.store import State
+
+
+class MendedOtherId(InputError):
+    """A mended event names another messageId than the one it replaces."""
+
+    code = "collect.mended-other-id"
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("A mended event keeps its messageId: put the original's back, so that it counts once.")
+
+
+class AlreadyReplayed(InputError):
+    """A quarantined event is in the log since an earlier replay."""
+
+    code = "collect.already-replayed"
+
+    def __init__(self, quarantine_id: int) -> None:
+        """Name it by its number."""
+        super().__init__(f"Number {quarantine_id} was replayed before and is in the log.", quarantine_id=quarantine_id)
 
 
 class Quarantined(NamedTuple):
@@ -40,7 +61,13 @@ _COLUMNS = "quarantine_id, received_at, source, trust, code, reason, message_id,
 
 
 def list_quarantined(
-    state: State, *, limit: int = 100, before: int | None = None, code: str | None = None, source: str | None = None
+    state: State,
+    *,
+    limit: int = 100,
+    before: int | None = None,
+    code: str | None = None,
+    source: str | None = None,
+    only_waiting: bool = False,
 ) -> list[Quarantined]:
     """Give quarantined events, newest first; `before` is the last quarantine_id of the page before."""
     wanted: list[str] = []
@@ -49,6 +76,8 @@ def list_quarantined(
         if value is not None:
             wanted.append(clause)
             values.append(value)
+    if only_waiting:
+        wanted.append("replayed_position IS NULL")
     where = " WHERE " + " AND ".join(wanted) if wanted else ""
     rows = state.read(f"SELECT {_COLUMNS} FROM quarantine{where} ORDER BY quarantine_id DESC LIMIT ?", (*values, limit))
     return [_quarantined(row) for row in rows]
@@ -66,6 +95,27 @@ def count_by_code(state: State) -> dict[str, int]:
         "SELECT code, COUNT(*) FROM quarantine WHERE replayed_position IS NULL GROUP BY code ORDER BY code"
     )
     return {str(code): int(n) for code, n in rows}
+
+
+def list_groups(state: State) -> list[tuple[str, str, int, int]]:
+    """Give (code, source, how many wait, when the newest came) of what waits."""
+    rows = state.read(
+        "SELECT code, source, COUNT(*), MAX(received_at) FROM quarantine WHERE replayed_position IS NULL "
+        "GROUP BY code, source ORDER BY code, source"
+    )
+    return [(str(code), str(source), int(n), int(newest)) for code, source, n, newest in rows]
+
+
+def count_since(state: State, at: int) -> int:
+    """Say how many were turned away since an instant (UTC epoch microseconds)."""
+    return int(state.read("SELECT COUNT(*) FROM quarantine WHERE received_at >= ?", (at,))[0][0])
+
+
+def list_waiting(
+    state: State, *, limit: int, before: int | None = None, code: str | None = None, source: str | None = None
+) -> list[Quarantined]:
+    """Give events that were never replayed, newest first; `before` is the last quarantine_id of the page before."""
+    return list_quarantined(state, limit=limit, before=before, code=code, source=source, only_waiting=True)
 
 
 def retry(kept: Quarantined, *, limits: Limits, mended: bytes | None = None) -> Taken:
@@ -93,10 +143,31 @@ def retry(kept: Quarantined, *, limits: Limits, mended: bytes | None = None) -> 
     )
 
 
+def retry_mended(kept: Quarantined, mended: bytes, *, limits: Limits) -> Taken:
+    """Judge what somebody wrote in the place of a quarantined event; its bytes stay as they came.
+
+    Raises: AlreadyReplayed; MendedOtherId.
+    """
+    if kept.replayed_position is not None:
+        raise AlreadyReplayed(kept.quarantine_id)
+    event = read_event(mended, limits)
+    if kept.message_id and not isinstance(event, Flaw) and str(event.get("messageId")) != kept.message_id:
+        raise MendedOtherId
+    return retry(kept, limits=limits, mended=mended)
+
+
 def note_replayed(state: State, quarantine_id: int, position: int) -> None:
     """Note where in the log a replayed event stands."""
+    note_all_replayed(state, [(quarantine_id, position)])
+
+
+def note_all_replayed(state: State, placed: Sequence[tuple[int, int]]) -> None:
+    """Note of many (quarantine_id, position) where in the log they stand."""
     with state.transaction() as tx:
-        tx.execute("UPDATE quarantine SET replayed_position = ? WHERE quarantine_id = ?", (position, quarantine_id))
+        tx.executemany(
+            "UPDATE quarantine SET replayed_position = ? WHERE quarantine_id = ?",
+            [(position, quarantine_id) for quarantine_id, position in placed],
+        )
 
 
 def expire(state: State, *, before: int) -> int:

@@ -52,10 +52,16 @@ _LARGEST_FORM = 16_384
 _FOR_EVER = f"private, max-age={365 * DAY // SECOND}, immutable".encode()
 
 
-def create_console(workspace: Workspace, *, sessions: Sessions) -> App:
+def _nobody_imports() -> None:
+    """Leave uploaded files where they wait."""
+
+
+def create_console(
+    workspace: Workspace, *, sessions: Sessions, start_imports: Callable[[], None] = _nobody_imports
+) -> App:
     """Give the pages of one workspace; only who holds an open session sees them."""
     pages = Pages(workspace.paths.root.name)
-    handlers = list_routes(Desk(workspace, pages, sessions))
+    handlers = list_routes(Desk(workspace, pages, sessions), start_imports)
     unguarded = [str(handler) for handler in handlers if not handler.opt.keys() & {"role", "is_open"}]
     assert not unguarded, f"console routes without a role: {', '.join(unguarded)}"
     app = Litestar(
@@ -78,7 +84,7 @@ async def _check(request: Request[Any, Any, Any]) -> None:
     session: Session = scope[WHO]
     if not session.may(handler.opt["role"]):
         raise RoleMissing(handler.opt["role"], session.role)
-    if request.method not in _READING:
+    if request.method not in _READING and not handler.opt.get("checks_token"):
         # Beside the browser's own word on where a form came from: a token that only our pages know.
         sent = request.headers.get("x-form-token") or (await request.form()).get("form_token", "")
         if not isinstance(sent, str) or not secrets.compare_digest(sent.encode(), session.form_token.encode()):

@@ -1,18 +1,20 @@
 """Events as they arrive: the newest now, and a stream of those that follow.
 
-In:    the log up to where the fold has come, so that each event is shown with the person it belongs to.
-Out:   event views; server-sent events with rows and the pace.
+In:    the log up to where the fold has come, so that each event is shown with the person it belongs to; quarantine.
+Out:   views of events and of what was refused, sifted; server-sent events with rows and the pace.
 Never: more rows than eyes can follow: of a flood the newest are shown and the rest are counted.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from tillit import clock
+from tillit.clock import rfc3339
+from tillit.collect.quarantine import Quarantined
 from tillit.console.render import Pages
 from tillit.console.views import EventView, event_views
 from tillit.records import KIND_EVENT, LogRow, Permit
@@ -21,6 +23,7 @@ from tillit.workspace import Workspace
 
 ROUTE = "/console/live/stream"
 FIRST_ROWS = 60
+_LOOKED_ROWS = 3_000  # log rows looked through for those that a filter wants: half a second at worst (measured)
 _LOOK_S = 0.25
 _MOST_ROWS = 40  # per look: 160 a second is far beyond reading
 # A stream ends after this and the browser comes back: an ended session is noticed, a stopping server is not held up.
@@ -121,51 +124,158 @@ class Pace:
         return low
 
 
+class RefusedView(NamedTuple):
+    """One event that was turned away, in one line."""
+
+    number: int
+    at: str  # when it came, RFC 3339
+    source: str
+    code: str
+    reason: str
+    message_id: str
+    is_replayed: bool
+
+
+class Wanted(NamedTuple):
+    """Which events somebody wants to see."""
+
+    type: str = ""
+    source: str = ""
+    text: str = ""  # words that all must stand in the line
+    only: str = ""  # refused: only what is in quarantine; taken: only what is not
+
+    @property
+    def is_all(self) -> bool:
+        """Say whether everything is wanted."""
+        return not any(self)
+
+    def takes_row(self, row: LogRow) -> bool:
+        """Say whether a row may be wanted, before anybody is looked up."""
+        return row.kind == KIND_EVENT and self.only != "refused" and self.source in {"", row.source}
+
+    def takes(self, view: EventView) -> bool:
+        """Say whether an event is wanted."""
+        if self.type and view.type != self.type:
+            return False
+        return self._has_words(f"{view.name} {view.type} {view.source} {view.who} {view.summary} {view.fate}")
+
+    def takes_refused(self, view: RefusedView) -> bool:
+        """Say whether something refused is wanted; it has no type that could be relied on."""
+        if self.only == "taken" or self.type or self.source not in {"", view.source}:
+            return False
+        return self._has_words(f"{view.code} {view.reason} {view.source} {view.message_id} refused")
+
+    def _has_words(self, line: str) -> bool:
+        line = line.lower()
+        return all(word in line for word in self.text.lower().split())
+
+
+def wanted_from(form: Mapping[str, str]) -> Wanted:
+    """Read a filter from a form."""
+    only = form.get("only", "")
+    return Wanted(
+        type=form.get("type", "")[:32],
+        source=form.get("source", "").strip()[:64],
+        text=form.get("text", "")[:200],
+        only=only if only in {"refused", "taken"} else "",
+    )
+
+
 class Glance(NamedTuple):
     """What came since the last look."""
 
-    rows: list[EventView]  # newest first
+    rows: list[EventView | RefusedView]  # newest first
     position: int
+    refused_id: int  # the newest of quarantine
     n_skipped: int
     n_behind: int  # log rows that the fold has yet to apply
+    n_looked: int
 
 
-def look(workspace: Workspace, after: int, *, most: int, permit: Permit) -> Glance:
-    """Give the newest events after a position."""
+def look(
+    workspace: Workspace, after: int, refused_after: int, *, most: int, permit: Permit, wanted: Wanted | None = None
+) -> Glance:
+    """Give the newest events and refusals after a position and a quarantine id, sifted."""
+    wanted = wanted or Wanted()
     folded, head = workspace.folding.position(), workspace.log.head()
-    start = max(after, folded - most)
-    rows: list[LogRow] = [
-        row for row in workspace.log.read(start, most) if row.position <= folded and row.kind == KIND_EVENT
-    ]
-    views = event_views(workspace, rows, permit)
-    return Glance(views[::-1], max(folded, after), max(0, start - after) if after else 0, max(0, head - folded))
+    reach = most if wanted.is_all else _LOOKED_ROWS
+    start = max(after, folded - reach)
+    found: list[tuple[int, EventView | RefusedView]] = []
+    if wanted.only != "refused":
+        found += _events_after(workspace, start, folded, most, permit, wanted)
+    refused = [one for one in workspace.quarantine.rows(limit=most) if one.quarantine_id > refused_after]
+    found += [(one.received_at, view) for one in refused if wanted.takes_refused(view := refused_view(one))]
+    found.sort(key=lambda one: one[0], reverse=True)
+    return Glance(
+        rows=[view for _, view in found[:most]],
+        position=max(folded, after),
+        refused_id=max([one.quarantine_id for one in refused], default=refused_after),
+        n_skipped=max(0, start - after) if after else 0,
+        n_behind=max(0, head - folded),
+        n_looked=max(folded - start, 0),
+    )
 
 
-async def stream(workspace: Workspace, pages: Pages, after: int, permit: Permit) -> AsyncIterator[str]:
+def _events_after(
+    workspace: Workspace, start: int, folded: int, most: int, permit: Permit, wanted: Wanted
+) -> list[tuple[int, EventView | RefusedView]]:
+    """Look from the newest backwards, a block at a time, until enough is found."""
+    found: list[tuple[int, EventView | RefusedView]] = []
+    block = most if wanted.is_all else 300
+    end = folded
+    while end > start and len(found) < most:
+        begin = max(start, end - block)
+        rows = [row for row in workspace.log.read(begin, end - begin) if row.position <= end and wanted.takes_row(row)]
+        views = event_views(workspace, rows, permit)
+        found += [(row.received_at, view) for row, view in zip(rows, views, strict=True) if wanted.takes(view)][::-1]
+        end = begin
+    return found[:most]
+
+
+def refused_view(one: Quarantined) -> RefusedView:
+    """Give something refused in one line."""
+    return RefusedView(
+        one.quarantine_id,
+        rfc3339(one.received_at),
+        one.source,
+        one.code,
+        one.reason,
+        one.message_id or "",
+        one.replayed_position is not None,
+    )
+
+
+async def stream(
+    workspace: Workspace, pages: Pages, after: int, refused_after: int, permit: Permit, wanted: Wanted
+) -> AsyncIterator[str]:
     """Tell a browser what arrives, as server-sent events: `rows` and `pace`."""
     loop_ends = clock.monotonic_s() + _LASTS_S
     noted_at = clock.monotonic_s()
     handed: set[str] = set()
     pace = await asyncio.to_thread(lambda: Pace(workspace.log, now=workspace.now()))
-    position = after
-    n_behind = -1
-    yield "retry: 500\n\n"
+    position, refused_id = after, refused_after
+    n_behind, version = -1, -1
+    yield ": listening\n\n"
     try:
         while clock.monotonic_s() < loop_ends:
-            if workspace.folding.position() > position or n_behind > 0:
-                glance = await asyncio.to_thread(look, workspace, position, most=_MOST_ROWS, permit=permit)
-                position = glance.position
-                handed.update(row.profile_id for row in glance.rows if row.profile_id is not None)
+            now_version = workspace.log.data_version()
+            if workspace.folding.position() > position or n_behind > 0 or now_version != version:
+                version = now_version
+                glance = await asyncio.to_thread(
+                    look, workspace, position, refused_id, most=_MOST_ROWS, permit=permit, wanted=wanted
+                )
+                position, refused_id = glance.position, glance.refused_id
+                handed.update(
+                    row.profile_id for row in glance.rows if isinstance(row, EventView) and row.profile_id is not None
+                )
                 if glance.rows or glance.n_behind != n_behind:
-                    html = pages.render("parts/events.html", events=glance.rows, with_who=True)
-                    yield _event(
-                        "rows",
-                        {"html": html, "skipped": glance.n_skipped, "behind": glance.n_behind},
-                        position,
-                    )
+                    html = pages.render("parts/live_rows.html", lines=glance.rows)
+                    told = {"html": html, "skipped": glance.n_skipped, "behind": glance.n_behind}
+                    yield _event("rows", told, f"{position}.{refused_id}")
                 n_behind = glance.n_behind
             if await asyncio.to_thread(lambda: pace.advance(now=workspace.now())):
-                yield _event("pace", {"html": pages.render("parts/pace.html", pace=pace.view())}, position)
+                html = pages.render("parts/pace.html", pace=pace.view())
+                yield _event("pace", {"html": html}, f"{position}.{refused_id}")
             if clock.monotonic_s() - noted_at >= _NOTE_S:
                 _note(workspace, handed, permit)
                 noted_at = clock.monotonic_s()
@@ -180,6 +290,6 @@ def _note(workspace: Workspace, handed: set[str], permit: Permit) -> None:
         handed.clear()
 
 
-def _event(name: str, document: dict[str, object], position: int) -> str:
+def _event(name: str, document: dict[str, object], place: str) -> str:
     # JSON has no bare line breaks, so one `data:` line always holds it.
-    return f"event: {name}\nid: {position}\ndata: {msgspec.json.encode(document).decode()}\n\n"
+    return f"event: {name}\nid: {place}\ndata: {msgspec.json.encode(document).decode()}\n\n"

@@ -22,9 +22,11 @@ class Place(NamedTuple):
 
 
 PLACES = (
+    Place("overview", "/console", "Overview", "home", "reader", "h"),
     Place("live", "/console/live", "Live", "pulse", "reader", "l"),
     Place("customers", "/console/customers", "Customers", "people", "reader", "c"),
     Place("sources", "/console/sources", "Sources", "plug", "reader", "s"),
+    Place("imports", "/console/imports", "Imports", "upload", "editor", "i"),
     Place("quarantine", "/console/quarantine", "Quarantine", "shield", "reader", "q"),
 )
 

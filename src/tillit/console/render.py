@@ -26,13 +26,15 @@ class Asset(NamedTuple):
 
 
 def load_assets() -> dict[str, Asset]:
-    """Read every static file once."""
+    """Read every static file once; other people's lie in a folder of their own."""
+    static = files("tillit.console").joinpath("static")
     found = {}
-    for file in files("tillit.console").joinpath("static").iterdir():
-        kind = _KINDS.get(f".{file.name.rpartition('.')[2]}")
-        if kind is not None:
-            content = file.read_bytes()
-            found[file.name] = Asset(content, kind, hashlib.sha256(content).hexdigest()[:12])
+    for folder in ("", "vendor/"):
+        for file in static.joinpath(folder).iterdir():
+            kind = _KINDS.get(f".{file.name.rpartition('.')[2]}")
+            if kind is not None:
+                content = file.read_bytes()
+                found[folder + file.name] = Asset(content, kind, hashlib.sha256(content).hexdigest()[:12])
     return found
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from tillit.clock import rfc3339
 from tillit.identity import Event, Handle, handles_of
-from tillit.records import TRUST_NAMES, LogRow, Permit
+from tillit.records import LogRow, Permit
 from tillit.workspace import Workspace
 
 # Properties that tell most about an event, in this order; the others follow as they came.
@@ -40,17 +40,6 @@ class EventView(NamedTuple):
     profile_id: str | None
     summary: str
     fate: str  # empty: applied
-
-
-class EventDetail(NamedTuple):
-    """One event, whole."""
-
-    view: EventView
-    message_id: str
-    received_at: str
-    trust: str
-    code: str
-    body: str
 
 
 class Field(NamedTuple):
@@ -183,28 +172,12 @@ def _summary(properties: dict[str, Any], name: object) -> str:
     return " · ".join(told)
 
 
-def event_detail(workspace: Workspace, event_id: str, permit: Permit) -> EventDetail | None:
-    """Give one event whole, or None when there is none by that id."""
+def read_place(workspace: Workspace, event_id: str) -> int | None:
+    """Give the log position that an event id names, or None when it names none of this life of the log."""
     epoch, dash, place = event_id.removeprefix("e").partition("-")
     if not dash or not event_id.isascii() or not epoch.isdigit() or not place.isdigit() or len(place) > 18:
         return None
-    if int(epoch) != workspace.log.epoch():
-        return None
-    position = int(place)
-    row = workspace.folding.rows([position]).get(position) if position <= workspace.log.head() else None
-    if row is None or row.kind != 1:
-        return None
-    view = event_views(workspace, [row], permit)[0]
-    fate = workspace.events.fates(position, position).get(position, ("", ""))
-    document = _decode(row.body) if row.body is not None else {}
-    return EventDetail(
-        view=view,
-        message_id=str(document.get("messageId", "")),
-        received_at=rfc3339(row.received_at),
-        trust=TRUST_NAMES.get(row.trust, str(row.trust)),
-        code=fate[1],
-        body=msgspec.json.format(row.body, indent=2).decode() if row.body is not None else "",
-    )
+    return int(place) if int(epoch) == workspace.log.epoch() else None
 
 
 def name_of(document: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ Out:   derived state, the lake.
 Never: a concept of its own. Rooms say what a step means; this package says when it happens.
 """
 
-from tillit.flow.engine import Engine, EngineBusy, LakeWriter, file_lock
+from tillit.flow.engine import Engine, EngineBusy, LakeWriter, file_lock, is_held
 from tillit.flow.fold import (
     COMPARED_TABLES,
     FOLD,
@@ -37,6 +37,7 @@ __all__ = [
     "file_lock",
     "fold_anew",
     "forget_act",
+    "is_held",
     "is_husk",
     "prepare",
     "quiet_garbage_collector",

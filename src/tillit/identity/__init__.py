@@ -8,6 +8,7 @@ Never: traits; a merge that cannot be explained by an event and a rule.
 from tillit.identity.members import find_membership, identifier_of, iter_events, profile_id, search_identifiers
 from tillit.identity.namespaces import Event, Handle, handle, handles_of, parse, read_event
 from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_events, part_of
+from tillit.identity.said import Said, list_said
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.identity", room="identity")
@@ -27,6 +28,7 @@ __all__ = [
     "Ident",
     "Resolved",
     "Resolver",
+    "Said",
     "Sighting",
     "find_membership",
     "handle",
@@ -34,6 +36,7 @@ __all__ = [
     "identifier_of",
     "index_events",
     "iter_events",
+    "list_said",
     "parse",
     "part_of",
     "profile_id",

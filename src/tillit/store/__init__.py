@@ -5,6 +5,7 @@ Out:   the same, kept.
 Never: a concept.
 """
 
+from tillit.store.growth import bytes_per_day
 from tillit.store.log import GroupCommit, Log
 from tillit.store.migrations import Migration, migrations_of
 from tillit.store.postgres import PostgresState
@@ -24,5 +25,6 @@ __all__ = [
     "StoreReadOnly",
     "StoreUnreachable",
     "Writing",
+    "bytes_per_day",
     "migrations_of",
 ]

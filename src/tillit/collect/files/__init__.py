@@ -5,11 +5,21 @@ Out:   rows for the log with ids that follow from what they say; rejected rows w
 Never: a second effect of the same row; a file read into memory as a whole.
 """
 
-from tillit.collect.files.importer import AlreadyImporting, Outcome, Progress, forget_rejects, import_rows
+from tillit.collect.files.importer import (
+    AlreadyImporting,
+    Outcome,
+    Preview,
+    Progress,
+    forget_rejects,
+    import_rows,
+    preview_rows,
+)
 from tillit.collect.files.mapping import BadMapping, Mapping, load_mapping, read_mapping
-from tillit.collect.files.readers import BadFile
+from tillit.collect.files.readers import BadFile, open_rows
+from tillit.collect.files.rejects import iter_reject_csv, iter_reject_lines, retry_mapping, strip_mended
 from tillit.collect.files.rows import BadRow
 from tillit.collect.files.suggest import suggest_mapping
+from tillit.collect.files.uploads import Upload, Uploads, UploadTooLarge, as_view, forget_uploads, safe_name
 
 __all__ = [
     "AlreadyImporting",
@@ -18,10 +28,23 @@ __all__ = [
     "BadRow",
     "Mapping",
     "Outcome",
+    "Preview",
     "Progress",
+    "Upload",
+    "UploadTooLarge",
+    "Uploads",
+    "as_view",
     "forget_rejects",
+    "forget_uploads",
     "import_rows",
+    "iter_reject_csv",
+    "iter_reject_lines",
     "load_mapping",
+    "open_rows",
+    "preview_rows",
     "read_mapping",
+    "retry_mapping",
+    "safe_name",
+    "strip_mended",
     "suggest_mapping",
 ]

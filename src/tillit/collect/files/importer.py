@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -125,6 +126,45 @@ def import_rows(
             rejects_path.unlink(missing_ok=True)
         position_path.unlink(missing_ok=True)
     return outcome
+
+
+class Preview(NamedTuple):
+    """What one row of a file would become."""
+
+    number: int
+    line: int | None
+    message: dict[str, Any] | None
+    fault: Fault | None
+    raw: object
+
+
+def preview_rows(path: Path, mapping: Mapping, *, limits: Limits, now: int, most: int) -> list[Preview]:
+    """Say of the first rows of a file what an import would make of them; nothing is kept.
+
+    Raises: BadFile.
+    """
+    reader = open_rows(path, mapping)
+    try:
+        seen, span = Occurrences(), _Span.of(limits, now)
+        block = [_message_of(row, mapping, seen, span) for row in islice(reader, most)]
+    finally:
+        reader.close()
+    sent = [one for one in block if one.message is not None]
+    faults = {one.row.number: one.fault for one in block if one.fault is not None}
+    taken = take(
+        [one.message for one in sent if one.message is not None],
+        route_type=None,
+        source=mapping.source,
+        trust=TRUST_SERVER,
+        received_at=now,
+        limits=limits,
+        needs_id=False,
+    )
+    for index, _, code, reason in taken.rejected:
+        faults[sent[index].row.number] = Fault(f"collect.{code}", reason)
+    return [
+        Preview(one.row.number, one.row.line, one.message, faults.get(one.row.number), one.row.raw) for one in block
+    ]
 
 
 def id_of_import(path: Path, mapping: Mapping) -> str:

@@ -200,7 +200,7 @@ class CsvRows:
         with translated(path), closed_on_error(self._file):
             self._lines = _Lines(text_of(self._file, mapping.encoding))
             sample = self._peek()
-            self._delimiter = sniff_delimiter(sample) if mapping.delimiter == "auto" else mapping.delimiter
+            self.delimiter = sniff_delimiter(sample) if mapping.delimiter == "auto" else mapping.delimiter
             self.columns = self._read_header() if mapping.header else list(mapping.columns)
 
     def _peek(self) -> list[str]:
@@ -215,9 +215,9 @@ class CsvRows:
         return sample
 
     def _cells(self) -> Iterator[list[str]]:
-        if self._delimiter == "whitespace":
+        if self.delimiter == "whitespace":
             return (line.split() for line in self._lines)
-        return csv.reader(self._lines, delimiter=self._delimiter)
+        return csv.reader(self._lines, delimiter=self.delimiter)
 
     def _read_header(self) -> list[str]:
         names: list[str] = []

@@ -5,6 +5,8 @@ Out:   routes, each with the least role that may use it.
 Never: a route without a role: the application does not start with one.
 """
 
+from collections.abc import Callable
+
 from litestar.handlers import HTTPRouteHandler
 
 from tillit.console.desk import Desk
@@ -12,7 +14,9 @@ from tillit.console.pages.customer import customer_routes
 from tillit.console.pages.customers import customers_routes
 from tillit.console.pages.entrance import entrance_routes
 from tillit.console.pages.event import event_routes
+from tillit.console.pages.imports import imports_routes
 from tillit.console.pages.live import live_routes
+from tillit.console.pages.overview import overview_routes
 from tillit.console.pages.quarantine import quarantine_routes
 from tillit.console.pages.sources import sources_routes
 
@@ -20,6 +24,7 @@ __all__ = ["list_routes"]
 
 PAGES = (
     entrance_routes,  # the way in and out
+    overview_routes,  # how the workspace is
     live_routes,  # events as they arrive
     customers_routes,  # search
     customer_routes,  # one person
@@ -29,6 +34,6 @@ PAGES = (
 )
 
 
-def list_routes(desk: Desk) -> list[HTTPRouteHandler]:
-    """Give all routes of the console."""
-    return [handler for make in PAGES for handler in make(desk)]
+def list_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRouteHandler]:
+    """Give all routes of the console; `start_imports` starts the worker that imports uploaded files."""
+    return [handler for make in PAGES for handler in make(desk)] + imports_routes(desk, start_imports)
