@@ -26,7 +26,7 @@ from tillit.cli.connections import BoundedConnection
 from tillit.cli.sharing import Acceptor, Holding
 from tillit.collect.files import forget_rejects
 from tillit.collect.routes import TrackingApi
-from tillit.console import Sessions, create_console
+from tillit.console import create_console
 from tillit.errors import TillitError
 from tillit.flow import EngineBusy, LakeWriter, file_lock, quiet_garbage_collector
 from tillit.store import GroupCommit
@@ -133,7 +133,7 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
         wait_applied=wait_applied,
         monotonic_s=clock.monotonic_s,
     )
-    console = create_console(workspace, sessions=Sessions(workspace.paths.run))
+    console = create_console(workspace)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

@@ -26,6 +26,9 @@ PLACES = (
     Place("customers", "/console/customers", "Customers", "people", "reader", "c"),
     Place("sources", "/console/sources", "Sources", "plug", "reader", "s"),
     Place("quarantine", "/console/quarantine", "Quarantine", "shield", "reader", "q"),
+    Place("operators", "/console/operators", "Operators", "badge", "admin", "o"),
+    Place("audit", "/console/audit", "Audit", "book", "admin", "a"),
+    Place("account", "/console/me", "My account", "person", "reader", "m"),
 )
 
 

@@ -68,7 +68,7 @@ stream.addEventListener("open", () => {
 stream.addEventListener("error", () => {
   isConnected = false;
   if (stream.readyState === EventSource.CLOSED) {
-    notice.textContent = "The session has ended. Print a new link with `tillit console link`, open it and come back.";
+    notice.textContent = "The session has ended. Load the page again to sign in.";
     notice.hidden = false;
   } else {
     lostAt = lostAt || Date.now();
