@@ -25,6 +25,8 @@ __all__ = [
     "BadSetting",
     "Collect",
     "Consent",
+    "Console",
+    "ConsoleOidc",
     "Engine",
     "Explanation",
     "Lake",
@@ -89,6 +91,7 @@ def setting(
     pattern: str | None = None,
     wanted: str | None = None,
     secret: bool = False,
+    in_file: bool = True,
     since: str = "0.1.0",
 ) -> T:
     """Write one row of a room's table: default, help, bounds, since. Its type is the field's own."""
@@ -99,6 +102,7 @@ def setting(
         "pattern": pattern,
         "wanted": wanted,
         "secret": secret,
+        "in_file": in_file,
         "since": since,
     }
     if isinstance(default, dict):
@@ -220,6 +224,42 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """How staff reach the console."""
+
+    public_url: str = setting(
+        "",
+        "The address that staff open, when a proxy stands in front. With https, cookies are sent over TLS only.",
+        pattern=r"(https?://[^/\s?#]+)?",
+        wanted="empty or an address such as https://cdp.example.org",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleOidc:
+    """How staff sign in to the console with OpenID Connect; needs `pip install 'tillit[sso]'`."""
+
+    issuer: str = setting(
+        "",
+        "The provider's address, as it names itself; empty is no single sign-on.",
+        # Plain http on this machine only: whoever sits between could say who signs in.
+        pattern=r"(https://[^\s?#]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/[^\s?#]*)?)?",
+        wanted="empty or an address that starts with https://",
+    )
+    name: str = setting(
+        "single sign-on", "The provider's name on the button, after the words Sign in with.", pattern=r"\S.{0,59}"
+    )
+    client_id: str = setting("", "What the provider calls this console.")
+    client_secret: str = setting("", "The secret that goes with it.", secret=True, in_file=False)
+    client_secret_file: str = setting("", "A file with that secret; relative paths begin in the workspace.")
+    email_domains: tuple[str, ...] = setting((), "Domains whose addresses are let in; empty is any.")
+    create: bool = setting(False, "Whether somebody who is no operator yet becomes one at the first sign-in.")
+    role: Literal["reader", "editor", "admin"] = setting("reader", "The role of whoever is made an operator so.")
+    role_claim: str = setting("", "The claim that holds somebody's groups; with it, roles follow the provider.")
+    roles: dict[str, str] = setting({}, "Which role each group of that claim gives.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every room's settings, read once at start and passed down."""
 
@@ -231,6 +271,8 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     api: Api = field(default_factory=Api)
     consent: Consent = field(default_factory=Consent)
+    console: Console = field(default_factory=Console)
+    console_oidc: ConsoleOidc = field(default_factory=ConsoleOidc)
 
     @classmethod
     def load(
@@ -247,7 +289,7 @@ class Settings:
         """
         found = _look(path, environ, given)
         rooms = {
-            room.name: room.type(**{row.name: _decide(row, found) for row in _rows_of(room.name, room.type)})
+            room.attribute: room.type(**{row.name: _decide(row, found) for row in _rows_of(room.name, room.type)})
             for room in _rooms()
         }
         return cls(**rooms)
@@ -267,6 +309,7 @@ class Row(NamedTuple):
     pattern: str | None
     wanted: str | None
     is_secret: bool
+    is_in_file: bool  # false: the environment or the command line only
 
     @property
     def full_name(self) -> str:
@@ -276,7 +319,7 @@ class Row(NamedTuple):
     @property
     def environment_name(self) -> str:
         """Give the environment variable that sets it."""
-        return f"{ENVIRONMENT_PREFIX}{self.room}__{self.name}".upper()
+        return f"{ENVIRONMENT_PREFIX}{self.full_name.replace('.', '__')}".upper()
 
     @property
     def type_name(self) -> str:
@@ -287,9 +330,13 @@ class Row(NamedTuple):
             return " or ".join(_toml(choice) for choice in get_args(self.type))
         if self.type is int and self.least is not None and self.most is not None:
             return f"a whole number from {self.least} to {self.most}"
-        return {int: "a whole number", date: "a day such as 1980-01-31", str: "a text"}.get(
-            self.type, "a table of texts by name"
-        )
+        return {
+            int: "a whole number",
+            bool: "true or false",
+            date: "a day such as 1980-01-31",
+            str: "a text",
+            tuple[str, ...]: "a list of texts",
+        }.get(self.type, "a table of texts by name")
 
 
 class Looked(NamedTuple):
@@ -309,8 +356,13 @@ class Explanation(NamedTuple):
 
 
 class _Room(NamedTuple):
-    name: str
+    attribute: str  # of Settings
     type: Any
+
+    @property
+    def name(self) -> str:
+        """Give what the file calls it: console_oidc is [console.oidc]."""
+        return self.attribute.replace("_", ".")
 
 
 class _Found(NamedTuple):
@@ -363,7 +415,10 @@ def sample_file() -> str:
         lines += ["", f"# {_first_line(room.type)}", f"[{room.name}]"]
         for row in _rows_of(room.name, room.type):
             lines.append(f"# {row.help} ({row.type_name})")
-            lines.append(f"# {row.name} = {_toml(row.default)}")
+            if row.is_in_file:
+                lines.append(f"# {row.name} = {_toml(row.default)}")
+            else:
+                lines.append(f"# Set it as {row.environment_name}; it is not read from this file.")
     return "\n".join(lines) + "\n"
 
 
@@ -384,7 +439,8 @@ def reference_page() -> str:
         lines += ["| name | must be | default | what it does | since |", "|---|---|---|---|---|"]
         for row in _rows_of(room.name, room.type):
             default = _toml(row.default).replace("|", "\\|")
-            lines.append(f"| `{row.name}` | {row.type_name} | `{default}` | {row.help} | {row.since} |")
+            where = "" if row.is_in_file else f" Read from the environment only, as `{row.environment_name}`."
+            lines.append(f"| `{row.name}` | {row.type_name} | `{default}` | {row.help}{where} | {row.since} |")
     return "\n".join(lines) + "\n"
 
 
@@ -408,6 +464,7 @@ def _rows_of(room: str, table: Any) -> Iterator[Row]:
             pattern=facts["pattern"],
             wanted=facts["wanted"],
             is_secret=facts["secret"],
+            is_in_file=facts["in_file"],
         )
 
 
@@ -427,10 +484,10 @@ def _look(path: Path | None, environ: Mapping[str, str] | None, given: Mapping[s
 def _in_environment(environ: Mapping[str, str]) -> dict[str, _Found]:
     found = {}
     for key, value in sorted(environ.items()):
-        room, separator, name = key.removeprefix(ENVIRONMENT_PREFIX).partition("__")
+        room, separator, name = key.removeprefix(ENVIRONMENT_PREFIX).rpartition("__")
         # Without the double underscore it is somebody else's variable: TILLIT_HOME in a deploy script.
         if key.startswith(ENVIRONMENT_PREFIX) and separator:
-            found[f"{room}.{name}".lower()] = _Found(value, f"environment {key}", is_text=True)
+            found[f"{room.replace('__', '.')}.{name}".lower()] = _Found(value, f"environment {key}", is_text=True)
     return found
 
 
@@ -447,15 +504,24 @@ def _in_file(path: Path) -> dict[str, _Found]:
     except tomllib.TOMLDecodeError as fault:
         raise UnreadableSettings(path, str(fault)) from fault
     found = {}
-    for room, table in document.items():
+    rooms = [known.name for known in _rooms()]
+    tables = list(document.items())
+    for room, table in tables:
         where = _line_of(path, text, room, None)
-        rooms = [known.name for known in _rooms()]
         if room not in rooms:
             raise UnknownSetting(room, rooms, where)
         if not isinstance(table, dict):
             raise BadSetting(room, _toml(table), "a table of settings", where)
         for name, value in table.items():
-            found[f"{room}.{name}"] = _Found(value, _line_of(path, text, room, name), is_text=False)
+            if f"{room}.{name}" in rooms:
+                tables.append((f"{room}.{name}", value))
+            else:
+                found[f"{room}.{name}"] = _Found(value, _line_of(path, text, room, name), is_text=False)
+    for row in iter_rows():
+        hit = found.get(row.full_name)
+        if hit is not None and not row.is_in_file:
+            wanted = f"given in the environment as {row.environment_name}, or in a file of its own"
+            raise BadSetting(row.full_name, _shown(row, hit.value), wanted, hit.where)
     return found
 
 
@@ -480,7 +546,7 @@ def _decide(row: Row, found: _Places) -> Any:
         return row.default
     value = hit.value
     try:
-        if hit.is_text and get_origin(row.type) is dict:
+        if hit.is_text and get_origin(row.type) in {dict, tuple}:
             value = json.loads(str(value))
         value = msgspec.convert(value, row.type, strict=not hit.is_text)
     except (msgspec.ValidationError, ValueError) as fault:
@@ -508,7 +574,7 @@ def _toml(value: object) -> str:
         return "{ " + ", ".join(f"{name} = {_toml(text)}" for name, text in value.items()) + " }"
     if isinstance(value, bool | int | float | str):
         return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(part) for part in value) + "]"
     return str(value)
 

@@ -17,7 +17,18 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tillit import clock
-from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS, Journal, Keys, Sources
+from tillit.access import (
+    JOURNAL_MIGRATIONS,
+    REGISTRY_MIGRATIONS,
+    Audit,
+    ConsoleSessions,
+    Journal,
+    Keys,
+    Operators,
+    Passwords,
+    SignIn,
+    Sources,
+)
 from tillit.collect.door import take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
@@ -184,6 +195,11 @@ class Workspace:
         prepare(self.state)
         self.keys = Keys(self._registry, now=now)
         self.journal = Journal(self._journal_store, now=now)
+        self.audit = Audit(self._journal_store, now=now)
+        passwords = Passwords()
+        self.operators = Operators(self._registry, now=now, passwords=passwords)
+        self.sessions = ConsoleSessions(self._registry, now=now, place=self.paths.run)
+        self.sign_in = SignIn(self._registry, now=now, passwords=passwords, sessions=self.sessions)
         self.sources = Sources(self.log, self.keys, now=now)
         self.profiles = Profiles(self)
         self.events = Events(self)

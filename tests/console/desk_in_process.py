@@ -19,8 +19,9 @@ from urllib.parse import urlencode
 from litestar.exceptions import LitestarDeprecationWarning
 
 from tests.running import Answer
-from tillit.console import Sessions, create_console
-from tillit.console.sessions import Session
+from tillit.access import ROLES
+from tillit.console import create_console
+from tillit.console.sessions import form_token_of
 from tillit.workspace import Workspace, create_workspace
 
 NOON = 1_750_000_000_000_000 // 60_000_000 * 60_000_000  # a whole minute
@@ -34,16 +35,6 @@ class Clock:
         return self.at
 
 
-class SessionsAs(Sessions):
-    """Sessions of one role, as an admin would have given it."""
-
-    role = "admin"
-
-    def find(self, cookie: str) -> Session | None:
-        found = super().find(cookie)
-        return found._replace(role=self.role) if found is not None else None
-
-
 class DeskInProcess:
     """A workspace and its console."""
 
@@ -51,24 +42,24 @@ class DeskInProcess:
         create_workspace(folder)
         self.clock = Clock()
         self.ws = Workspace(folder, now=self.clock)
-        self.sessions = SessionsAs(self.ws.paths.run, now=self.clock)
-        cookie = self.sessions.redeem(self.sessions.issue())
-        assert cookie is not None
-        session = self.sessions.find(cookie)
-        assert session is not None
-        self.token = session.form_token
-        self.cookie = f"{self.sessions.cookie_name}={cookie}"
+        for role in ROLES:
+            self.ws.operators.create(login=role, name=role.title(), role=role)
+        self.become("admin")
         self.n_starts = 0
         with warnings.catch_warnings():
             # How a parameter's place is written changes with Litestar 3; a served console shows no warning.
             warnings.simplefilter("ignore", LitestarDeprecationWarning)
-            self.app = create_console(self.ws, sessions=self.sessions, start_imports=self._note_start)
+            self.app = create_console(self.ws, start_imports=self._note_start)
 
     def _note_start(self) -> None:
         self.n_starts += 1
 
     def become(self, role: str) -> None:
-        self.sessions.role = role
+        """Sit down as the operator of one role."""
+        operator = next(one for one in self.ws.operators.list_all() if one.login == role)
+        cookie = self.ws.sessions.open(operator.operator_id, via="link")
+        self.token = form_token_of(cookie)
+        self.cookie = f"{self.ws.sessions.cookie_name}={cookie}"
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, b"", headers)

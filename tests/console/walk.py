@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
 
-from tillit.console import Sessions
 from tillit.console.desk import Desk
 from tillit.console.pages import list_routes
 from tillit.console.render import Pages
@@ -43,7 +42,7 @@ def routes_of(folder: Path) -> list[RouteOf]:
     """Read the live list of routes; the folder becomes a workspace."""
     create_workspace(folder)
     with Workspace(folder) as workspace:
-        handlers = list_routes(Desk(workspace, Pages("walk"), Sessions(workspace.paths.run)), lambda: None)
+        handlers = list_routes(Desk(workspace, Pages("walk")), lambda: None)
     return sorted(
         {
             RouteOf(method, re.sub(r":\w+\}", "}", path), handler.opt.get("role", ""))

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
+from tillit.cli.operators import operators
 from tillit.cli.serve import Server
 from tillit.cli.simulate import app as simulate_app
 from tillit.clock import rfc3339
@@ -45,6 +46,7 @@ for name, group in (
     ("settings", settings_app),
     ("console", console_app),
     ("simulate", simulate_app),
+    ("operators", operators),
 ):
     app.add_typer(group, name=name)
 
@@ -79,7 +81,9 @@ def serve(
     """Serve a workspace: tracking, API, console."""
     given = {"serve.host": host, "serve.port": port, "serve.workers": workers}
     with Workspace(workspace) as ws:  # says at once what is wrong with the workspace
-        link = console_link(ws)
+        # Once somebody can sign in by themselves, a link in a server's output is one more way in for nothing.
+        has_door = any(one.has_password or one.has_sso for one in ws.operators.list_all())
+        link = "/console" if has_door else console_link(ws)
     settings = Settings.load(workspace, given={name: value for name, value in given.items() if value is not None}).serve
     server = Server(workspace, host=settings.host, port=settings.port, workers=settings.workers)
 
@@ -90,19 +94,30 @@ def serve(
     raise typer.Exit(server.run(started))
 
 
-def console_link(ws: Workspace) -> str:
-    """Make a link that signs in once."""
-    from tillit.console import Sessions  # the pages load only where they are needed
-
-    return f"/console/enter?token={Sessions(ws.paths.run).issue()}"
+def console_link(ws: Workspace, login: str | None = None) -> str:
+    """Make a link that signs in once: an operator by login, or the first admin, who is made if there is none."""
+    if login is None:
+        return f"/console/enter?token={ws.sessions.issue()}"
+    found = ws.operators.find(login)
+    if found is None:
+        raise NotFound("There is no such operator. `tillit operators list` shows them.", code="access.unknown-operator")
+    return f"/console/enter?token={ws.sessions.issue(found.operator_id)}"
 
 
 @console_app.command("link")
-def console_link_command(workspace: WorkspaceOption) -> None:
-    """Print a link that opens the console once."""
+def console_link_command(
+    workspace: WorkspaceOption,
+    login: Annotated[
+        str | None, typer.Option("--as", help="Whom it signs in; the first admin when nobody is named.")
+    ] = None,
+) -> None:
+    """Print a link that opens the console once, within the hour."""
     with Workspace(workspace) as ws:
-        link = console_link(ws)
-        url = ws.paths.serve_url.read_text(encoding="utf-8") if ws.paths.serve_url.exists() else ""
+        link = console_link(ws, login)
+        found = ws.operators.find(login) if login is not None else None
+        ws.audit.note(operator_id="cli", action="operator.link", target=found.operator_id if found is not None else "")
+        public = ws.settings.console.public_url
+        url = public or (ws.paths.serve_url.read_text(encoding="utf-8") if ws.paths.serve_url.exists() else "")
     if not url:
         talk.print("Nothing serves this workspace now; put the address of the server in front.")
     print(url + link)

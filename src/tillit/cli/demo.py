@@ -5,6 +5,7 @@ Out:   a served workspace with traffic through the real protocol.
 Never: anything in a folder that was there before.
 """
 
+import secrets
 import shutil
 import tempfile
 import threading
@@ -14,7 +15,6 @@ from pathlib import Path
 from rich.console import Console
 
 from tillit.cli.serve import Server
-from tillit.console import Sessions
 from tillit.errors import TillitError
 from tillit.simulate import SOURCES, run_demo
 from tillit.workspace import Workspace, create_workspace
@@ -28,7 +28,9 @@ def run_demo_server(*, port: int, n_customers: int, seed: int, browser: bool, ta
         create_workspace(folder)
         with Workspace(folder) as ws:
             keys = {source: ws.keys.create(kind, source)[0] for source, kind in SOURCES.items()}
-            link = f"/console/enter?token={Sessions(ws.paths.run).issue()}"
+            # With a password, so that nobody is asked to choose one for a shop that is gone in an hour.
+            owner = ws.operators.create(login="owner", name="Owner", role="admin", password=secrets.token_urlsafe(24))
+            link = f"/console/enter?token={ws.sessions.issue(owner.operator_id)}"
         server = Server(folder, host="127.0.0.1", port=port, workers=1)
 
         def open_shop() -> None:

@@ -28,7 +28,7 @@ from tillit.cli.import_worker import run_imports
 from tillit.cli.sharing import Acceptor, Holding
 from tillit.collect.files import Uploads, forget_rejects, forget_uploads
 from tillit.collect.routes import TrackingApi
-from tillit.console import Sessions, create_console
+from tillit.console import create_console
 from tillit.errors import TillitError
 from tillit.flow import EngineBusy, LakeWriter, file_lock, quiet_garbage_collector
 from tillit.store import GroupCommit
@@ -136,7 +136,7 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
         monotonic_s=clock.monotonic_s,
     )
     imports = ImportStarter(workspace.paths.root)
-    console = create_console(workspace, sessions=Sessions(workspace.paths.run), start_imports=imports.start)
+    console = create_console(workspace, start_imports=imports.start)
     if Uploads(workspace.paths.uploads, now=workspace.now).find_next() is not None:
         imports.start()  # a server was stopped in the middle of one
 

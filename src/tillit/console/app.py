@@ -5,6 +5,7 @@ Out:   pages, parts of pages, a stream.
 Never: anything but the way in and our static files without an open session; an answer without the headers below.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -20,8 +21,9 @@ from litestar.handlers import HTTPRouteHandler
 from tillit.clock import DAY, SECOND
 from tillit.console.desk import WHO, Desk
 from tillit.console.pages import list_routes
+from tillit.console.pages.entrance import safe_next
 from tillit.console.render import Pages
-from tillit.console.sessions import NOBODY, Session, Sessions
+from tillit.console.sessions import NOBODY, Session, session_from
 from tillit.errors import RefusedError, TillitError
 from tillit.workspace import Workspace
 
@@ -46,7 +48,7 @@ _HEADERS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 _STATIC = "/console/static/"
-_WAYS_IN = frozenset({"/console/enter"})  # they judge for themselves
+_WAYS_IN = frozenset({"/console/enter", "/console/enter/sso", "/console/enter/return"})  # they judge for themselves
 _READING = frozenset({"GET", "HEAD"})
 _LARGEST_FORM = 16_384
 _FOR_EVER = f"private, max-age={365 * DAY // SECOND}, immutable".encode()
@@ -56,12 +58,14 @@ def _nobody_imports() -> None:
     """Leave uploaded files where they wait."""
 
 
-def create_console(
-    workspace: Workspace, *, sessions: Sessions, start_imports: Callable[[], None] = _nobody_imports
-) -> App:
-    """Give the pages of one workspace; only who holds an open session sees them."""
+def create_console(workspace: Workspace, *, start_imports: Callable[[], None] = _nobody_imports) -> App:
+    """Give the pages of one workspace; only who holds an open session sees them.
+
+    Raises: SettingsError when single sign-on is set up wrongly or its packages are missing.
+    """
     pages = Pages(workspace.paths.root.name)
-    handlers = list_routes(Desk(workspace, pages, sessions), start_imports)
+    desk = Desk(workspace, pages)
+    handlers = list_routes(desk, start_imports)
     unguarded = [str(handler) for handler in handlers if not handler.opt.keys() & {"role", "is_open"}]
     assert not unguarded, f"console routes without a role: {', '.join(unguarded)}"
     app = Litestar(
@@ -72,7 +76,7 @@ def create_console(
         exception_handlers={Exception: _Faults(pages).answer},
         on_app_init=[_quiet],
     )
-    return _Gate(cast("App", app), pages, sessions)
+    return _Gate(cast("App", app), desk)
 
 
 async def _check(request: Request[Any, Any, Any]) -> None:
@@ -124,10 +128,11 @@ class FormStale(RefusedError):
 class _Gate:
     """Judges every request before any page is thought of: deny, unless there is a reason not to."""
 
-    def __init__(self, app: App, pages: Pages, sessions: Sessions) -> None:
+    def __init__(self, app: App, desk: Desk) -> None:
         self._app = app
-        self._pages = pages
-        self._sessions = sessions
+        self._desk = desk
+        self._pages = desk.pages
+        self._sessions = desk.sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -137,16 +142,51 @@ class _Gate:
         if path.startswith(_STATIC):
             await self._send_asset(path.removeprefix(_STATIC), scope["query_string"], headers, send)
         elif scope["method"] not in _READING and not _is_from_here(headers):
-            await self._send_page(send, 403, "refused.html")
+            await self._send_page(send, "refused.html", 403)
         else:
-            session = self._sessions.find(read_cookie(headers.get(b"cookie", b""), self._sessions.cookie_name))
-            if session is None and path not in _WAYS_IN:
-                await self._send_page(send, 401, "closed.html")
+            cookie = read_cookie(headers.get(b"cookie", b""), self._sessions.cookie_name)
+            try:
+                known = self._sessions.find(cookie)
+                if known is not None and self._sessions.is_due(known):
+                    await asyncio.to_thread(self._sessions.note_seen, known.session_id)
+            except TillitError as fault:
+                _log.error("%s: the session could not be read", fault.code)
+                await self._send_page(send, "fault.html", status=fault.status, code=fault.code, message=fault.message)
+                return
+            if known is None and path not in _WAYS_IN:
+                then = safe_next(path) if scope["method"] in _READING else "/console"
+                await self._send_page(
+                    send,
+                    "enter.html",
+                    401,
+                    token="",
+                    is_spent=False,
+                    fault="",
+                    login="",
+                    then=then,
+                    provider=self._desk.provider_name,
+                )
             else:
-                await self._app({**scope, WHO: session or NOBODY}, receive, _dressed(send))
+                session = session_from(known, cookie) if known is not None else NOBODY
+                await self._app({**scope, WHO: session}, receive, _dressed(self._while_open(send, session, cookie)))
 
-    async def _send_page(self, send: Send, status: int, name: str) -> None:
-        body = self._pages.render(name, me=NOBODY, theme="").encode()
+    def _while_open(self, send: Send, session: Session, cookie: str) -> Send:
+        """End a stream whose session has ended: of a long answer each part is held against the session anew."""
+        has_ended = False
+
+        async def sending(message: Message) -> None:
+            nonlocal has_ended
+            if has_ended:
+                return
+            if session.operator_id and message["type"] == "http.response.body" and message.get("more_body"):
+                has_ended = self._sessions.find(cookie) is None
+            # The last part tells the server that all is said, and the server tells whoever writes the stream.
+            await send({"type": "http.response.body", "body": b"", "more_body": False} if has_ended else message)
+
+        return sending
+
+    async def _send_page(self, send: Send, name: str, status: int, **shown: Any) -> None:
+        body = self._pages.render(name, me=NOBODY, theme="", status=status, **shown).encode()
         await _answer(
             send, status, [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")], body
         )
@@ -154,7 +194,7 @@ class _Gate:
     async def _send_asset(self, name: str, query: bytes, headers: Mapping[bytes, bytes], send: Send) -> None:
         asset = self._pages.assets.get(name)
         if asset is None:
-            await self._send_page(send, 404, "missing.html")
+            await self._send_page(send, "missing.html", 404)
             return
         tag = f'"{asset.version}"'.encode()
         # Modules import each other by bare name: that address stays when the file changes, so it is asked for again.

@@ -1,7 +1,7 @@
 """The desk: what every page needs, and who sits at it.
 
 In:    a request that the gate let through.
-Out:   the operator who asks, leave to read, rendered pages, notes in the journal.
+Out:   the operator who asks, leave to read, rendered pages, notes in the journal and in the audit.
 Never: a page rendered for nobody in particular; a read of personal values without a note.
 """
 
@@ -12,8 +12,9 @@ from litestar.connection import ASGIConnection
 from litestar.enums import MediaType, RequestEncodingType
 from litestar.params import Body
 
+from tillit.access import ConsoleSessions, Detail, Provider
 from tillit.console.render import Pages
-from tillit.console.sessions import Session, Sessions
+from tillit.console.sessions import Session
 from tillit.records import Permit
 from tillit.workspace import Workspace
 
@@ -28,15 +29,29 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 class Desk:
     """What every page needs."""
 
-    def __init__(self, workspace: Workspace, pages: Pages, sessions: Sessions) -> None:
-        """Hold the three."""
+    def __init__(self, workspace: Workspace, pages: Pages) -> None:
+        """Hold them, and the provider of single sign-on when one is set up."""
         self.workspace = workspace
         self.pages = pages
-        self.sessions = sessions
+        self.sessions: ConsoleSessions = workspace.sessions
+        oidc = workspace.settings.console_oidc
+        self.provider: Provider | None = (
+            Provider(oidc, now=workspace.now, folder=workspace.paths.root) if oidc.issuer else None
+        )
+
+    @property
+    def provider_name(self) -> str:
+        """Say what the provider of single sign-on is called; empty without one."""
+        return self.provider.name if self.provider is not None else ""
 
     def session(self, request: ASGIConnection[Any, Any, Any, Any]) -> Session:
         """Give the open session of a request; pages behind the gate always have one."""
         return cast("Session", cast("dict[str, Any]", request.scope)[WHO])
+
+    def address(self, request: ASGIConnection[Any, Any, Any, Any]) -> str:
+        """Give the address that the browser knows us by: scheme and host, as set or as asked."""
+        set_up = self.workspace.settings.console.public_url
+        return set_up or f"{request.url.scheme}://{request.headers.get('host', '127.0.0.1:8000')}"
 
     def permit(self, request: Asking) -> Permit:
         """Ask for leave to read, in the name of whoever sits at the desk."""
@@ -58,8 +73,14 @@ class Desk:
                 n_profiles=n_profiles,
             )
 
-    def audit(self, request: Asking, action: str, **_facts: object) -> None:
-        """Note in the journal that somebody changed something. MERGE: the accounts branch keeps the facts, too."""
-        self.workspace.journal.note(
-            asked_by=self.session(request).asked_by, route=action, purpose=PURPOSE, n_profiles=0
+    def audit(
+        self, request: Asking, action: str, target: str = "", *, outcome: str = "done", **details: Detail
+    ) -> None:
+        """Note what the operator did: a dotted action such as `key.revoke`, the id of what it was done to."""
+        self.workspace.audit.note(
+            operator_id=self.session(request).operator_id,
+            action=action,
+            target=target,
+            outcome=outcome,
+            details=details,
         )

@@ -28,6 +28,9 @@ PLACES = (
     Place("sources", "/console/sources", "Sources", "plug", "reader", "s"),
     Place("imports", "/console/imports", "Imports", "upload", "editor", "i"),
     Place("quarantine", "/console/quarantine", "Quarantine", "shield", "reader", "q"),
+    Place("operators", "/console/operators", "Operators", "badge", "admin", "o"),
+    Place("audit", "/console/audit", "Audit", "book", "admin", "a"),
+    Place("account", "/console/me", "My account", "person", "reader", "m"),
 )
 
 

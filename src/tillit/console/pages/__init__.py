@@ -10,12 +10,15 @@ from collections.abc import Callable
 from litestar.handlers import HTTPRouteHandler
 
 from tillit.console.desk import Desk
+from tillit.console.pages.account import account_routes
+from tillit.console.pages.audit import audit_routes
 from tillit.console.pages.customer import customer_routes
 from tillit.console.pages.customers import customers_routes
 from tillit.console.pages.entrance import entrance_routes
 from tillit.console.pages.event import event_routes
 from tillit.console.pages.imports import imports_routes
 from tillit.console.pages.live import live_routes
+from tillit.console.pages.operators import operators_routes
 from tillit.console.pages.overview import overview_routes
 from tillit.console.pages.quarantine import quarantine_routes
 from tillit.console.pages.sources import sources_routes
@@ -31,6 +34,9 @@ PAGES = (
     event_routes,  # one event
     quarantine_routes,  # what was turned away
     sources_routes,  # where events come from
+    operators_routes,  # who may open the console
+    audit_routes,  # what they did
+    account_routes,  # one's own account
 )
 
 

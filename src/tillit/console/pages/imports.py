@@ -119,7 +119,7 @@ def imports_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRo
             asked_by=desk.session(request).asked_by,
             most_mb=ws.settings.collect.max_upload_mb,
         )
-        desk.audit(request, "imports.upload", upload_id=upload.upload_id)
+        desk.audit(request, "import.upload", upload.upload_id)
         await asyncio.to_thread(draft, upload)
         return Redirect(f"/console/imports/{upload.upload_id}", status_code=303)
 
@@ -147,7 +147,7 @@ def imports_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRo
 
         answer = await asyncio.to_thread(judge)
         if answer.status_code == 303:
-            desk.audit(request, "imports.start", upload_id=upload_id)
+            desk.audit(request, "import.start", upload_id)
             start_imports()
         return answer
 
@@ -159,7 +159,7 @@ def imports_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRo
             if upload.state == "waiting":
                 upload.state = "stopped"
                 uploads.save(upload)
-            desk.audit(request, "imports.stop", upload_id=upload_id)
+            desk.audit(request, "import.stop", upload_id)
         return Redirect(f"/console/imports/{upload_id}", status_code=303)
 
     @post("/console/imports/{upload_id:str}/remove", opt={"role": "editor"})
@@ -171,7 +171,7 @@ def imports_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRo
         if upload.state == "draft":
             upload.state, upload.failure = "stopped", "The file was removed before it was imported."
             uploads.save(upload)
-        desk.audit(request, "imports.remove", upload_id=upload_id)
+        desk.audit(request, "import.remove", upload_id)
         return Redirect(f"/console/imports/{upload_id}", status_code=303)
 
     @get("/console/imports/{upload_id:str}/rejects/{kind:str}", opt={"role": "editor"}, sync_to_thread=True)
@@ -210,7 +210,7 @@ def imports_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRo
                 strip_mended(uploads.file(upload))
 
         await asyncio.to_thread(prepare)
-        desk.audit(request, "imports.retry", upload_id=upload.upload_id, retry_of=upload_id)
+        desk.audit(request, "import.retry", upload.upload_id, retry_of=upload_id)
         return Redirect(f"/console/imports/{upload.upload_id}", status_code=303)
 
     return [

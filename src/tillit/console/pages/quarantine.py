@@ -127,7 +127,7 @@ def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 refused = exc.message
             if refused is None:
                 told = "Taken. The mended event is in the log; the bytes that came stay here until their time is over."
-                desk.audit(request, "quarantine.mend", quarantine_id=number)
+                desk.audit(request, "quarantine.mend", str(number))
             else:
                 fault = refused
             kept = ws.quarantine.find(number)

@@ -85,7 +85,7 @@ def sources_routes(desk: Desk) -> list[HTTPRouteHandler]:
         plain, key = await asyncio.to_thread(
             lambda: ws.keys.create(kind, source, scopes=scopes, purpose=purpose, origins=origins)
         )
-        desk.audit(request, "keys.create", key_id=key.key_id, kind=kind, source=source)
+        desk.audit(request, "key.create", key.key_id, kind=kind, source=source)
         return made_page(request, plain, key)
 
     @get("/console/sources/keys/{key_id:str}", opt={"role": "reader"}, sync_to_thread=True)
@@ -121,7 +121,7 @@ def sources_routes(desk: Desk) -> list[HTTPRouteHandler]:
             raise InputError("Choose how long the old key goes on working.", code="console.no-grace")
         find_key(key_id)
         plain, key = await asyncio.to_thread(lambda: ws.keys.rotate(key_id, old_lives_us=GRACES[grace]))
-        desk.audit(request, "keys.rotate", key_id=key.key_id, old_key_id=key_id, grace=grace)
+        desk.audit(request, "key.rotate", key.key_id, old_key_id=key_id, grace=grace)
         return made_page(request, plain, key, find_key(key_id))
 
     @post("/console/sources/keys/{key_id:str}/revoke", opt={"role": "admin"})
@@ -129,7 +129,7 @@ def sources_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if data.get("sure") != "yes":
             raise InputError("Tick the box that says you are sure. Nothing was revoked.", code="console.not-sure")
         await asyncio.to_thread(lambda: ws.keys.revoke(key_id))
-        desk.audit(request, "keys.revoke", key_id=key_id)
+        desk.audit(request, "key.revoke", key_id)
         return Redirect(f"/console/sources/keys/{key_id}", status_code=303)
 
     return [show_sources, create_key, show_key, show_heard, rotate_key, revoke_key]

@@ -133,7 +133,7 @@ async function listen() {
     if (stopping.signal.aborted) return;
     isConnected = false;
     if (isOver) {
-      notice.textContent = "The session has ended. Print a new link with `tillit console link`, open it and come back.";
+      notice.textContent = "The session has ended. Load the page again to sign in.";
       notice.hidden = false;
       show();
       return;
