@@ -16,6 +16,7 @@ from tillit.clock import HOUR, SECOND
 from tillit.console import create_console
 from tillit.console.app import App
 from tillit.console.pages.entrance import safe_next
+from tillit.console.sessions import form_token_of
 from tillit.settings import Console, Settings
 from tillit.workspace import Workspace, create_workspace
 
@@ -329,7 +330,7 @@ async def listen(app: App, visitor: Visitor, ws: Workspace, operator_id: str) ->
 
     async def receive() -> dict[str, Any]:
         if not told:
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": b"after=0", "more_body": False}
         await is_over.wait()
         return {"type": "http.disconnect"}
 
@@ -342,13 +343,20 @@ async def listen(app: App, visitor: Visitor, ws: Workspace, operator_id: str) ->
 
     scope = {
         "type": "http",
-        "method": "GET",
+        "method": "POST",
         "scheme": "http",
         "path": "/console/live/stream",
         "raw_path": b"/console/live/stream",
         "root_path": "",
         "query_string": b"",
-        "headers": [(b"host", b"console.example"), (b"cookie", cookie.encode())],
+        "headers": [
+            (b"host", b"console.example"),
+            (b"cookie", cookie.encode()),
+            (b"sec-fetch-site", b"same-origin"),
+            (b"x-form-token", form_token_of(visitor.cookie).encode()),
+            (b"content-type", b"application/x-www-form-urlencoded"),
+            (b"content-length", b"7"),
+        ],
         "client": ("192.0.2.1", 1),
         "server": ("127.0.0.1", 8000),
     }

@@ -32,7 +32,13 @@ def addresses(server: RunningServer, chromium: Browser, session: StorageState, r
     server.send("/v1/track", {"event": "Nobody Named"})
     server.settle()
     with closing(chromium.new_context(storage_state=session)) as context:
-        return addresses_of(context.new_page(), server.url, routes)
+        page = context.new_page()
+        page.goto(server.url + "/console/imports")
+        table = b"order_id,customer,total\nr-1,u-1,12.50\nr-2,u-2,7.00\n"
+        page.locator("#file").set_input_files({"name": "till.csv", "mimeType": "text/csv", "buffer": table})
+        page.get_by_role("button", name="Upload").click()
+        page.wait_for_url("**/console/imports/*")
+        return addresses_of(page, server.url, routes)
 
 
 @pytest.fixture(params=["light", "dark"])

@@ -97,7 +97,7 @@ def test_only_the_ways_in_are_open(ways: list[Way]) -> None:
 
 def test_whoever_writes_is_at_least_an_editor_or_writes_about_themselves(ways: list[Way]) -> None:
     # The search is a form so that its text stays out of addresses; it changes nothing.
-    reading = ("/console/me/", "/console/leave", "/console/customers")
+    reading = ("/console/me/", "/console/leave", "/console/customers", "/console/live")
     by_readers = [str(way) for way in ways if way.method == "POST" and way.role == "reader"]
 
     assert [way for way in by_readers if not way.partition(" ")[2].startswith(reading)] == []
@@ -137,7 +137,9 @@ def test_no_form_is_taken_without_its_token_or_from_another_site(ws: Workspace, 
             if not way.role and "token" in sent:
                 continue
             status = visitor_with(ws, app, "admin").post(way.path, **sent).status
-            if status != 403:
+            # Uploads look for their token in the stream: what is no upload at all is turned away before.
+            is_no_upload = way.path.startswith("/console/imports") and status in {400, 404}
+            if status != 403 and not is_no_upload:
                 taken.append(f"{way}  {word}: {status}")
 
     assert taken == []

@@ -23,6 +23,10 @@ from tillit.workspace import Workspace, create_workspace
 NO_PAGE = {
     "/console/live/stream": "a stream of events",
     "/console/enter": "the way in; somebody with a session has passed it",
+    "/console/enter/sso": "sends the browser to the provider",
+    "/console/enter/return": "where the provider sends it back",
+    "/console/sources/keys/{key_id}/heard": "a part that a script asks for",
+    "/console/imports/{upload_id}/rejects/{kind}": "a file to keep",
 }
 
 
