@@ -15,6 +15,7 @@ import apsw
 import msgspec
 
 import tillit
+from bench import customers
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -323,6 +324,18 @@ def memory() -> list[Figure]:
     return [Figure("memory of an idle server", sum(told.values()), "MB", 400, False, note=note)]
 
 
+def search() -> list[Figure]:
+    """Search people by what colleagues type."""
+    with _folder() as folder:
+        return customers.search(folder)
+
+
+def customer_page() -> list[Figure]:
+    """Give the page of one customer."""
+    with _folder() as folder:
+        return customers.customer_page(folder / "shop")
+
+
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-batches": collect_batches,
     "collect-singles": collect_singles,
@@ -330,6 +343,8 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "visible-after": visible_after,
     "profile-reads": profile_reads,
     "console-pages": console_pages,
+    "search": search,
+    "customer-page": customer_page,
     "rebuild": rebuild,
     "history": history,
     "memory": memory,

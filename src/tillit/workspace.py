@@ -29,7 +29,7 @@ from tillit.access import (
     SignIn,
     Sources,
 )
-from tillit.collect.door import take
+from tillit.collect.door import random_id, take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
 from tillit.collect.quarantine import (
@@ -63,17 +63,41 @@ from tillit.flow import (
     reset_state,
 )
 from tillit.flow.rebuild import iter_log
-from tillit.identity import find_membership, iter_events, parse, profile_id, search_identifiers
-from tillit.profile import event_document, get_document, search_strands
+from tillit.identity import (
+    Evidence,
+    Handle,
+    find_membership,
+    handles_of,
+    iter_events,
+    profile_id,
+    read_event,
+    read_evidence,
+)
+from tillit.people import Related, find_membership_of, find_people, find_related
+from tillit.profile import (
+    Earlier,
+    Person,
+    act_row,
+    correct_body,
+    event_document,
+    get_document,
+    load_person,
+    note_body,
+    position_of,
+    read_earlier,
+    retract_body,
+)
+from tillit.profile import event_id as event_id_of
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_SERVER, LogRow, Membership, NewRow, Permit, QuarantineRow
 from tillit.settings import Settings
-from tillit.store import Log, PostgresState, Reading, SqliteState, State
+from tillit.store import Log, PostgresState, SqliteState, State
 from tillit.store.lake import Lake
 from tillit.store.migrations import MigrationChanged
 from tillit.store.sqlite import StoreBroken
 
 MARK = "tillit.toml"
 _WAIT_S = 5.0
+_MOST_LOOKED_AT = 3_000  # events read to say what a trait was before: about 50 ms
 
 
 class NoWorkspace(SettingsError):
@@ -325,8 +349,24 @@ class Timeline(NamedTuple):
     next: str | None  # the `before` of the page after; None at the end
 
 
+class TimelineRows(NamedTuple):
+    """A page of one person's events as the log holds them, newest first."""
+
+    profile_id: str
+    rows: list[LogRow]
+    next: str | None
+
+
+class EarlierValues(NamedTuple):
+    """What a trait was before."""
+
+    values: list[Earlier]  # newest first
+    n_events: int  # so many of the person's newest events were looked at
+    is_all: bool  # these are all they have
+
+
 class Profiles:
-    """Reading people."""
+    """Reading people, and writing down what colleagues say of them."""
 
     def __init__(self, workspace: Workspace) -> None:
         """Belong to a workspace."""
@@ -342,14 +382,14 @@ class Profiles:
     def find(self, who: str, permit: Permit) -> dict[str, Any] | None:
         """Give the document of whoever holds an identifier or a profile id, or None."""
         with self._ws.state.snapshot() as reading:
-            membership = _membership(reading, who)
+            membership = find_membership_of(reading, who)
             if membership is None:
                 return None
             return get_document(reading, membership, permit, epoch=self._ws.log.epoch())
 
     def membership(self, who: str) -> Membership | None:
         """Say who holds an identifier (`namespace:value`) or a profile id."""
-        return _membership(self._ws.state, who)
+        return find_membership_of(self._ws.state, who)
 
     def events(
         self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None
@@ -360,22 +400,113 @@ class Profiles:
 
     def timeline(self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None) -> Timeline | None:
         """Give a page of a person's events, newest first; None when the person is unknown."""
+        told = self.rows(who, permit, limit=limit, before=before)
+        if told is None:
+            return None
+        epoch = self._ws.log.epoch()
+        documents = [event_document(row, permit, epoch=epoch) for row in told.rows]
+        return Timeline(told.profile_id, documents, told.next)
+
+    def rows(self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None) -> TimelineRows | None:
+        """Give the log rows of a page of a person's events, newest first; None when the person is unknown."""
+        del permit  # proof that the caller asked: rows hold what the person said
         place = _place(before)
         with self._ws.state.snapshot() as reading:
-            membership = _membership(reading, who)
+            membership = find_membership_of(reading, who)
             if membership is None:
                 return None
             found = iter_events(reading, membership, before=place, limit=limit + 1)
-        epoch = self._ws.log.epoch()
         rows = self._ws.folding.rows([p for _, p in found[:limit]])
-        documents = [event_document(rows[p], permit, epoch=epoch) for _, p in found[:limit] if p in rows]
         more = f"{found[limit - 1][0]}.{found[limit - 1][1]}" if len(found) > limit else None
-        return Timeline(membership.profile_id, documents, more)
+        return TimelineRows(membership.profile_id, [rows[p] for _, p in found[:limit] if p in rows], more)
+
+    def person(self, who: str, permit: Permit) -> Person | None:
+        """Give the document of a person, when they were active, and what colleagues said of them; None: unknown."""
+        with self._ws.state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            return load_person(reading, membership, permit, epoch=self._ws.log.epoch())
+
+    def evidence(self, who: str, permit: Permit, *, most_related: int = 12) -> tuple[Evidence, list[Related]] | None:
+        """Say why a person's identifiers are theirs, and who else is near; None when the person is unknown."""
+        with self._ws.state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            found = read_evidence(reading, membership)
+            epoch = self._ws.log.epoch()
+            return found, find_related(reading, membership.profile_id, found, permit, most=most_related, epoch=epoch)
+
+    def earlier(self, who: str, name: str, permit: Permit) -> EarlierValues | None:
+        """Say what a trait was before, as far as the person's newest events tell; None when the person is unknown."""
+        told = self.rows(who, permit, limit=_MOST_LOOKED_AT)
+        if told is None:
+            return None
+        values = read_earlier(told.rows, name, permit, epoch=self._ws.log.epoch())
+        return EarlierValues(values, len(told.rows), told.next is None)
+
+    # -- what colleagues say: each an event in the log, which the fold applies
+
+    def correct(self, who: str, name: str, value: Any, *, reason: str, operator: str = "process") -> str:
+        """Say what a trait of a person truly is (None: nothing); give the event's id.
+
+        A correction counts more than what was sent or claimed, less than what the customer proved.
+        Raises: NotFound, ActInvalid.
+        """
+        return self._act(who, correct_body(name, value), reason=reason, operator=operator)
+
+    def note(self, who: str, text: str, *, operator: str = "process") -> str:
+        """Write a note about a person; give the event's id. Raises NotFound, ActInvalid."""
+        return self._act(who, note_body(text), reason="", operator=operator)
+
+    def undo(self, event_id: str, *, reason: str = "", operator: str = "process", who: str | None = None) -> str:
+        """Take a correction or a note back, as if it had never been; give the event's id.
+
+        With `who`, only when it is about that person. Raises NotFound, ActInvalid.
+        """
+        ws = self._ws
+        position = position_of(event_id, ws.log.epoch())
+        row = ws.folding.rows([position]).get(position) if position is not None and position > 0 else None
+        body = retract_body(row) if row is not None and row.kind == KIND_EVENT else None
+        if row is None or body is None:
+            raise _unknown_act()
+        told = handles_of(read_event(row.body or b"{}"))
+        if who is not None and (not told or not self._holds(who, told[0])):
+            raise _unknown_act()
+        # The same id for every try: taking one thing back twice is one act.
+        message_id = f"undo-{body['of']}"
+        now = ws.now()
+        # A device changes hands: what takes an act back must fall into the same hands.
+        event_at = row.event_at if "anonymousId" in body else now
+        new = act_row(body, None, operator=operator, reason=reason, message_id=message_id, now=now, event_at=event_at)
+        return event_id_of(ws.append_rows([new])[0], ws.log.epoch())
+
+    def _act(self, who: str, body: dict[str, Any], *, reason: str, operator: str) -> str:
+        ws = self._ws
+        membership = self.membership(who)
+        if membership is None or not membership.identifiers:
+            raise unknown_profile()
+        now = ws.now()
+        row = act_row(
+            body,
+            membership.identifiers[0],
+            operator=operator,
+            reason=reason,
+            message_id=random_id(),
+            now=now,
+            event_at=now,
+        )
+        return event_id_of(ws.append_rows([row])[0], ws.log.epoch())
+
+    def _holds(self, who: str, handle: Handle) -> bool:
+        one, other = self.membership(who), self.membership(f"{handle.namespace}:{handle.value}")
+        return one is not None and other is not None and one.profile_id == other.profile_id
 
     def search(
         self, text: str, *, purpose: str | None = None, limit: int = 20, asked_by: str = "process"
     ) -> list[dict[str, Any]]:
-        """Find people by the beginning of an identifier or of their names; whole documents, best first."""
+        """Find people by words of names, parts of identifiers, order numbers; whole documents, best first."""
         scope = scope_for(
             purpose or "service",
             declared=self._ws.settings.consent.purposes,
@@ -383,21 +514,8 @@ class Profiles:
             asked_by=asked_by,
         )
         permit = self._ws.permit(scope.purpose, asked_by=asked_by)
-        text = text.strip()
-        if not text or "\0" in text:
-            return []
         with self._ws.state.snapshot() as state:
-            exact = self.membership(text)
-            ids = search_identifiers(state, text, limit=limit) + search_strands(state, text, limit=limit)
-            people = {exact.profile_id: exact} if exact is not None else {}
-            for identifier_id in ids:
-                if len(people) >= limit:
-                    break
-                membership = find_membership(state, profile_id(identifier_id))
-                if membership is not None:
-                    people.setdefault(membership.profile_id, membership)
-            epoch = self._ws.log.epoch()
-            return [get_document(state, m, permit, epoch=epoch) for m in people.values()]
+            return find_people(state, text, permit, limit=limit, epoch=self._ws.log.epoch())
 
     def newest(self, *, permit: Permit, limit: int = 20) -> list[dict[str, Any]]:
         """Give the people heard of last."""
@@ -707,12 +825,8 @@ class Folding:
             self.release()
 
 
-def _membership(reading: Reading, who: str) -> Membership | None:
-    # No identifier holds a NUL, and not every engine can be asked for one.
-    if "\0" in who:
-        return None
-    told = parse(who) if ":" in who else who
-    return find_membership(reading, told) if told is not None else None
+def _unknown_act() -> NotFound:
+    return NotFound("There is no correction or note by that event id here.", code="profile.unknown-act")
 
 
 def unknown_profile() -> NotFound:

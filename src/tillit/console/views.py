@@ -12,7 +12,7 @@ import msgspec
 
 from tillit.clock import rfc3339
 from tillit.identity import Event, Handle, handles_of
-from tillit.records import LogRow, Permit
+from tillit.records import ACT_TYPES, TRUST_OPERATOR, LogRow, Permit
 from tillit.workspace import Workspace
 
 # Properties that tell most about an event, in this order; the others follow as they came.
@@ -21,7 +21,6 @@ _MONEY = {"revenue", "value", "price"}
 _UNTOLD = {"url", "title", "currency", "product_id"}
 _MOST_SUMMARY = 3
 _LONGEST_NAME = 80
-_LONGEST_VALUE = 300
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode = msgspec.json.Decoder().decode
@@ -40,18 +39,6 @@ class EventView(NamedTuple):
     profile_id: str | None
     summary: str
     fate: str  # empty: applied
-
-
-class Field(NamedTuple):
-    """One trait, with where it is from."""
-
-    name: str
-    value: str
-    rest: str  # what of a long value did not fit
-    at: str
-    source: str
-    trust: str
-    event_id: str
 
 
 class Bar(NamedTuple):
@@ -79,27 +66,33 @@ class CustomerDetail(NamedTuple):
 
     view: CustomerView
     identifiers: list[dict[str, Any]]
-    traits: list[Field]
     bars: list[Bar]
     first_seen_at: str | None
 
 
-def event_views(workspace: Workspace, rows: Sequence[LogRow], permit: Permit) -> list[EventView]:
-    """Give events in one line each, with the person they belong to where that is known."""
+def event_views(
+    workspace: Workspace, rows: Sequence[LogRow], permit: Permit, *, with_who: bool = True
+) -> list[EventView]:
+    """Give events in one line each, with the person they belong to where that is known and wanted."""
     if not rows:
         return []
     fates = workspace.events.fates(rows[0].position, max(row.position for row in rows))
     epoch = workspace.log.epoch()
     known: dict[str, tuple[str, str]] = {}
-    return [_event_view(workspace, row, permit, epoch, fates.get(row.position, ("", ""))[0], known) for row in rows]
+    return [
+        _event_view(workspace, row, permit, epoch, fates.get(row.position, ("", ""))[0], known if with_who else None)
+        for row in rows
+    ]
 
 
 def _event_view(
-    workspace: Workspace, row: LogRow, permit: Permit, epoch: int, fate: str, known: dict[str, tuple[str, str]]
+    workspace: Workspace, row: LogRow, permit: Permit, epoch: int, fate: str, known: dict[str, tuple[str, str]] | None
 ) -> EventView:
     told, properties = _read_body(row)
-    who, profile_id = _whose(workspace, row, told, permit, known)
+    who, profile_id = _whose(workspace, row, told, permit, known) if known is not None else ("", None)
     name = told.event if told.type == "track" else told.name
+    if row.trust == TRUST_OPERATOR and told.type in ACT_TYPES:
+        name, properties = _act_words(row, told)
     return EventView(
         position=row.position,
         event_id=f"e{epoch}-{row.position}",
@@ -112,6 +105,17 @@ def _event_view(
         summary=_summary(properties, name),
         fate="forgotten" if told.type == "husk" else fate,
     )
+
+
+def _act_words(row: LogRow, told: Event) -> tuple[str, dict[str, Any]]:
+    """Say what a colleague did, and who and why."""
+    said = _decode(row.body or b"{}")
+    names = {"correct": f"Corrected {', '.join(told.traits or ())}", "note": "Note", "retract": "Undone"}
+    words = {"reason": said.get("text") or said.get("reason"), "by": said.get("operator")}
+    return names[told.type], {
+        **{name: value for name, value in words.items() if value},
+        **(told.traits if told.type == "correct" and isinstance(told.traits, dict) else {}),
+    }
 
 
 def _read_body(row: LogRow) -> tuple[Event, dict[str, Any]]:
@@ -218,7 +222,7 @@ def customer_view(document: dict[str, Any]) -> CustomerView:
 
 
 def customer_detail(document: dict[str, Any]) -> CustomerDetail:
-    """Give one person whole, but for the timeline."""
+    """Give one person whole, but for traits and timeline."""
     counts = dict(document["counts"])
     kinds = {"page": "Pages seen", "screen": "Screens seen", "identify": "Said who they are", "group": "Joined a group"}
     for kind, label in kinds.items():
@@ -232,23 +236,8 @@ def customer_detail(document: dict[str, Any]) -> CustomerDetail:
     return CustomerDetail(
         view=customer_view(document),
         identifiers=document["identifiers"],
-        traits=[_field(name, held) for name, held in document["traits"].items()],
         bars=bars,
         first_seen_at=document["first_seen_at"],
-    )
-
-
-def _field(name: str, held: dict[str, Any]) -> Field:
-    value = held["value"]
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return Field(
-        name=name,
-        value=text[:_LONGEST_VALUE],
-        rest=text[_LONGEST_VALUE:],
-        at=held["at"],
-        source=held["source"],
-        trust=held["trust"],
-        event_id=held["event_id"],
     )
 
 

@@ -24,7 +24,7 @@ from tillit.records import KIND_EVENT, LogRow
 from tillit.store import State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),

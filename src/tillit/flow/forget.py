@@ -24,6 +24,7 @@ from tillit.flow.fold import (
 )
 from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.identity import Event, Resolver, handles_of, index_events, read_event
+from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandWriter
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State, Writing
@@ -185,6 +186,7 @@ def _clear(tx: Writing, ids: list[int]) -> None:
         ("event_index", "anchor_id"),
         ("strand", "identifier_id"),
         ("search_term", "identifier_id"),
+        ("operator_act", "identifier_id"),
     ):
-        assert table in IDENTITY_TABLES or table in {"strand", "search_term"}
+        assert table in IDENTITY_TABLES or table in PROFILE_TABLES
         tx.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(i,) for i in ids])

@@ -5,6 +5,7 @@ Out:   identifier, link, tenure, event_index; a `Membership` for whoever asks ab
 Never: traits; a merge that cannot be explained by an event and a rule.
 """
 
+from tillit.identity.evidence import Evidence, LinkEvidence, Neighbour, TenureEvidence, read_evidence
 from tillit.identity.members import find_membership, identifier_of, iter_events, profile_id, search_identifiers
 from tillit.identity.namespaces import Event, Handle, handle, handles_of, parse, read_event
 from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_events, part_of
@@ -24,12 +25,16 @@ __all__ = [
     "MIGRATIONS",
     "TABLES",
     "Event",
+    "Evidence",
     "Handle",
     "Ident",
+    "LinkEvidence",
+    "Neighbour",
     "Resolved",
     "Resolver",
     "Said",
     "Sighting",
+    "TenureEvidence",
     "find_membership",
     "handle",
     "handles_of",
@@ -41,5 +46,6 @@ __all__ = [
     "part_of",
     "profile_id",
     "read_event",
+    "read_evidence",
     "search_identifiers",
 ]

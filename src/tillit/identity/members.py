@@ -19,6 +19,7 @@ _FOREVER = 1 << 62
 # The oldest so many, of devices and of others each: a sender that makes up a device or an e-mail for every event must
 # not make its person unreadable. Taste: nobody has more.
 MAX_IDENTIFIERS = 2_000
+_MOST_NAMESPACES = 40  # that a search looks into: beyond, a sender makes them up
 
 
 def profile_id(identifier_id: int) -> str:
@@ -164,19 +165,34 @@ def iter_events(
 
 
 def search_identifiers(reading: Reading, text: str, *, limit: int) -> list[int]:
-    """Give ids of identifiers whose value begins with a text, strongest namespaces first."""
-    found: list[int] = []
-    if "\0" in text:
-        return found  # no identifier holds one
-    for name, written in (("user_id", text), ("email", text.lower()), ("phone", text), ("anonymous_id", text)):
-        if len(found) >= limit:
-            break
-        found += [
-            i
-            for (i,) in reading.read(
-                "SELECT identifier_id FROM identifier WHERE namespace = ? AND value >= ? AND value < ? "
+    """Give ids of identifiers that begin with a text, in any namespace; whole ones first, then the strongest."""
+    text = text.strip()
+    if not text or "\0" in text:
+        return []  # no identifier holds one
+    whole: list[int] = []
+    begun: list[int] = []
+    # Ids are told apart by case, people often do not: what was typed, and how ids are mostly written.
+    written = list(dict.fromkeys((text, text.lower(), text.upper())))
+    for name in _namespaces(reading):
+        for beginning in written:
+            rows = reading.read(
+                "SELECT identifier_id, value FROM identifier WHERE namespace = ? AND value >= ? AND value < ? "
                 "ORDER BY value LIMIT ?",
-                (name, written, written + "\U0010ffff", limit - len(found)),
+                (name, beginning, beginning + "\U0010ffff", limit),
             )
-        ]
-    return found
+            whole += [i for i, value in rows if value == beginning]
+            begun += [i for i, value in rows if value != beginning]
+    return list(dict.fromkeys(whole + begun))[:limit]
+
+
+def _namespaces(reading: Reading) -> list[str]:
+    """Give the namespaces in use, strongest first: each is found with one step through the index."""
+    found: list[str] = []
+    after = ""
+    while len(found) < _MOST_NAMESPACES:
+        rows = reading.read("SELECT min(namespace) FROM identifier WHERE namespace > ?", (after,))
+        if rows[0][0] is None:
+            break
+        after = rows[0][0]
+        found.append(after)
+    return sorted(found, key=lambda name: (kind.rank if (kind := namespace(name)) is not None else DEVICE_RANK, name))

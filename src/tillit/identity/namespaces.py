@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tillit.records import OrderNumbers
+
 DEVICE_RANK = 9
 ALIAS_RANK = -1  # marks the previous id of an alias call until it is known what it is
 
@@ -112,6 +114,7 @@ class Event(msgspec.Struct, gc=False):
     previousId: str | None = None
     traits: Any = None
     context: Context | None = None
+    properties: OrderNumbers | None = None
     identifiers: Any = None  # only on husks: what survived, each at the place it had; null where one went
 
 
@@ -120,18 +123,27 @@ _decode_any = msgspec.json.Decoder().decode
 
 
 def read_event(body: bytes) -> Event:
-    """Read one event of the log; a `context.traits` that is no object tells nobody's e-mail, and costs nothing else.
+    """Read one event of the log.
 
+    A `context.traits` that is no object tells nobody's e-mail, `properties` that are none tell no order; neither costs
+    anything else.
     Raises: msgspec.DecodeError when the body is no event at all.
     """
     try:
         return _decode(body)
     except msgspec.ValidationError:
         told = _decode_any(body)
-        context = told.get("context") if isinstance(told, dict) else None
-        if not isinstance(context, dict) or isinstance(context.get("traits"), dict):
+        if not isinstance(told, dict):
             raise
-        return msgspec.convert({**told, "context": {**context, "traits": None}}, Event)
+        mended = dict(told)
+        if not isinstance(told.get("properties"), dict):
+            mended["properties"] = None
+        context = told.get("context")
+        if isinstance(context, dict) and not isinstance(context.get("traits"), dict):
+            mended["context"] = {**context, "traits": None}
+        if mended == told:
+            raise
+        return msgspec.convert(mended, Event)
 
 
 class Handle(NamedTuple):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Event, Handle, handle, handles_of
-from tillit.records import TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED, LogRow
+from tillit.records import ACT_TYPES, TRUST_CLAIMED, TRUST_OPERATOR, TRUST_SERVER, TRUST_VERIFIED, LogRow
 from tillit.store import Writing
 
 # Identifiers kept in memory between batches, about 300 bytes each. Taste: 60 MB at most.
@@ -289,6 +289,9 @@ class _Batch:
         if event.type == "husk":
             self._take_husk(row, event)
             return
+        if row.trust == TRUST_OPERATOR and event.type in ACT_TYPES:
+            self._take_act(item, handles)
+            return
         idents: list[Ident] = []
         previous = None
         passed_over = None
@@ -324,6 +327,14 @@ class _Batch:
             # Only the previous id is what an alias call joins; an e-mail in its context says no more than in any event.
             self._link(anchor, ident, row, "alias" if ident is previous else "same event")
         self._keep_usual(event, sighting, row.trust)
+
+    def _take_act(self, item: Item, handles: list[Handle]) -> None:
+        """Give a colleague's own act to whom it is about: it founds nobody, links nothing, makes nobody known."""
+        anchor = self.r._by_handle.get(handles[0][1:]) if handles else None
+        if anchor is None or not _was_known(anchor, item[0].position):
+            self.unassigned.append(item[0])
+        else:
+            self.sighting([anchor], item)
 
     def sighting(self, idents: list[Ident], item: Item) -> Sighting:
         anchor = idents[0]

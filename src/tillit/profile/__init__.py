@@ -1,26 +1,67 @@
 """What do we know? Traits with their sources, counts, first and last seen, timelines.
 
 In:    sightings in log order; memberships and permits when someone asks.
-Out:   strand, search_term; profile documents and timelines.
+Out:   strand, search_term, operator_act; profile documents and timelines.
 Never: values handed out without a permit; a value copied from one person to another.
 """
 
-from tillit.profile.document import event_id, get_document
-from tillit.profile.strands import StrandMemory, StrandWriter, search_strands
+from tillit.profile.acts import (
+    CORRECT,
+    NOTE,
+    RETRACT,
+    Act,
+    ActInvalid,
+    Standing,
+    act_row,
+    correct_body,
+    is_act,
+    note_body,
+    retract_body,
+)
+from tillit.profile.document import Person, event_id, get_document, load_person, position_of, strand_keys
+from tillit.profile.history import Earlier, read_earlier
+from tillit.profile.search import Shown, answer, order_terms, read_question, search_strands, shown_by
+from tillit.profile.strands import StrandMemory, StrandWriter
 from tillit.profile.timeline import event_document
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.profile", room="profile")
 # Each table with its key.
-TABLES = {"strand": ("identifier_id", "part"), "search_term": ("term", "identifier_id", "part")}
+TABLES = {
+    "strand": ("identifier_id", "part"),
+    "search_term": ("term", "identifier_id", "part", "kind"),
+    "operator_act": ("identifier_id", "part", "position"),
+}
 
 __all__ = [
+    "CORRECT",
     "MIGRATIONS",
+    "NOTE",
+    "RETRACT",
     "TABLES",
+    "Act",
+    "ActInvalid",
+    "Earlier",
+    "Person",
+    "Shown",
+    "Standing",
     "StrandMemory",
     "StrandWriter",
+    "act_row",
+    "answer",
+    "correct_body",
     "event_document",
     "event_id",
     "get_document",
+    "is_act",
+    "load_person",
+    "note_body",
+    "order_terms",
+    "position_of",
+    "read_earlier",
+    "read_question",
+    "retract_body",
     "search_strands",
+    "shown_by",
+    "strand_keys",
 ]

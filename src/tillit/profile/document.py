@@ -5,13 +5,16 @@ Out:   the document of the HTTP API, the same from every door.
 Never: without a permit; a trait from a strand that is not this person's.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tillit.clock import rfc3339
+from tillit.profile.acts import SOURCE, Standing, judge_acts, load_acts
 from tillit.profile.strands import (
     COUNTS,
     FIRST_AT,
     LAST_AT,
+    MONTHS,
+    N_ACTS,
     N_EVENTS,
     SEEN,
     T_AT,
@@ -24,7 +27,7 @@ from tillit.profile.strands import (
     Document,
     load_strands,
 )
-from tillit.records import TRUST_NAMES, Membership, Permit
+from tillit.records import TRUST_NAMES, TRUST_OPERATOR, Membership, Permit
 from tillit.store import Reading
 
 
@@ -33,21 +36,66 @@ def event_id(position: int, epoch: int) -> str:
     return f"e{epoch}-{position}"
 
 
+def position_of(written: str, epoch: int) -> int | None:
+    """Read an event's public id; None when it is none of this life of the log.
+
+    >>> position_of(event_id(7, 1), 1), position_of("e1-7", 2), position_of("e1--7", 1)
+    (7, None, None)
+    """
+    said, dash, place = written.removeprefix("e").partition("-")
+    if not (dash and written.isascii() and said.isdigit() and place.isdigit() and len(place) < 19):
+        return None
+    return int(place) if said == str(epoch) else None
+
+
 def get_document(reading: Reading, membership: Membership, permit: Permit, *, epoch: int) -> dict[str, Any]:
     """Give the document of one person.
 
     Shape:  {"id", "identifiers": [...], "traits": {...}, "counts": {...}, "types": {...}, "n_events",
             "first_seen_at", "last_seen_at"}; times RFC 3339 UTC.
     """
+    return load_person(reading, membership, permit, epoch=epoch).document
+
+
+class Person(NamedTuple):
+    """One person as a page shows them."""
+
+    document: dict[str, Any]
+    months: dict[str, dict[int, int]]  # source -> month, counted from year 0 -> events; "" and 0 for what is not told
+    standing: Standing
+
+
+def load_person(reading: Reading, membership: Membership, permit: Permit, *, epoch: int) -> Person:
+    """Give the document of one person, when they were active, and what colleagues said of them."""
     del permit  # held by the caller as proof; both built-in purposes may see every field
-    keys = [(m.identifier_id, part) for m in membership.identifiers for part, _, _ in m.spans]
-    strands = list(load_strands(reading, keys).values())
+    found = load_strands(reading, strand_keys(membership))
+    strands = list(found.values())
+    standing = judge_acts(load_acts(reading, [key for key, strand in found.items() if strand[N_ACTS]]))
+    return Person(_document(membership, strands, standing, epoch), _months(strands), standing)
+
+
+def strand_keys(membership: Membership) -> list[tuple[int, int]]:
+    """Give the keys of a person's strands."""
+    return [(m.identifier_id, part) for m in membership.identifiers for part, _, _ in m.spans]
+
+
+def _months(strands: list[Document]) -> dict[str, dict[int, int]]:
+    months: dict[str, dict[int, int]] = {}
+    for strand in strands:
+        for source, counted in strand[MONTHS].items():
+            mine = months.setdefault(source, {})
+            for month, n in counted.items():
+                mine[month] = mine.get(month, 0) + n
+    return months
+
+
+def _document(membership: Membership, strands: list[Document], standing: Standing, epoch: int) -> dict[str, Any]:
     firsts = [s[FIRST_AT] for s in strands if s[FIRST_AT] is not None]
     lasts = [s[LAST_AT] for s in strands if s[LAST_AT] is not None]
     return {
         "id": membership.profile_id,
         "identifiers": _identifiers(membership, strands),
-        "traits": _traits(strands, epoch),
+        "traits": _traits(strands, standing, epoch),
         "counts": _sums(strands, COUNTS),
         "types": _sums(strands, TYPES),
         "n_events": sum(s[N_EVENTS] for s in strands),
@@ -77,13 +125,18 @@ def _identifiers(membership: Membership, strands: list[Document]) -> list[dict[s
     return told
 
 
-def _traits(strands: list[Document], epoch: int) -> dict[str, Any]:
+def _traits(strands: list[Document], standing: Standing, epoch: int) -> dict[str, Any]:
     best: dict[str, list[Any]] = {}
     for strand in strands:
         for name, held in strand[TRAITS].items():
             other = best.get(name)
             if other is None or held[: T_POSITION + 1] > other[: T_POSITION + 1]:
                 best[name] = held
+    for name, act in standing.corrections.items():
+        # A colleague knows better than what was claimed or sent, and less than what the customer proved.
+        other = best.get(name)
+        if other is None or other[T_TRUST] <= TRUST_OPERATOR:
+            best[name] = [TRUST_OPERATOR, act.event_at, act.position, SOURCE, act.traits[name]]
     return {
         name: {
             "value": held[T_VALUE],

@@ -1,21 +1,34 @@
 """Strands: what the events anchored at one identifier add up to.
 
 In:    sightings (events with their anchor and identifiers).
-Out:   rows of strand and search_term.
+Out:   rows of strand, search_term and operator_act.
 Never: anything that depends on links. A strand knows its own events only, so joining and parting people moves strands
        and changes none. Every part of it is order-free (sums, least, greatest, for traits the best of trust and time)
        until a bound on its size is met; from there on the first in log order stay.
 """
 
-import unicodedata
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Protocol
 
 import msgspec
 
-from tillit.records import LogRow
+from tillit.clock import DAY
+from tillit.profile.acts import judge_acts, load_acts, pack_act
+from tillit.profile.search import (
+    NAME_TRAITS,
+    OF_CORRECTION,
+    OF_IDENTIFIER,
+    OF_NAME,
+    OF_ORDER,
+    identifier_terms,
+    name_terms,
+    order_term,
+)
+from tillit.records import ACT_TYPES, NO_ORDER, TRUST_OPERATOR, LogRow
 from tillit.store import Reading, Writing
 
 # Names beyond these are counted together: a runaway sender must not make one person's document grow without end.
@@ -28,16 +41,30 @@ MAX_TRAIT_BYTES = 262_144
 MAX_SEEN = 1_000
 OTHER_NAMES = "(other names)"
 NO_NAME = "(no name)"
+# Months, by source, that are counted apart. Taste: ten sources for ten years.
+MAX_MONTHS = 1_200
+OTHER_MONTHS = ""  # the source under which the rest is counted, in month 0
 
-_NAME_TRAITS = frozenset({"name", "firstName", "lastName", "first_name", "last_name", "username", "company_name"})
 
 # Places in a strand's document: a list, not a dict, because it is read and written for every event.
-N_EVENTS, FIRST_AT, LAST_AT, COUNTS, TYPES, TRAITS, SEEN, TRAIT_BYTES = range(8)
+N_EVENTS, FIRST_AT, LAST_AT, COUNTS, TYPES, TRAITS, SEEN, TRAIT_BYTES, MONTHS, N_ACTS = range(10)
 # Places in one trait.
 T_TRUST, T_AT, T_POSITION, T_SOURCE, T_VALUE = range(5)
 
 _decode = msgspec.msgpack.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
+
+# The first instant of each month of three centuries, in UTC: what lies outside counts for the first or the last.
+_FIRST_YEAR = 1900
+_MONTH_STARTS = [
+    int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * 1_000_000
+    for year in range(_FIRST_YEAR, 2200)
+    for month in range(1, 13)
+]
+_BEFORE_FIRST = _FIRST_YEAR * 12 - 1
+# Looked up by the day: most events of a log fall on few days.
+_month_of_day: dict[int, int] = {}
+_MOST_DAYS = 10_000
 
 Document = list[Any]
 Key = tuple[int, int]  # identifier_id, part
@@ -49,6 +76,16 @@ class Identified(Protocol):
     @property
     def identifier_id(self) -> int:
         """Give its id."""
+        ...
+
+    @property
+    def namespace(self) -> str:
+        """Give its kind."""
+        ...
+
+    @property
+    def value(self) -> str:
+        """Give it as it is written."""
         ...
 
     @property
@@ -83,26 +120,61 @@ class Seen(Protocol):
 
 def new_document() -> Document:
     """Begin an empty strand."""
-    return [0, None, None, {}, {}, {}, {}, 0]
+    return [0, None, None, {}, {}, {}, {}, 0, {}, 0]
 
 
-def fold_sightings(document: Document, sightings: Sequence[Seen]) -> bool:
-    """Add events to a strand; say whether a trait that colleagues search by changed."""
-    named = False
+class News:
+    """What events say that is kept beside a strand: by what to search for it, and what colleagues said."""
+
+    __slots__ = ("acts", "has_month", "idents", "is_named", "orders")
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin the next strand."""
+        self.is_named = False  # a trait that colleagues search by changed
+        self.has_month = False  # a month of a source came up first
+        self.idents: list[Identified] = []  # seen here for the first time, and no device
+        self.orders: list[str] = []
+        self.acts: list[LogRow] = []
+
+
+def month_of(at: int) -> int:
+    """Give the month of an instant, counted from year 0.
+
+    >>> month_of(0) == 1970 * 12
+    True
+    """
+    day = at // DAY
+    month = _month_of_day.get(day)
+    if month is None:
+        if len(_month_of_day) > _MOST_DAYS:
+            _month_of_day.clear()
+        month = _month_of_day[day] = _BEFORE_FIRST + max(1, bisect_right(_MONTH_STARTS, at))
+    return month
+
+
+def fold_sightings(document: Document, sightings: Sequence[Seen], news: News) -> None:
+    """Add events to a strand; note in `news` what is kept beside it."""
     before = len(document[COUNTS]), len(document[TYPES]), len(document[SEEN])
     if len(sightings) > 1 and _may_meet_a_bound(document, sightings):
         # What comes first in the log stays: now the order counts, event by event.
         singles = [(item[0].position, item, seen.idents) for seen in sightings for item in seen.events]
         for _, item, idents in sorted(singles, key=itemgetter(0)):
-            named = _fold_events(document, (item,), idents) or named
+            _fold_events(document, (item,), idents, news)
     else:
         for seen in sightings:
-            named = _fold_events(document, seen.events, seen.idents) or named
+            _fold_events(document, seen.events, seen.idents, news)
     # The same strand is the same bytes, however its events were grouped. Traits lie as the log brought them.
     for place, n_before in zip((COUNTS, TYPES, SEEN), before, strict=True):
         if n_before < len(document[place]) > 1:
             document[place] = dict(sorted(document[place].items()))
-    return named
+    if news.has_month:
+        news.has_month = False
+        months = document[MONTHS]
+        document[MONTHS] = {source: dict(sorted(told.items())) for source, told in sorted(months.items())}
 
 
 def _may_meet_a_bound(document: Document, sightings: Sequence[Seen]) -> bool:
@@ -111,13 +183,23 @@ def _may_meet_a_bound(document: Document, sightings: Sequence[Seen]) -> bool:
     for seen in sightings:
         n_events += len(seen.events)
         n_idents += len(seen.idents)
-    return len(document[COUNTS]) + n_events > MAX_NAMES or len(document[SEEN]) + n_idents > MAX_SEEN
+    return (
+        len(document[COUNTS]) + n_events > MAX_NAMES
+        or len(document[SEEN]) + n_idents > MAX_SEEN
+        or sum(map(len, document[MONTHS].values())) + n_events > MAX_MONTHS
+    )
 
 
-def _fold_events(document: Document, events: Sequence[tuple[LogRow, Any]], idents: Sequence[Identified]) -> bool:
+def _fold_events(
+    document: Document, events: Sequence[tuple[LogRow, Any]], idents: Sequence[Identified], news: News
+) -> None:
     """Add events that name the same identifiers."""
+    if events[0][1].type in ACT_TYPES and events[0][0].trust == TRUST_OPERATOR:
+        # What colleagues say is nothing that the customer did: it counts nowhere and makes nobody seen.
+        document[N_ACTS] += len(events)
+        news.acts += [row for row, _ in events]
+        return
     counts, types = document[COUNTS], document[TYPES]
-    named = False
     first_at = last_at = events[0][0].event_at
     most_trust = 0
     for row, event in events:
@@ -128,6 +210,9 @@ def _fold_events(document: Document, events: Sequence[tuple[LogRow, Any]], ident
             first_at = at
         if trust > most_trust:
             most_trust = trust
+        named = event.properties
+        if named is not None and named != NO_ORDER:
+            news.orders += filter(None, map(order_term, msgspec.structs.astuple(named)))
         kind = event.type
         types[kind] = types.get(kind, 0) + 1
         if kind == "track":
@@ -141,7 +226,9 @@ def _fold_events(document: Document, events: Sequence[tuple[LogRow, Any]], ident
             else:
                 counts[OTHER_NAMES] = counts.get(OTHER_NAMES, 0) + 1
         elif kind == "identify" and isinstance(event.traits, dict):
-            named = _fold_traits(document, event.traits, (trust, at, row.position), row.source) or named
+            is_named = _fold_traits(document, event.traits, (trust, at, row.position), row.source)
+            news.is_named = is_named or news.is_named
+    _count_months(document[MONTHS], events, month_of(first_at) == month_of(last_at), news)
     if document[N_EVENTS] == 0:
         document[FIRST_AT], document[LAST_AT] = first_at, last_at
     else:
@@ -155,6 +242,8 @@ def _fold_events(document: Document, events: Sequence[tuple[LogRow, Any]], ident
             # Made-up devices must not crowd out the e-mail that comes after them.
             if len(sights) < MAX_SEEN or (len(sights) < 2 * MAX_SEEN and not ident.is_device):
                 sights[ident.identifier_id] = [first_at, last_at, most_trust]
+                if not ident.is_device:
+                    news.idents.append(ident)
             continue
         if last_at > sight[1]:
             sight[1] = last_at
@@ -162,7 +251,32 @@ def _fold_events(document: Document, events: Sequence[tuple[LogRow, Any]], ident
             sight[0] = first_at
         if most_trust > sight[2]:
             sight[2] = most_trust
-    return named
+
+
+def _count_months(
+    months: dict[str, dict[int, int]], events: Sequence[tuple[LogRow, Any]], is_one_month: bool, news: News
+) -> None:
+    """Count events by month and source."""
+    if is_one_month:
+        # Nearly always: the events of one micro-batch are of one month.
+        source, month = events[0][0].source, month_of(events[0][0].event_at)
+        counted = months.get(source)
+        if (
+            counted is not None
+            and month in counted
+            and (len(events) == 1 or all(row.source == source for row, _ in events))
+        ):
+            counted[month] += len(events)
+            return
+    for row, _ in events:
+        source, month = row.source, month_of(row.event_at)
+        counted = months.get(source)
+        if counted is None or month not in counted:
+            if sum(map(len, months.values())) >= MAX_MONTHS:
+                source, month = OTHER_MONTHS, 0
+            counted = months.setdefault(source, {})
+            news.has_month = True
+        counted[month] = counted.get(month, 0) + 1
 
 
 def _fold_traits(document: Document, said: dict[str, Any], rank: tuple[int, int, int], source: str) -> bool:
@@ -184,7 +298,7 @@ def _fold_traits(document: Document, said: dict[str, Any], rank: tuple[int, int,
             value, grown = None, -_weight(held[T_VALUE])
         document[TRAIT_BYTES] += grown
         traits[name] = [*rank, source, value]
-        named = named or (name in _NAME_TRAITS and (held is None or held[T_VALUE] != value))
+        named = named or (name in NAME_TRAITS and (held is None or held[T_VALUE] != value))
     return named
 
 
@@ -239,6 +353,8 @@ class StrandWriter:
         self._held: dict[Key, Document] = {}
         self._stored: set[Key] = set()
         self._named: set[Key] = set()
+        self._terms: set[tuple[str, int, int, int]] = set()
+        self._acts: list[tuple[int, int, int, int, bytes]] = []
 
     def fold(self, sightings: Sequence[Seen]) -> None:
         """Add the sightings to their strands."""
@@ -251,18 +367,35 @@ class StrandWriter:
                 strands[key] = [seen]
         self._load(strands.keys())
         held = self._held
+        news = News()
         for key, mine in strands.items():
             document = held.get(key)
             if document is None:
                 document = held[key] = new_document()
-            if fold_sightings(document, mine):
-                self._named.add(key)
+            fold_sightings(document, mine, news)
+            if news.is_named or news.idents or news.orders or news.acts:
+                self._keep_news(key, news)
+                news.clear()
+
+    def _keep_news(self, key: Key, news: News) -> None:
+        if news.is_named:
+            self._named.add(key)
+        for ident in news.idents:
+            for term in identifier_terms(ident.namespace, ident.value):
+                self._terms.add((term, *key, OF_IDENTIFIER))
+        for term in news.orders:
+            self._terms.add((term, *key, OF_ORDER))
+        for row in news.acts:
+            packed = pack_act(row)
+            if packed is not None:
+                self._acts.append((*key, row.position, row.event_at, packed))
 
     def drop(self, identifier_ids: Iterable[int]) -> None:
         """Forget all strands of these identifiers: their events are folded again."""
         for identifier_id in identifier_ids:
             self._tx.execute("DELETE FROM strand WHERE identifier_id = ?", (identifier_id,))
             self._tx.execute("DELETE FROM search_term WHERE identifier_id = ?", (identifier_id,))
+            self._tx.execute("DELETE FROM operator_act WHERE identifier_id = ?", (identifier_id,))
             for key in [key for key in self._memory.documents if key[0] == identifier_id]:
                 self._memory.drop(key)
 
@@ -276,14 +409,33 @@ class StrandWriter:
         )
         named = sorted(self._named)
         self._tx.executemany(
-            "DELETE FROM search_term WHERE identifier_id = ? AND part = ?",
+            f"DELETE FROM search_term WHERE identifier_id = ? AND part = ? AND kind = {OF_NAME}",
             [key for key in named if key in self._stored],
         )
+        self._terms.update((term, *key, OF_NAME) for key in named for term in search_terms(self._held[key][TRAITS]))
+        self._write_acts()
         self._tx.executemany(
-            "INSERT INTO search_term (term, identifier_id, part) VALUES (?, ?, ?)",
-            sorted((term, *key) for key in named for term in search_terms(self._held[key][TRAITS])),
+            "INSERT INTO search_term (term, identifier_id, part, kind) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (term, identifier_id, part, kind) DO NOTHING",
+            sorted(self._terms),
         )
         self._memory.keep(self._held, {(row[0], row[1]): len(row[2]) for row in rows})
+
+    def _write_acts(self) -> None:
+        if not self._acts:
+            return
+        self._tx.executemany(
+            "INSERT INTO operator_act (identifier_id, part, position, event_at, document) VALUES (?, ?, ?, ?, ?)",
+            sorted(self._acts),
+        )
+        # Corrected names are few: they are settled anew from all acts of the strand.
+        for key in sorted({(row[0], row[1]) for row in self._acts}):
+            self._tx.execute(
+                f"DELETE FROM search_term WHERE identifier_id = ? AND part = ? AND kind = {OF_CORRECTION}", key
+            )
+            corrected = judge_acts(load_acts(self._tx, [key])).corrections
+            terms = name_terms(corrected[name].traits[name] for name in NAME_TRAITS & corrected.keys())
+            self._terms.update((term, *key, OF_CORRECTION) for term in terms)
 
     def _load(self, keys: Collection[Key]) -> None:
         remembered = self._memory.documents
@@ -310,24 +462,8 @@ class StrandWriter:
 
 
 def search_terms(traits: dict[str, list[Any]]) -> set[str]:
-    """Give the words of a strand's name-like traits, folded for search."""
-    words: set[str] = set()
-    for name in _NAME_TRAITS & traits.keys():
-        value = traits[name][T_VALUE]
-        if isinstance(value, str):
-            words.update(fold_text(value).split()[:8])
-    return {word[:64] for word in words}
-
-
-def fold_text(text: str) -> str:
-    """Fold a text for search: compatibility forms, case, and accents are set aside.
-
-    >>> fold_text("Zoë Ångström")
-    'zoe angstrom'
-    """
-    # NUL parts words: PostgreSQL's text cannot hold it.
-    apart = unicodedata.normalize("NFKD", text.replace("\0", " ").casefold())
-    return "".join(c for c in apart if not unicodedata.combining(c))
+    """Give the terms of a strand's name-like traits."""
+    return name_terms(traits[name][T_VALUE] for name in NAME_TRAITS & traits.keys())
 
 
 def load_strands(reading: Reading, keys: Sequence[Key]) -> dict[Key, Document]:
@@ -343,18 +479,3 @@ def load_strands(reading: Reading, keys: Sequence[Key]) -> dict[Key, Document]:
             for (document,) in reading.read("SELECT document FROM strand WHERE identifier_id = ? AND part = ?", key):
                 found[key] = _decode(document)
     return found
-
-
-def search_strands(reading: Reading, text: str, *, limit: int) -> list[int]:
-    """Give ids of identifiers whose names hold every word of a text, each as a beginning."""
-    found: list[int] | None = None
-    for word in fold_text(text).split()[:4]:
-        rows = reading.read(
-            "SELECT DISTINCT identifier_id FROM search_term WHERE term >= ? AND term < ? "
-            "ORDER BY identifier_id LIMIT ?",
-            (word, word + "\U0010ffff", 2_000),
-        )
-        ids = [i for (i,) in rows]
-        held = set(ids)
-        found = ids if found is None else [i for i in found if i in held]
-    return (found or [])[:limit]

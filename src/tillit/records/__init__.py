@@ -6,6 +6,7 @@ Never: behaviour that touches a store, a clock or the network.
 """
 
 from tillit.records.log import (
+    ACT_TYPES,
     KIND_ACT,
     KIND_DEFINITION,
     KIND_EVENT,
@@ -19,14 +20,17 @@ from tillit.records.log import (
     NewRow,
     QuarantineRow,
 )
+from tillit.records.order import NO_ORDER, OrderNumbers
 from tillit.records.permit import Permit, Scope
 from tillit.records.person import MemberIdentifier, Membership
 
 __all__ = [
+    "ACT_TYPES",
     "KIND_ACT",
     "KIND_DEFINITION",
     "KIND_EVENT",
     "KIND_TICK",
+    "NO_ORDER",
     "TRUST_CLAIMED",
     "TRUST_NAMES",
     "TRUST_OPERATOR",
@@ -36,6 +40,7 @@ __all__ = [
     "MemberIdentifier",
     "Membership",
     "NewRow",
+    "OrderNumbers",
     "Permit",
     "QuarantineRow",
     "Scope",

@@ -19,6 +19,9 @@ TRUST_OPERATOR = 3  # a named colleague
 TRUST_VERIFIED = 4  # the customer proved it
 TRUST_NAMES = {TRUST_CLAIMED: "claimed", TRUST_SERVER: "server", TRUST_OPERATOR: "operator", TRUST_VERIFIED: "verified"}
 
+# Types of event that only a colleague's own acts have: no door takes them from a source.
+ACT_TYPES = frozenset({"correct", "note", "retract"})
+
 
 class NewRow(NamedTuple):
     """One thing that happened, on its way into the log."""

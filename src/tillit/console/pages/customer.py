@@ -1,46 +1,197 @@
-"""One customer.
+"""One customer: who, what is known and from where, what they did; what colleagues say of them.
 
-In:    a profile id, old or new.
-Out:   who, what is known and from where, what they did.
-Never: an identifier in an address.
+In:    a profile id, old or new; a colleague's correction, note or change of mind.
+Out:   the page and its parts; events in the log.
+Never: an identifier in an address; a change that is no event.
 """
 
+import time
 from typing import Any
 
-from litestar import Response, get
+import msgspec
+from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
-from tillit.console.desk import PART, Asking, Desk
+from tillit import clock
+from tillit.console.desk import PART, Asking, Desk, Form
+from tillit.console.portrait import (
+    FIRST_ROWS,
+    FIRST_TRAITS,
+    act_view,
+    draw_activity,
+    draw_links,
+    link_view,
+    month_of,
+    parse_value,
+    related_view,
+    shown,
+    taken_back,
+    tenure_view,
+    trait_views,
+)
 from tillit.console.views import customer_detail, event_views
+from tillit.profile import ActInvalid, position_of
 
 _TIMELINE_ROWS = 40
+_MOST_TRAITS = 5_000  # of the whole list: a page, not a download
+_APPLIED_WITHIN_S = 2.0
+_TOLD = {
+    "corrected": "The correction counts now.",
+    "noted": "The note is kept.",
+    "undone": "Taken back: it is as if it had never been.",
+    "waiting": "It is safe in the log and on its way; load the page again in a moment.",
+}
 
 
 def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """Make the routes."""
+    ws = desk.workspace
 
-    @get("/console/customers/{profile_id:str}", opt={"role": "reader"}, sync_to_thread=True)
-    def show_customer(request: Asking, profile_id: str, before: str | None = None) -> Response[Any]:
-        ws = desk.workspace
+    def unknown(request: Asking) -> Response[str]:
+        # The same answer for whoever never was, was forgotten, or is no id at all.
+        return desk.page(request, "unknown_customer.html", status=404, here="customers")
+
+    def show(request: Asking, profile_id: str, *, status: int = 200, fault: str = "", **asked: str) -> Response[Any]:
         permit = desk.permit(request)
         # Only ids: `namespace:value` would put a person's address into an address.
-        document = ws.profiles.find(profile_id, permit) if ":" not in profile_id else None
-        if document is None:
-            return desk.page(request, "unknown_customer.html", status=404, here="customers")
-        if document["id"] != profile_id:
+        person = ws.profiles.person(profile_id, permit) if ":" not in profile_id else None
+        if person is None:
+            return unknown(request)
+        document = person.document
+        if document["id"] != profile_id and status == 200:
             return Redirect(f"/console/customers/{document['id']}", status_code=307)
-        told = ws.profiles.events(profile_id, permit, limit=_TIMELINE_ROWS, before=before)
-        documents, more = told if told is not None else ([], None)
-        desk.note(request, 1, profile_id)
-        positions = [int(one["event_id"].partition("-")[2]) for one in documents]
-        rows = ws.folding.rows(positions)
-        events = event_views(ws, [rows[p] for p in positions if p in rows], permit)
-        shown: dict[str, Any] = {"events": events, "with_who": False, "more": more, "profile_id": profile_id}
+        before = asked.get("before") or None
+        part = _timeline(desk, request, profile_id, before)
         if PART in request.headers:
-            return desk.page(request, "parts/timeline.html", **shown)
+            desk.note(request, 1, profile_id)
+            return desk.page(request, "parts/timeline.html", **part)
+        evidence, related = ws.profiles.evidence(profile_id, permit) or (None, [])
+        assert evidence is not None, "whoever has a document has evidence"
+        desk.note(request, 1 + len(related), profile_id)
+        epoch = ws.log.epoch()
+        most = _MOST_TRAITS if asked.get("traits") == "all" else FIRST_TRAITS
         return desk.page(
-            request, "customer.html", here="customers", customer=customer_detail(document), before=before, **shown
+            request,
+            "customer.html",
+            status=status,
+            here="customers",
+            customer=customer_detail(document),
+            before=before,
+            told=_TOLD.get(asked.get("told", ""), ""),
+            fault=fault,
+            traits=trait_views(person, epoch, most=most),
+            n_traits=len(document["traits"]),
+            n_first=FIRST_TRAITS,
+            n_rows=FIRST_ROWS,
+            taken_back=taken_back(person, epoch),
+            notes=[act_view(note, epoch) for note in person.standing.notes],
+            links=[link_view(link, epoch) for link in evidence.links],
+            tenures=[tenure_view(tenure, epoch) for tenure in evidence.tenures],
+            related=[related_view(one, epoch) for one in related],
+            graph=draw_links(person, evidence),
+            activity=draw_activity(person.months),
+            proved=frozenset(document["traits"]),
+            may_edit=desk.session(request).may("editor"),
+            **part,
         )
 
-    return [show_customer]
+    @get("/console/customers/{profile_id:str}", opt={"role": "reader"}, sync_to_thread=True)
+    def show_customer(
+        request: Asking, profile_id: str, before: str = "", traits: str = "", told: str = ""
+    ) -> Response[Any]:
+        return show(request, profile_id, before=before, traits=traits, told=told)
+
+    # The name of a trait is what a sender wrote: it travels in the body.
+    @post("/console/customers/{profile_id:str}/earlier", opt={"role": "reader"}, status_code=200, sync_to_thread=True)
+    def show_earlier(request: Asking, profile_id: str, data: Form) -> Response[str]:
+        name = data.get("trait", "")[:256]
+        found = ws.profiles.earlier(profile_id, name, desk.permit(request)) if ":" not in profile_id else None
+        if found is None:
+            return unknown(request)
+        desk.note(request, 1, profile_id)
+        template = "parts/earlier.html" if PART in request.headers else "earlier.html"
+        values = [one._replace(value=shown(one.value)) for one in found.values]
+        return desk.page(
+            request,
+            template,
+            here="customers",
+            profile_id=profile_id,
+            trait=name,
+            values=values,
+            n_events=found.n_events,
+            is_all=found.is_all,
+        )
+
+    def applied(profile_id: str, event_id: str, told: str, place: str) -> Response[Any]:
+        """Wait a moment until the fold has applied an act, then show the page."""
+        position = position_of(event_id, ws.log.epoch()) or 0
+        deadline = clock.monotonic_s() + _APPLIED_WITHIN_S
+        while ws.folding.position() < position:
+            if clock.monotonic_s() > deadline:
+                told = "waiting"
+                break
+            time.sleep(0.01)
+        return Redirect(f"/console/customers/{profile_id}?told={told}#{place}", status_code=303)
+
+    @post(
+        "/console/customers/{profile_id:str}/corrections", opt={"role": "editor"}, status_code=200, sync_to_thread=True
+    )
+    def correct(request: Asking, profile_id: str, data: Form) -> Response[Any]:
+        if ws.profiles.membership(profile_id) is None or ":" in profile_id:
+            return unknown(request)
+        name, reason = data.get("trait", "").strip(), data.get("reason", "").strip()
+        if not reason:
+            return show(request, profile_id, status=400, fault="A correction needs a reason: say how you know.")
+        try:
+            value = parse_value(data.get("kind", "text"), data.get("value", ""))
+        except (ValueError, KeyError, msgspec.MsgspecError):
+            fault = "That value is not of the kind that was chosen. Write a number as 12.5, a truth as true or false."
+            return show(request, profile_id, status=400, fault=fault)
+        operator = desk.session(request).operator_id
+        try:
+            event_id = ws.profiles.correct(profile_id, name, value, reason=reason, operator=operator)
+        except ActInvalid as exc:
+            return show(request, profile_id, status=400, fault=exc.message)
+        desk.audit(request, "trait.correct", target=profile_id, event_id=event_id)
+        return applied(profile_id, event_id, "corrected", "traits")
+
+    @post("/console/customers/{profile_id:str}/notes", opt={"role": "editor"}, status_code=200, sync_to_thread=True)
+    def note(request: Asking, profile_id: str, data: Form) -> Response[Any]:
+        if ws.profiles.membership(profile_id) is None or ":" in profile_id:
+            return unknown(request)
+        operator = desk.session(request).operator_id
+        try:
+            event_id = ws.profiles.note(profile_id, data.get("text", ""), operator=operator)
+        except ActInvalid as exc:
+            return show(request, profile_id, status=400, fault=exc.message)
+        desk.audit(request, "customer.note", target=profile_id, event_id=event_id)
+        return applied(profile_id, event_id, "noted", "notes")
+
+    @post("/console/customers/{profile_id:str}/undo", opt={"role": "editor"}, status_code=200, sync_to_thread=True)
+    def undo(request: Asking, profile_id: str, data: Form) -> Response[Any]:
+        if ws.profiles.membership(profile_id) is None or ":" in profile_id:
+            return unknown(request)
+        operator = desk.session(request).operator_id
+        reason = data.get("reason", "")[:500]
+        event_id = ws.profiles.undo(data.get("event_id", ""), reason=reason, operator=operator, who=profile_id)
+        desk.audit(request, "customer.undo", target=profile_id, event_id=event_id)
+        return applied(profile_id, event_id, "undone", "traits")
+
+    return [show_customer, show_earlier, correct, note, undo]
+
+
+def _timeline(desk: Desk, request: Asking, profile_id: str, before: str | None) -> dict[str, Any]:
+    """Give one part of the timeline, each month under its name."""
+    ws = desk.workspace
+    permit = desk.permit(request)
+    found = ws.profiles.rows(profile_id, permit, limit=_TIMELINE_ROWS, before=before)
+    events = event_views(ws, found.rows, permit, with_who=False) if found is not None else []
+    months: list[tuple[str, list[Any]]] = []
+    for event in events:
+        month = month_of(event.at)
+        if not months or months[-1][0] != month:
+            months.append((month, []))
+        months[-1][1].append(event)
+    more = found.next if found is not None else None
+    return {"events": events, "months": months, "with_who": False, "more": more, "profile_id": profile_id}

@@ -1,0 +1,172 @@
+"""Search and the customer page: how long a colleague waits."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import apsw
+import msgspec
+
+from bench.figure import Figure, percentile
+from tillit.console.app import create_console
+from tillit.flow import Fold, quiet_garbage_collector
+from tillit.people import find_people
+from tillit.records import KIND_EVENT, TRUST_SERVER, LogRow, Permit
+from tillit.store import SqliteState
+from tillit.workspace import Workspace, create_workspace
+
+_NOW = 1_795_000_000_000_000
+_FIRST = "Ana Bo Cem Dilan Eva Finn Greta Hugo Ida Jonas Karin Leo Maja Nils Olga Per Rosa Sven Tove Ulf".split()
+_LAST = "berg ström ek lund holm qvist gren dal ny fors sten vik ås mark hed sjö näs bo tun rot".split()
+
+
+def _people(n: int) -> Iterator[LogRow]:
+    chance = Random(5)
+    for i in range(1, n + 1):
+        first = chance.choice(_FIRST)
+        name = f"{first} {chance.choice(_LAST)}{chance.choice(_LAST)}{chance.choice(_LAST)}"
+        traits = {"name": name.title(), "email": f"{first.lower()}.{i}@mail{i % 50}.example", "plan": "free"}
+        if i % 4 == 0:
+            traits["phone"] = f"+4670{i:07d}"
+        body = msgspec.json.encode({"type": "identify", "userId": f"user-{i}", "messageId": "m", "traits": traits})
+        at = _NOW + i * 1_000
+        yield LogRow(i, at, KIND_EVENT, "till", TRUST_SERVER, at, at, i.to_bytes(16, "big"), body)
+
+
+def search(folder: Path, n_people: int = 1_000_000) -> list[Figure]:
+    """Search people by what colleagues type, beside a plain full-text index over the same values."""
+    state = SqliteState(folder / "state.db", synchronous="OFF")
+    fold = Fold(state, lambda _: {})
+    plain = apsw.Connection(str(folder / "plain.db"))
+    plain.execute("CREATE VIRTUAL TABLE people USING fts5(words, prefix='2 3')")
+    rows: list[LogRow] = []
+    with quiet_garbage_collector(), state.hurried():
+        for row in _people(n_people):
+            rows.append(row)
+            if len(rows) == 20_000 or row.position == n_people:
+                fold.apply(rows)
+                with plain:
+                    plain.executemany("INSERT INTO people VALUES (?)", [(_words(one),) for one in rows])
+                rows = []
+    chance = Random(6)
+    asked = [_question(chance, n_people) for _ in range(400)]
+    permit = Permit("service", 0, "bench")
+    ours, theirs = [], []
+    for text in asked:
+        began = time.perf_counter()
+        find_people(state, text, permit, limit=25, epoch=1)
+        ours.append((time.perf_counter() - began) * 1000)
+        match = " ".join(f'"{word}"*' for word in text.split())
+        began = time.perf_counter()
+        plain.execute("SELECT rowid FROM people WHERE people MATCH ? LIMIT 25", (match,)).fetchall()
+        theirs.append((time.perf_counter() - began) * 1000)
+    slowest = max(zip(ours, asked, strict=True))
+    plain.close()
+    state.close()
+    note = f"median {percentile(ours, 0.5):.1f} ms; slowest {slowest[0]:.0f} ms"
+    return [
+        Figure(
+            f"search among {n_people:,} profiles, p99",
+            percentile(ours, 0.99),
+            "ms",
+            50,
+            False,
+            "SQLite FTS5 over the same values, ids only",
+            percentile(theirs, 0.99),
+            note,
+        )
+    ]
+
+
+def _words(row: LogRow) -> str:
+    told = msgspec.json.decode(row.body or b"{}")
+    return " ".join([told["userId"], *map(str, told["traits"].values())])
+
+
+def _question(chance: Random, n_people: int) -> str:
+    i = chance.randrange(1, n_people)
+    first, last = chance.choice(_FIRST), chance.choice(_LAST)
+    return chance.choice(
+        [
+            f"user-{i}",
+            f"{first} {last}",
+            first,
+            last[:2],
+            f"{i}@mail",
+            f"{first.lower()}.{i}",
+            f"070 {i:07d}",
+            f"{first} mail{i % 50}",
+        ]
+    )
+
+
+def customer_page(folder: Path) -> list[Figure]:
+    """Give the whole page of a usual customer, of one with 100,000 events and of one with very many traits."""
+    create_workspace(folder)
+    figures = []
+    with Workspace(folder) as ws:
+        ws.identify(user_id="usual", anonymous_id="d", traits={"name": "Ana", "email": "ana@example.org"})
+        ws.append([{"type": "track", "userId": "usual", "event": f"E{n % 9}"} for n in range(60)])
+        for start in range(0, 100_000, 5_000):
+            ws.append(
+                [
+                    {"type": "track", "userId": "busy", "event": f"E{n % 50}", "timestamp": _day(n)}
+                    for n in range(start, start + 5_000)
+                ]
+            )
+        # One strand keeps 1,000 traits; ten of them make the 10,000.
+        for group in range(10):
+            for start in (0, 400, 800):
+                traits = {f"t{group}-{n}": n for n in range(start, start + 400)}
+                ids = [{"type": f"card{group}", "id": "c"}]
+                ws.append([{"type": "identify", "anonymousId": "x", "context": {"externalIds": ids}, "traits": traits}])
+            ws.append([{"type": "track", "userId": "many", "event": "E", "context": {"externalIds": ids}}])
+        ws.flush()
+        for label, who in (("usual", "usual"), ("100,000 events", "busy"), ("10,000 traits", "many")):
+            took = asyncio.run(_asked(ws, f"/console/customers/{ws.profiles.get(f'user_id:{who}')['id']}"))
+            figures.append(
+                Figure(f"customer page, {label}, p99", percentile(took, 0.99), "ms", 100, False, note="in process")
+            )
+    return figures
+
+
+def _day(n: int) -> str:
+    return f"{2017 + n % 9}-{1 + n % 12:02d}-{1 + n % 28:02d}T10:00:00Z"
+
+
+async def _asked(ws: Workspace, path: str, n: int = 40) -> list[float]:
+    cookie = ws.sessions.redeem(ws.sessions.issue()) or ""
+    app = create_console(ws)
+    took = []
+    for _ in range(n):
+        status: list[int] = []
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"host", b"bench"), (b"cookie", f"{ws.sessions.cookie_name}={cookie}".encode())],
+            "client": ("127.0.0.1", 1),
+            "server": ("bench", 80),
+        }
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any, told: list[int] = status) -> None:
+            if message["type"] == "http.response.start":
+                told.append(message["status"])
+
+        began = time.perf_counter()
+        await app(scope, receive, send)
+        took.append((time.perf_counter() - began) * 1000)
+        assert status == [200], f"the page answered {status}"
+    return took[1:]

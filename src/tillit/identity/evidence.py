@@ -1,0 +1,155 @@
+"""Evidence: why these identifiers are one person, who had which device when, and who else is near.
+
+In:    a membership.
+Out:   links with their events and verdicts, tenures of devices, other people and what they share.
+Never: a value of a trait; a list without an end.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tillit.identity.namespaces import DEVICE_RANK, namespace
+from tillit.records import Membership
+from tillit.store import Reading
+
+# Taste: more is no longer read by anybody. Refused links come first, because they need somebody's judgement.
+_MOST_LINKS = 200
+_MOST_DEVICES = 100
+_MOST_NEIGHBOURS = 50
+_COLUMNS = "strong_id, weak_id, trust, position, event_at, source, rule, verdict, reason"
+_ORDER = "CASE verdict WHEN 'refused' THEN 0 ELSE 1 END, trust DESC, position"
+
+
+class Named(NamedTuple):
+    """An identifier and whose it is."""
+
+    identifier_id: int
+    namespace: str
+    value: str
+    root_id: int
+
+    @property
+    def is_device(self) -> bool:
+        """Say whether people may share it."""
+        kind = namespace(self.namespace)
+        return kind is not None and kind.rank == DEVICE_RANK
+
+
+class LinkEvidence(NamedTuple):
+    """One reason to hold two identifiers for one person, or not to. Grain: one per pair and trust."""
+
+    one: Named
+    other: Named
+    trust: int
+    position: int
+    event_at: int  # UTC epoch microseconds
+    source: str
+    rule: str
+    verdict: str  # admitted, refused, noted
+    reason: str
+
+
+class TenureEvidence(NamedTuple):
+    """A time in which a device was somebody's. Grain: one per device and change of hands."""
+
+    device: Named
+    holder: Named
+    from_at: int  # UTC epoch microseconds
+    from_position: int
+    until: int | None  # None: still
+    is_theirs: bool  # of the person who was asked about
+
+
+class Neighbour(NamedTuple):
+    """Somebody else, and one thing that both have to do with. Grain: one per person and reason."""
+
+    root_id: int
+    reason: str  # device, refused
+    through: Named
+    position: int  # the event that says so
+
+
+class Evidence(NamedTuple):
+    """All of it."""
+
+    links: list[LinkEvidence]
+    tenures: list[TenureEvidence]
+    neighbours: list[Neighbour]
+
+
+def read_evidence(reading: Reading, membership: Membership) -> Evidence:
+    """Give what a person's identifiers rest on."""
+    mine = [m.identifier_id for m in membership.identifiers]
+    rows = _link_rows(reading, mine)
+    named = _names(reading, {i for row in rows for i in row[:2]})
+    links = [LinkEvidence(named[r[0]], named[r[1]], *r[2:]) for r in rows if r[0] in named and r[1] in named]
+    devices = [m.identifier_id for m in membership.identifiers if _is_device(m.namespace)]
+    held = {m.identifier_id for m in membership.identifiers if not _is_device(m.namespace)}
+    tenures = _tenures(reading, devices, held)
+    return Evidence(links, tenures, _neighbours(links, tenures, held))
+
+
+def _is_device(name: str) -> bool:
+    kind = namespace(name)
+    return kind is not None and kind.rank == DEVICE_RANK
+
+
+def _link_rows(reading: Reading, ids: list[int]) -> list[tuple[int, int, int, int, int, str, str, str, str]]:
+    found = set()
+    for column in ("strong_id", "weak_id"):
+        found.update(
+            reading.read_in(
+                f"SELECT {_COLUMNS} FROM link WHERE {column} IN {{in}} ORDER BY {_ORDER} LIMIT {_MOST_LINKS}", ids
+            )
+        )
+    return sorted(found, key=lambda row: (row[7] != "refused", -row[2], row[3], row[:2]))[:_MOST_LINKS]
+
+
+def _names(reading: Reading, ids: Iterable[int]) -> dict[int, Named]:
+    return {
+        row[0]: Named(*row)
+        for row in reading.read_in(
+            "SELECT identifier_id, namespace, value, root_id FROM identifier WHERE identifier_id IN {in}", sorted(ids)
+        )
+    }
+
+
+def _tenures(reading: Reading, devices: list[int], held: set[int]) -> list[TenureEvidence]:
+    if not devices:
+        return []
+    rows = sorted(
+        set(
+            reading.read_in(
+                "SELECT identifier_id, from_at, from_position, holder_id FROM tenure WHERE identifier_id IN {in}",
+                devices[-_MOST_DEVICES:],
+            )
+        )
+    )
+    named = _names(reading, {i for row in rows for i in (row[0], row[3])})
+    told = []
+    for i, (device_id, from_at, from_position, holder_id) in enumerate(rows):
+        after = rows[i + 1] if i + 1 < len(rows) else None
+        until = after[1] if after is not None and after[0] == device_id else None
+        if device_id in named and holder_id in named:
+            told.append(
+                TenureEvidence(named[device_id], named[holder_id], from_at, from_position, until, holder_id in held)
+            )
+    return told
+
+
+def _neighbours(links: list[LinkEvidence], tenures: list[TenureEvidence], held: set[int]) -> list[Neighbour]:
+    found: dict[tuple[int, str], Neighbour] = {}
+    for tenure in tenures:
+        if not tenure.is_theirs:
+            one = Neighbour(tenure.holder.root_id, "device", tenure.device, tenure.from_position)
+            found.setdefault((one.root_id, one.reason), one)
+    for link in links:
+        if link.verdict != "refused":
+            continue
+        for end, through in ((link.one, link.other), (link.other, link.one)):
+            if end.identifier_id not in held and not end.is_device:
+                one = Neighbour(
+                    end.root_id, "refused", through if through.identifier_id in held else end, link.position
+                )
+                found.setdefault((one.root_id, one.reason), one)
+    return list(found.values())[:_MOST_NEIGHBOURS]

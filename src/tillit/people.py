@@ -1,0 +1,115 @@
+"""People across rooms: who is meant by a text, and who stands near somebody.
+
+In:    a moment of the state, a permit.
+Out:   documents of the people found, best first; people near one person, each with the reason.
+Never: somebody who does not answer every word that was typed.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tillit.identity import Evidence, Neighbour, find_membership, parse, profile_id, search_identifiers
+from tillit.profile import (
+    answer,
+    get_document,
+    load_person,
+    order_terms,
+    read_question,
+    search_strands,
+    shown_by,
+    strand_keys,
+)
+from tillit.records import Membership, Permit
+from tillit.store import Reading
+
+_MOST_IDENTIFIERS = 100  # by one word
+_MOST_STRANDS = 600
+
+
+class Related(NamedTuple):
+    """Somebody else, with the reason to name them here. Grain: one per person."""
+
+    document: dict[str, Any]
+    reasons: list[Neighbour]
+
+
+def find_membership_of(reading: Reading, who: str) -> Membership | None:
+    """Say who holds an identifier (`namespace:value`) or a profile id."""
+    # No identifier holds a NUL, and not every engine can be asked for one.
+    if "\0" in who:
+        return None
+    told = parse(who) if ":" in who else who
+    return find_membership(reading, told) if told is not None else None
+
+
+def find_people(reading: Reading, text: str, permit: Permit, *, limit: int, epoch: int) -> list[dict[str, Any]]:
+    """Find people by names, identifiers and order numbers.
+
+    Every word must be answered. Whole words come before beginnings, of equal ones whoever was active last.
+    """
+    text = text.strip()
+    asked = read_question(text)
+    if not asked or "\0" in text:
+        return []
+    exact = find_membership_of(reading, text)
+    ids = search_identifiers(reading, text, limit=_MOST_IDENTIFIERS)
+    ways = [way for one in asked for way in one.ways if len(way) > 2 and way != text]
+    if len(asked) > 1 or ways:
+        ids += [i for way in ways for i in search_identifiers(reading, way, limit=_MOST_IDENTIFIERS)]
+    by_strand = search_strands(reading, text, limit=_MOST_STRANDS)
+    people = {exact.profile_id: exact} if exact is not None else {}
+    found: list[tuple[int, str, dict[str, Any]]] = []
+    if exact is not None:
+        found.append((-9, "", get_document(reading, exact, permit, epoch=epoch)))
+    hit = set(by_strand)
+    # Twice as many as asked for are judged: the best of them by recency, without reading everybody.
+    n_judged = 0
+    for identifier_id in _one_each(reading, ids[:10] + by_strand[: limit * 4] + ids[10:] + by_strand[limit * 4 :]):
+        if n_judged == limit * 2 + 10 or len(found) >= limit * 2:
+            break
+        membership = find_membership(reading, profile_id(identifier_id))
+        if membership is None or membership.profile_id in people:
+            continue
+        people[membership.profile_id] = membership
+        n_judged += 1
+        document = get_document(reading, membership, permit, epoch=epoch)
+        orders: list[str] = []
+        shown = shown_by(document, orders)
+        if not all(answer(one, shown) for one in asked):
+            keys = [key for key in strand_keys(membership) if key[0] in hit]
+            shown = shown_by(document, order_terms(reading, keys, asked))
+        marks = [answer(one, shown) for one in asked]
+        if all(marks):
+            found.append((-sum(marks), document["last_seen_at"] or "", document))
+    found.sort(key=lambda one: one[1], reverse=True)
+    found.sort(key=lambda one: one[0])
+    return [document for _, _, document in found[:limit]]
+
+
+def _one_each(reading: Reading, ids: Sequence[int]) -> list[int]:
+    """Give ids in order, one for each person as far as their roots say."""
+    roots: dict[int, int] = dict(
+        reading.read_in("SELECT identifier_id, root_id FROM identifier WHERE identifier_id IN {in}", [*ids])
+    )
+    first: dict[int, int] = {}
+    for identifier_id in ids:
+        first.setdefault(roots.get(identifier_id, identifier_id), identifier_id)
+    return list(first.values())
+
+
+def find_related(
+    reading: Reading, own_id: str, evidence: Evidence, permit: Permit, *, most: int, epoch: int
+) -> list[Related]:
+    """Give the people near one person, each with the reasons."""
+    told: dict[str, Related] = {}
+    for neighbour in evidence.neighbours:
+        membership = find_membership(reading, profile_id(neighbour.root_id))
+        if membership is None or membership.profile_id == own_id:
+            continue
+        known = told.get(membership.profile_id)
+        if known is not None:
+            known.reasons.append(neighbour)
+        elif len(told) < most:
+            document = load_person(reading, membership, permit, epoch=epoch).document
+            told[membership.profile_id] = Related(document, [neighbour])
+    return list(told.values())
