@@ -1,4 +1,5 @@
 // On every page: the command palette, keys that go to places, light and dark.
+// It brings console.js with it: no template loads that by its own address, or it would run twice.
 
 import { fetchPart } from "./console.js";
 
