@@ -10,7 +10,7 @@ import random
 from typing import Any
 
 from tests.strategies import POISON, place, row, tick
-from tillit.records import TRUST_CLAIMED, TRUST_SERVER, LogRow
+from tillit.records import TRUST_CLAIMED, TRUST_OPERATOR, TRUST_SERVER, LogRow
 
 GIVEN = ["Ana", "Bo", "Cem", "Zoë", "Ångström", "あい", "Ольга", "👩‍👩‍👧 Ek", "O'Hara", "50 % ?", "nul\0l"]
 EVENTS = ["Order Completed", "Product Viewed", "Sökte", "🛒", ""]
@@ -31,6 +31,8 @@ def random_log(seed: int, n_rows: int, *, n_people: int = 300) -> list[LogRow]:
             rows.append(tick(position))
         elif fate < 0.045:
             rows.append(row(position, chance.choice(POISON), at=at, trust=trust))
+        elif fate < 0.06:
+            rows.append(row(position, act(chance, n_people), at=at, trust=TRUST_OPERATOR))
         else:
             rows.append(row(position, body(chance, n_people), at=at, trust=trust))
     return place(rows)
@@ -63,6 +65,18 @@ def body(chance: random.Random, n_people: int) -> dict[str, Any]:
         told |= {"type": "page", "name": "/", "userId": f"u{who}"}
         told.pop("anonymousId" if chance.random() < 0.5 else "name")
     return told
+
+
+def act(chance: random.Random, n_people: int) -> dict[str, Any]:
+    """Give what a colleague says of one of the people, or takes back."""
+    number = chance.randrange(20)
+    told: dict[str, Any] = {"userId": f"u{int(n_people * chance.random() ** 2)}", "operator": "maria", "reason": "r"}
+    said: list[dict[str, Any]] = [
+        {"type": "correct", "messageId": f"c{number}", "traits": {"firstName": chance.choice(GIVEN), "plan": None}},
+        {"type": "note", "messageId": f"n{number}", "text": chance.choice(GIVEN)},
+        {"type": "retract", "messageId": f"r{number}", "of": f"{chance.choice('cn')}{number}"},
+    ]
+    return told | chance.choice(said)
 
 
 def traits(chance: random.Random, who: int) -> dict[str, Any]:

@@ -4,6 +4,8 @@ keyboard alone and on a telephone.
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -14,7 +16,8 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from tests.console.conftest import PATIENCE_MS
 from tests.console.test_pages import send_person
 from tests.console.walk import NO_PAGE, RouteOf, addresses_of, routes_of
-from tests.running import RunningServer
+from tests.running import RunningServer, tillit
+from tillit.access import ROLES
 
 _MOST_STOPS = 400
 
@@ -56,6 +59,28 @@ def test_every_page_is_reached_by_following_links(routes: list[RouteOf], address
     pages = {route.template for route in routes if route.method == "GET"} - NO_PAGE.keys()
 
     assert pages - addresses.keys() == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_walk_as_each_role_comes_to_all_that_is_theirs_and_to_no_closed_door(
+    server: RunningServer, chromium: Browser, routes: list[RouteOf], addresses: dict[str, str], role: str
+) -> None:
+    assert addresses
+    login = f"walker-{role}-{uuid.uuid4().hex[:6]}"
+    tillit("operators", "create", login, "--role", role, "--workspace", str(server.workspace))
+    said = tillit("console", "link", "--as", login, "--workspace", str(server.workspace))
+    link = re.search(r"/console/enter\?token=[\w-]+", said)
+    assert link is not None
+    held = ROLES[: ROLES.index(role) + 1]
+
+    with closing(chromium.new_context()) as context:
+        page = context.new_page()
+        page.goto(server.url + link[0])
+        page.wait_for_url(server.url + "/console")
+        found = addresses_of(page, server.url, routes)
+
+    theirs = {route.template for route in routes if route.method == "GET" and route.role in held}
+    assert theirs - NO_PAGE.keys() - found.keys() == set()
 
 
 def test_no_exception_from_the_walk_is_stale(routes: list[RouteOf]) -> None:

@@ -71,7 +71,9 @@ def addresses_of(page: Page, root: str, routes: list[RouteOf], *, most: int = 60
         if route is None or route.template in found:
             continue
         found[route.template] = path
-        page.goto(root + path)
+        answer = page.goto(root + path)
+        assert answer is not None, f"{path} answered nothing"
+        assert answer.status == 200, f"a link leads to {path}, which answered {answer.status}"
         n_looked += 1
         links = page.locator('a[href^="/console"]').evaluate_all("links => links.map(link => link.href)")
         waiting += [urlsplit(link).path for link in links]
