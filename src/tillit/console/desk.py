@@ -15,6 +15,7 @@ from litestar.params import Body
 from tillit.access import ConsoleSessions, Detail, Provider
 from tillit.console.render import Pages
 from tillit.console.sessions import Session
+from tillit.errors import NotFound
 from tillit.records import Permit
 from tillit.workspace import Workspace
 
@@ -59,8 +60,21 @@ class Desk:
 
     def page(self, request: Asking, name: str, status: int = 200, **shown: Any) -> Response[str]:
         """Render one page, or a part of one, for whoever asked."""
-        html = self.pages.render(name, me=self.session(request), theme=request.cookies.get("tillit_theme", ""), **shown)
+        html = self.pages.render(
+            name,
+            me=self.session(request),
+            colleague=self.colleague,
+            theme=request.cookies.get("tillit_theme", ""),
+            **shown,
+        )
         return Response(html, status_code=status, media_type=MediaType.HTML)
+
+    def colleague(self, operator_id: str) -> str:
+        """Say what to call an operator: their name, or what an act was signed with where it is no operator's id."""
+        try:
+            return self.workspace.operators.get(operator_id).name
+        except NotFound:
+            return operator_id
 
     def note(self, request: Asking, n_profiles: int, profile_id: str = "") -> None:
         """Note in the journal, under the route's template, that personal values were shown."""

@@ -174,7 +174,7 @@ def _identifiers(row: LogRow) -> list[Said]:
 
 
 def _skew(document: dict[str, Any], row: LogRow) -> str:
-    """Say how far the sender's clock was off, by what it called the time of sending."""
+    """Say how the sender's clock stood, by what it called the time of sending."""
     original = document.get("originalTimestamp")
     if "clock" in document or not isinstance(original, str) or not isinstance(document.get("sentAt"), str):
         return ""
@@ -183,7 +183,7 @@ def _skew(document: dict[str, Any], row: LogRow) -> str:
         return ""
     off_s = (row.received_at - sent_at) / SECOND
     if abs(off_s) < 1:
-        return "less than a second"
+        return "right to the second"
     side = "behind ours" if off_s > 0 else "ahead of ours"
     return f"{abs(off_s):,.0f} s {side}"
 
