@@ -404,7 +404,8 @@ def test_an_import_runs_in_the_browser_and_survives_a_reload(
     page.locator("#text").fill(MAPPING)
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("section[aria-labelledby=h-preview]")).to_contain_text("3 would become events")
-    page.get_by_role("button", name="Start the import").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Start the import").click()
     page.reload()
 
     expect(page.locator("#n-new")).to_have_text("3")

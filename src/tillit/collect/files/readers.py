@@ -15,12 +15,13 @@ from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Protocol, cast
-
-import duckdb
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, cast
 
 from tillit.collect.files.mapping import ENCODINGS, Mapping, bom_encoding
 from tillit.errors import InputError
+
+if TYPE_CHECKING:  # an outside package of 22 MB, loaded by those who read Parquet
+    import duckdb
 
 GZIP_MAGIC = b"\x1f\x8b"
 PARQUET_MAGIC = b"PAR1"
@@ -349,6 +350,8 @@ class ParquetRows:
             raise BadFile(f"{path.name} cannot be opened: {exc.strerror}.", file=path.name) from exc
         if head != PARQUET_MAGIC:
             raise BadFile(f"{path.name} is not a Parquet file.", file=path.name)
+        import duckdb
+
         self._engine = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "512MB"})
         pattern = re.sub(r"([*?\[])", r"[\1]", str(path.resolve()))  # the name of one file, not a pattern of many
         with closed_on_error(self._engine), _parquet_faults(path):
@@ -393,6 +396,8 @@ class ParquetRows:
 
 @contextmanager
 def _parquet_faults(path: Path) -> Iterator[None]:
+    import duckdb
+
     try:
         yield
     except duckdb.Error as exc:
