@@ -138,7 +138,8 @@ def _day(n: int) -> str:
 
 
 async def _asked(ws: Workspace, path: str, n: int = 40) -> list[float]:
-    cookie = ws.sessions.redeem(ws.sessions.issue()) or ""
+    looker = ws.operators.find("bench") or ws.operators.create(login="bench", role="reader")
+    cookie = ws.sessions.open(looker.operator_id, via="link")
     app = create_console(ws)
     took = []
     for _ in range(n):
