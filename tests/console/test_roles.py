@@ -60,7 +60,7 @@ def app(ws: Workspace) -> App:
 def ways(ws: Workspace) -> list[Way]:
     return [
         Way(method, filled(ws, path), str(handler.opt.get("role", "")))
-        for handler in list_routes(Desk(ws, Pages("shop")), lambda: None)
+        for handler in list_routes(Desk(ws, Pages("shop")))
         for path in handler.paths
         for method in sorted(handler.http_methods - {"OPTIONS"})
     ]

@@ -46,7 +46,7 @@ def routes_of(folder: Path) -> list[RouteOf]:
     """Read the live list of routes; the folder becomes a workspace."""
     create_workspace(folder)
     with Workspace(folder) as workspace:
-        handlers = list_routes(Desk(workspace, Pages("walk")), lambda: None)
+        handlers = list_routes(Desk(workspace, Pages("walk")))
     return sorted(
         {
             RouteOf(method, re.sub(r":\w+\}", "}", path), handler.opt.get("role", ""))

@@ -5,6 +5,7 @@ Out:   the operator who asks, leave to read, rendered pages, notes in the journa
 Never: a page rendered for nobody in particular; a read of personal values without a note.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, cast
 
 from litestar import Request, Response
@@ -27,13 +28,21 @@ Asking = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
+def _nobody_imports() -> None:
+    """Leave uploaded files where they wait."""
+
+
 class Desk:
     """What every page needs."""
 
-    def __init__(self, workspace: Workspace, pages: Pages) -> None:
-        """Hold them, and the provider of single sign-on when one is set up."""
+    def __init__(self, workspace: Workspace, pages: Pages, *, start_imports: Callable[[], None] | None = None) -> None:
+        """Hold them, and the provider of single sign-on when one is set up.
+
+        `start_imports` sees to it that uploaded files that wait are worked on.
+        """
         self.workspace = workspace
         self.pages = pages
+        self.start_imports = start_imports if start_imports is not None else _nobody_imports
         self.sessions: ConsoleSessions = workspace.sessions
         oidc = workspace.settings.console_oidc
         self.provider: Provider | None = (

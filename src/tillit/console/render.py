@@ -9,7 +9,8 @@ import hashlib
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from tillit.console.navigation import list_places
@@ -53,7 +54,7 @@ class Pages:
             auto_reload=False,
         )
         self._environment.globals.update(
-            asset=self._address, workspace_name=workspace_name, places=list_places, icon=_icon
+            asset=self._address, workspace_name=workspace_name, places=list_places, icon=_icon, form_token=_form_token
         )
         self._environment.filters.update(
             time_of_day=_time_of_day, day_and_time=_day_and_time, day=_day, thousands=_thousands
@@ -86,3 +87,9 @@ def _thousands(number: int) -> str:
 def _icon(name: str) -> Markup:
     # Drawn once for each page, in the layout: an outside file would be another request for every drawing.
     return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"></use></svg>').format(name)
+
+
+@pass_context
+def _form_token(context: Context) -> Markup:
+    # What every form carries: the token of the session that the page was made for.
+    return Markup('<input type="hidden" name="form_token" value="{}">').format(context["me"].form_token)

@@ -5,8 +5,6 @@ Out:   routes, each with the least role that may use it.
 Never: a route without a role: the application does not start with one.
 """
 
-from collections.abc import Callable
-
 from litestar.handlers import HTTPRouteHandler
 
 from tillit.console.desk import Desk
@@ -34,12 +32,13 @@ PAGES = (
     event_routes,  # one event
     quarantine_routes,  # what was turned away
     sources_routes,  # where events come from
+    imports_routes,  # files that were uploaded
     operators_routes,  # who may open the console
     audit_routes,  # what they did
     account_routes,  # one's own account
 )
 
 
-def list_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRouteHandler]:
-    """Give all routes of the console; `start_imports` starts the worker that imports uploaded files."""
-    return [handler for make in PAGES for handler in make(desk)] + imports_routes(desk, start_imports)
+def list_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """Give all routes of the console."""
+    return [handler for make in PAGES for handler in make(desk)]

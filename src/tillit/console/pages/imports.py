@@ -6,7 +6,7 @@ Never: a second importer; a value of the file shown to whoever may not import.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from litestar import Response, get, post
@@ -39,8 +39,8 @@ _HISTORY_ROWS = 100
 _LARGEST_MAPPING = 262_144
 
 
-def imports_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRouteHandler]:
-    """Make the routes; `start_imports` sees to it that what waits is worked on."""
+def imports_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """Make the routes."""
     ws = desk.workspace
     uploads = Uploads(ws.paths.uploads, now=ws.now)
 
@@ -148,7 +148,7 @@ def imports_routes(desk: Desk, start_imports: Callable[[], None]) -> list[HTTPRo
         answer = await asyncio.to_thread(judge)
         if answer.status_code == 303:
             desk.audit(request, "import.start", upload_id)
-            start_imports()
+            desk.start_imports()
         return answer
 
     @post("/console/imports/{upload_id:str}/stop", opt={"role": "editor"})

@@ -14,7 +14,14 @@ const clockOf = (second) => {
   const moment = new Date(second * 1000);
   return `${two(moment.getHours())}:${two(moment.getMinutes())}`;
 };
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// A token names two colours; which one counts here is asked of an element that has it.
+const probe = document.createElement("i");
+probe.hidden = true;
+whole.before(probe);
+const colour = (name) => {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+};
 
 function readTable(table) {
   const at = [];
