@@ -24,7 +24,7 @@ def test_a_mended_event_is_taken_with_its_own_time_and_sender(shop: Shop) -> Non
     taken = retry(kept, limits=Limits(), mended=b'{"userId":"u","messageId":"m","event":"E"}')
     shop.clock.at += 1_000_000
     first, _ = shop.log.append(taken.rows, now=shop.clock.at)
-    note_replayed(tables, kept.quarantine_id, first)
+    note_replayed(tables, [(kept.quarantine_id, first)])
 
     (row,) = shop.rows()
     found = find_quarantined(tables, kept.quarantine_id)

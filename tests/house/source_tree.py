@@ -24,7 +24,6 @@ LEVEL = {
     "language": 3,
     **dict.fromkeys(ROOMS, 4),
     "flow": 5,
-    "people": 5,
     "workspace": 6,
     **dict.fromkeys(("simulate", "api", "console", "portal"), 7),
     "cli": 8,

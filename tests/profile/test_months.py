@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from tests.laws.folding import new_fold, tables_of
 from tests.strategies import place, row
-from tillit.people import find_membership_of
 from tillit.profile import load_person, strands
 from tillit.profile.strands import month_of
 from tillit.records import Permit
+from tillit.workspace import find_membership_of
 
 DAY_S = 86_400
 

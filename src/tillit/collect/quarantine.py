@@ -156,13 +156,8 @@ def retry_mended(kept: Quarantined, mended: bytes, *, limits: Limits) -> Taken:
     return retry(kept, limits=limits, mended=mended)
 
 
-def note_replayed(state: State, quarantine_id: int, position: int) -> None:
-    """Note where in the log a replayed event stands."""
-    note_all_replayed(state, [(quarantine_id, position)])
-
-
-def note_all_replayed(state: State, placed: Sequence[tuple[int, int]]) -> None:
-    """Note of many (quarantine_id, position) where in the log they stand."""
+def note_replayed(state: State, placed: Sequence[tuple[int, int]]) -> None:
+    """Note of replayed events, as (quarantine_id, position), where in the log they stand."""
     with state.transaction() as tx:
         tx.executemany(
             "UPDATE quarantine SET replayed_position = ? WHERE quarantine_id = ?",

@@ -14,9 +14,9 @@ import msgspec
 from tillit.clock import DAY, rfc3339
 from tillit.console.views import name_of
 from tillit.identity import Evidence, LinkEvidence, TenureEvidence
-from tillit.people import Related
 from tillit.profile import Act, Person, event_id
 from tillit.records import TRUST_NAMES, TRUST_OPERATOR
+from tillit.workspace import Related
 
 _LONGEST_VALUE = 300
 _LONGEST_LABEL = 22

@@ -5,7 +5,6 @@ Out:   the page and its parts; events in the log.
 Never: an identifier in an address; a change that is no event.
 """
 
-import time
 from typing import Any
 
 import msgspec
@@ -13,7 +12,6 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
-from tillit import clock
 from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.portrait import (
     FIRST_ROWS,
@@ -51,6 +49,10 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def unknown(request: Asking) -> Response[str]:
         # The same answer for whoever never was, was forgotten, or is no id at all.
         return desk.page(request, "unknown_customer.html", status=404, here="customers")
+
+    def is_known(profile_id: str) -> bool:
+        # Only ids: `namespace:value` would put a person's address into an address.
+        return ":" not in profile_id and ws.profiles.membership(profile_id) is not None
 
     def show(request: Asking, profile_id: str, *, status: int = 200, fault: str = "", **asked: str) -> Response[Any]:
         permit = desk.permit(request)
@@ -126,19 +128,15 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def applied(profile_id: str, event_id: str, told: str, place: str) -> Response[Any]:
         """Wait a moment until the fold has applied an act, then show the page."""
         position = position_of(event_id, ws.log.epoch()) or 0
-        deadline = clock.monotonic_s() + _APPLIED_WITHIN_S
-        while ws.folding.position() < position:
-            if clock.monotonic_s() > deadline:
-                told = "waiting"
-                break
-            time.sleep(0.01)
+        if not ws.folding.wait(position, _APPLIED_WITHIN_S):
+            told = "waiting"
         return Redirect(f"/console/customers/{profile_id}?told={told}#{place}", status_code=303)
 
     @post(
         "/console/customers/{profile_id:str}/corrections", opt={"role": "editor"}, status_code=200, sync_to_thread=True
     )
     def correct(request: Asking, profile_id: str, data: Form) -> Response[Any]:
-        if ws.profiles.membership(profile_id) is None or ":" in profile_id:
+        if not is_known(profile_id):
             return unknown(request)
         name, reason = data.get("trait", "").strip(), data.get("reason", "").strip()
         if not reason:
@@ -158,7 +156,7 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @post("/console/customers/{profile_id:str}/notes", opt={"role": "editor"}, status_code=200, sync_to_thread=True)
     def note(request: Asking, profile_id: str, data: Form) -> Response[Any]:
-        if ws.profiles.membership(profile_id) is None or ":" in profile_id:
+        if not is_known(profile_id):
             return unknown(request)
         operator = desk.session(request).operator_id
         try:
@@ -170,7 +168,7 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @post("/console/customers/{profile_id:str}/undo", opt={"role": "editor"}, status_code=200, sync_to_thread=True)
     def undo(request: Asking, profile_id: str, data: Form) -> Response[Any]:
-        if ws.profiles.membership(profile_id) is None or ":" in profile_id:
+        if not is_known(profile_id):
             return unknown(request)
         operator = desk.session(request).operator_id
         reason = data.get("reason", "")[:500]

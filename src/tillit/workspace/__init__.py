@@ -1,0 +1,27 @@
+"""The workspace: the object a caller holds, and its parts.
+
+In:    a folder.
+Out:   `Workspace`, with one part for each thing that can be asked.
+Never: a rule of its own: rooms know, this room hands over what they need and joins what several of them say.
+"""
+
+from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, discard_unreadable_state, open_state
+from tillit.workspace.people import Related, find_membership_of, find_people
+from tillit.workspace.profiles import unknown_profile
+from tillit.workspace.quarantine import Replayed
+from tillit.workspace.workspace import Workspace
+
+__all__ = [
+    "MARK",
+    "NoWorkspace",
+    "Paths",
+    "Related",
+    "Replayed",
+    "Workspace",
+    "create_workspace",
+    "discard_unreadable_state",
+    "find_membership_of",
+    "find_people",
+    "open_state",
+    "unknown_profile",
+]

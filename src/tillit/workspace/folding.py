@@ -1,0 +1,194 @@
+"""Keeping derived state up: here when nobody else does, else by waiting for whoever does.
+
+In:    the log, the state, where locks lie.
+Out:   how far the fold is, rows by position, a rebuild, a comparison with one.
+Never: two who fold.
+"""
+
+import contextlib
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from tillit import clock
+from tillit.errors import BusyError
+from tillit.flow import (
+    Applied,
+    Difference,
+    Engine,
+    EngineBusy,
+    LakeWriter,
+    carry_fates,
+    compare_states,
+    file_lock,
+    fold_anew,
+    prepare,
+    reset_state,
+)
+from tillit.flow.rebuild import iter_log
+from tillit.records import KIND_ACT, LogRow
+from tillit.settings import Engine as EngineSettings
+from tillit.store import Log, SqliteState, State
+from tillit.store.lake import Lake
+from tillit.workspace.folder import Paths
+
+_LOOK_S = 0.005
+
+
+class Folding:
+    """Keeping derived state up: here when nobody else does, else by waiting for whoever does."""
+
+    def __init__(
+        self,
+        log: Log,
+        state: State,
+        paths: Paths,
+        *,
+        settings: EngineSettings,
+        lake: Callable[[], Lake],
+        now: Callable[[], int],
+    ) -> None:
+        """Know the stores; take no lock yet."""
+        self._log = log
+        self._state = state
+        self._paths = paths
+        self._settings = settings
+        self._lake = lake
+        self._now = now
+        self._locks = contextlib.ExitStack()
+        self._engine: Engine | None = None
+        self._mutex = threading.RLock()
+
+    def position(self) -> int:
+        """Say how far the fold has come."""
+        found = self._state.read("SELECT position FROM fold")
+        return int(found[0][0]) if found else 0
+
+    def rows(self, positions: Sequence[int]) -> dict[int, LogRow]:
+        """Read log rows, from the lake where the log was trimmed."""
+        found = self._log.get(positions)
+        missing = [p for p in positions if p not in found]
+        if missing:
+            found.update((row.position, row) for row in self._lake().read_positions(missing))
+        return found
+
+    def engine(self) -> Engine:
+        """Become the one who folds. Raises EngineBusy when another process is."""
+        with self._mutex:
+            if self._engine is None:
+                self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
+                try:
+                    self._engine = self._engine_here()
+                except BaseException:
+                    self._locks.close()
+                    raise
+            return self._engine
+
+    def _engine_here(self) -> Engine:
+        """Make an engine; the lock is held."""
+        return Engine(
+            self._log,
+            self._state,
+            self._paths.lake,
+            now=self._now,
+            batch_rows=self._settings.batch_rows,
+            tick_s=self._settings.tick_s,
+        )
+
+    def reach(self, position: int, timeout_s: float) -> None:
+        """Return when the fold has come to a position. Raises BusyError when it does not in time."""
+        with self._mutex:
+            try:
+                self.engine().catch_up()
+            except EngineBusy:
+                pass
+            else:
+                return
+        if not self.wait(position, timeout_s):
+            raise BusyError(
+                f"The events are on disk, but the fold did not reach position {position} in {timeout_s:.0f} s. "
+                "`tillit doctor` shows how far it is.",
+                code="flow.behind",
+            )
+
+    def wait(self, position: int, timeout_s: float) -> bool:
+        """Wait for whoever folds to come to a position; say whether they did in time. Never folds here."""
+        deadline = clock.monotonic_s() + timeout_s
+        while self.position() < position:
+            if clock.monotonic_s() > deadline:
+                return False
+            time.sleep(_LOOK_S)
+        return True
+
+    def write_lake(self) -> None:
+        """Let the lake follow the fold, unless another process keeps it."""
+        try:
+            with file_lock(self._paths.lake_lock, "lake"):
+                lake = Lake.open(self._paths.lake)
+                LakeWriter(self._log, self._state, lake).catch_up()
+                lake.close()
+        except EngineBusy:
+            return
+
+    def check(self, progress: Callable[[Applied], None] | None = None) -> list[Difference]:
+        """Fold the log anew beside the live state and compare (law L8): no difference is the good answer."""
+        self.clear_checks()
+        folder = Path(tempfile.mkdtemp(prefix="check-", dir=self._paths.run))
+        try:
+            with file_lock(folder / "lock", "check"), self._state.snapshot() as live:
+                position, _, epoch = live.read("SELECT position, logged_at, epoch FROM fold")[0]
+                anew = SqliteState(folder / "state.db", synchronous="OFF")
+                prepare(anew)
+                carry_fates(live, anew, before=self._log.first_position())
+                fold_anew(anew, iter_log(self._log, self._lake, position), self.rows, epoch=epoch, progress=progress)
+                found = compare_states(live, anew)
+                anew.close()
+            return found
+        finally:
+            shutil.rmtree(folder)
+
+    def clear_checks(self) -> None:
+        """Delete what checks left behind that were killed: it holds what people may have asked to be forgotten."""
+        for folder in self._paths.run.glob("check-*"):
+            with contextlib.suppress(EngineBusy, FileNotFoundError), file_lock(folder / "lock", "check"):
+                shutil.rmtree(folder)
+
+    def rebuild(self, progress: Callable[[Applied], None] | None = None) -> int:
+        """Throw derived state away and fold the log anew. Raises EngineBusy while a server runs."""
+        with self._mutex:
+            if self._engine is None:
+                self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
+            reset_state(self._state, first_position=self._log.first_position())
+            acts: list[LogRow] = []
+
+            def noting_acts() -> Iterator[list[LogRow]]:
+                for block in iter_log(self._log, self._lake, self._log.head()):
+                    acts.extend(row for row in block if row.kind == KIND_ACT)
+                    yield block
+
+            with self._state.hurried():
+                fold = fold_anew(self._state, noting_acts(), self.rows, epoch=self._log.epoch(), progress=progress)
+            position = fold.position
+            if acts:
+                # An engine may have been killed in the middle of one: the fold has now passed it for good.
+                engine = self._engine_here()
+                for row in acts:
+                    engine.act(row)
+            self.release()
+            return position
+
+    def release(self) -> None:
+        """Let another process fold."""
+        self._engine = None
+        self._locks.close()
+
+    def close(self) -> None:
+        """Apply what is left when we are the one who folds, and let go."""
+        with self._mutex:
+            if self._engine is not None:
+                self._engine.catch_up()
+                self.write_lake()
+            self.release()

@@ -1,0 +1,279 @@
+"""Reading people, and writing down what colleagues say of them.
+
+In:    who is meant: an identifier or a profile id; a permit.
+Out:   documents, timelines, evidence; ids of the events that a colleague's words became.
+Never: a change that is no event in the log.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from tillit.collect.door import random_id
+from tillit.consent import scope_for
+from tillit.errors import InputError, NotFound
+from tillit.identity import (
+    Evidence,
+    Handle,
+    find_membership,
+    handles_of,
+    iter_events,
+    profile_id,
+    read_event,
+    read_evidence,
+)
+from tillit.profile import (
+    Earlier,
+    Person,
+    act_row,
+    correct_body,
+    event_document,
+    get_document,
+    load_person,
+    note_body,
+    position_of,
+    read_earlier,
+    retract_body,
+)
+from tillit.profile import event_id as event_id_of
+from tillit.records import KIND_EVENT, LogRow, Membership, Permit
+from tillit.store import Log, State
+from tillit.workspace.folding import Folding
+from tillit.workspace.people import Related, find_membership_of, find_people, find_related
+from tillit.workspace.quarantine import Append
+
+_MOST_LOOKED_AT = 3_000  # events read to say what a trait was before: about 50 ms
+
+
+class Ask(Protocol):
+    """How leave to read is asked for."""
+
+    def __call__(self, purpose: str | None = None, *, asked_by: str = "process") -> Permit:
+        """Give a permit for a purpose."""
+        ...
+
+
+class Timeline(NamedTuple):
+    """A page of one person's events, newest first."""
+
+    profile_id: str
+    events: list[dict[str, Any]]
+    next: str | None  # the `before` of the page after; None at the end
+
+
+class TimelineRows(NamedTuple):
+    """A page of one person's events as the log holds them, newest first."""
+
+    profile_id: str
+    rows: list[LogRow]
+    next: str | None
+
+
+class EarlierValues(NamedTuple):
+    """What a trait was before."""
+
+    values: list[Earlier]  # newest first
+    n_events: int  # so many of the person's newest events were looked at
+    is_all: bool  # these are all they have
+
+
+class Profiles:
+    """Reading people, and writing down what colleagues say of them."""
+
+    def __init__(
+        self,
+        log: Log,
+        state: State,
+        folding: Folding,
+        *,
+        permit: Ask,
+        purposes: Mapping[str, str],
+        append: Append,
+        now: Callable[[], int],
+    ) -> None:
+        """Know the stores, whom to ask for leave, and the way into the log."""
+        self._log = log
+        self._state = state
+        self._folding = folding
+        self._permit = permit
+        self._purposes = purposes
+        self._append = append
+        self._now = now
+
+    def get(self, who: str, *, purpose: str | None = None) -> dict[str, Any]:
+        """Give the document of whoever holds an identifier (`namespace:value`) or a profile id. Raises NotFound."""
+        found = self.find(who, self._permit(purpose))
+        if found is None:
+            raise unknown_profile()
+        return found
+
+    def find(self, who: str, permit: Permit) -> dict[str, Any] | None:
+        """Give the document of whoever holds an identifier or a profile id, or None."""
+        with self._state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            return get_document(reading, membership, permit, epoch=self._log.epoch())
+
+    def membership(self, who: str) -> Membership | None:
+        """Say who holds an identifier (`namespace:value`) or a profile id."""
+        return find_membership_of(self._state, who)
+
+    def events(
+        self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None
+    ) -> tuple[list[dict[str, Any]], str | None] | None:
+        """Give a person's events, newest first, and where to go on; None when the person is unknown."""
+        found = self.timeline(who, permit, limit=limit, before=before)
+        return (found.events, found.next) if found is not None else None
+
+    def timeline(self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None) -> Timeline | None:
+        """Give a page of a person's events, newest first; None when the person is unknown."""
+        told = self.rows(who, permit, limit=limit, before=before)
+        if told is None:
+            return None
+        epoch = self._log.epoch()
+        documents = [event_document(row, permit, epoch=epoch) for row in told.rows]
+        return Timeline(told.profile_id, documents, told.next)
+
+    def rows(self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None) -> TimelineRows | None:
+        """Give the log rows of a page of a person's events, newest first; None when the person is unknown."""
+        del permit  # proof that the caller asked: rows hold what the person said
+        place = _place(before)
+        with self._state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            found = iter_events(reading, membership, before=place, limit=limit + 1)
+        rows = self._folding.rows([p for _, p in found[:limit]])
+        more = f"{found[limit - 1][0]}.{found[limit - 1][1]}" if len(found) > limit else None
+        return TimelineRows(membership.profile_id, [rows[p] for _, p in found[:limit] if p in rows], more)
+
+    def person(self, who: str, permit: Permit) -> Person | None:
+        """Give the document of a person, when they were active, and what colleagues said of them; None: unknown."""
+        with self._state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            return load_person(reading, membership, permit, epoch=self._log.epoch())
+
+    def evidence(self, who: str, permit: Permit, *, most_related: int = 12) -> tuple[Evidence, list[Related]] | None:
+        """Say why a person's identifiers are theirs, and who else is near; None when the person is unknown."""
+        with self._state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            found = read_evidence(reading, membership)
+            epoch = self._log.epoch()
+            return found, find_related(reading, membership.profile_id, found, permit, most=most_related, epoch=epoch)
+
+    def earlier(self, who: str, name: str, permit: Permit) -> EarlierValues | None:
+        """Say what a trait was before, as far as the person's newest events tell; None when the person is unknown."""
+        told = self.rows(who, permit, limit=_MOST_LOOKED_AT)
+        if told is None:
+            return None
+        values = read_earlier(told.rows, name, permit, epoch=self._log.epoch())
+        return EarlierValues(values, len(told.rows), told.next is None)
+
+    # -- what colleagues say: each an event in the log, which the fold applies
+
+    def correct(self, who: str, name: str, value: Any, *, reason: str, operator: str = "process") -> str:
+        """Say what a trait of a person truly is (None: nothing); give the event's id.
+
+        A correction counts more than what was sent or claimed, less than what the customer proved.
+        Raises: NotFound, ActInvalid.
+        """
+        return self._act(who, correct_body(name, value), reason=reason, operator=operator)
+
+    def note(self, who: str, text: str, *, operator: str = "process") -> str:
+        """Write a note about a person; give the event's id. Raises NotFound, ActInvalid."""
+        return self._act(who, note_body(text), reason="", operator=operator)
+
+    def undo(self, event_id: str, *, reason: str = "", operator: str = "process", who: str | None = None) -> str:
+        """Take a correction or a note back, as if it had never been; give the event's id.
+
+        With `who`, only when it is about that person. Raises NotFound, ActInvalid.
+        """
+        position = position_of(event_id, self._log.epoch())
+        row = self._folding.rows([position]).get(position) if position is not None and position > 0 else None
+        body = retract_body(row) if row is not None and row.kind == KIND_EVENT else None
+        if row is None or body is None:
+            raise _unknown_act()
+        told = handles_of(read_event(row.body or b"{}"))
+        if who is not None and (not told or not self._holds(who, told[0])):
+            raise _unknown_act()
+        # The same id for every try: taking one thing back twice is one act.
+        message_id = f"undo-{body['of']}"
+        now = self._now()
+        # A device changes hands: what takes an act back must fall into the same hands.
+        event_at = row.event_at if "anonymousId" in body else now
+        new = act_row(body, None, operator=operator, reason=reason, message_id=message_id, now=now, event_at=event_at)
+        return event_id_of(self._append([new])[0], self._log.epoch())
+
+    def _act(self, who: str, body: dict[str, Any], *, reason: str, operator: str) -> str:
+        membership = self.membership(who)
+        if membership is None or not membership.identifiers:
+            raise unknown_profile()
+        now = self._now()
+        row = act_row(
+            body,
+            membership.identifiers[0],
+            operator=operator,
+            reason=reason,
+            message_id=random_id(),
+            now=now,
+            event_at=now,
+        )
+        return event_id_of(self._append([row])[0], self._log.epoch())
+
+    def _holds(self, who: str, handle: Handle) -> bool:
+        one, other = self.membership(who), self.membership(f"{handle.namespace}:{handle.value}")
+        return one is not None and other is not None and one.profile_id == other.profile_id
+
+    def search(
+        self, text: str, *, purpose: str | None = None, limit: int = 20, asked_by: str = "process"
+    ) -> list[dict[str, Any]]:
+        """Find people by words of names, parts of identifiers, order numbers; whole documents, best first."""
+        scope = scope_for(
+            purpose or "service",
+            declared=self._purposes,
+            position=self._folding.position(),
+            asked_by=asked_by,
+        )
+        permit = self._permit(scope.purpose, asked_by=asked_by)
+        with self._state.snapshot() as state:
+            return find_people(state, text, permit, limit=limit, epoch=self._log.epoch())
+
+    def newest(self, *, permit: Permit, limit: int = 20) -> list[dict[str, Any]]:
+        """Give the people heard of last."""
+        recent = self._state.read(
+            "SELECT identifier_id FROM identifier ORDER BY identifier_id DESC LIMIT ?", (limit * 3,)
+        )
+        people: dict[str, Membership] = {}
+        for (identifier_id,) in recent:
+            membership = find_membership(self._state, profile_id(identifier_id))
+            if membership is not None and len(people) < limit:
+                people.setdefault(membership.profile_id, membership)
+        return [get_document(self._state, m, permit, epoch=self._log.epoch()) for m in people.values()]
+
+
+def _unknown_act() -> NotFound:
+    return NotFound("There is no correction or note by that event id here.", code="profile.unknown-act")
+
+
+def unknown_profile() -> NotFound:
+    """Say that nobody is known by what was asked for, without repeating it."""
+    return NotFound("Nobody is known here by that identifier or id.", code="profile.unknown")
+
+
+def _place(before: str | None) -> tuple[int, int] | None:
+    if before is None:
+        return None
+    at, _, position = before.partition(".")
+    try:
+        place = int(at), int(position)
+        if max(map(abs, place)) >= 1 << 62:
+            raise ValueError
+        return place
+    except ValueError as exc:
+        raise InputError(
+            "`before` is the `next` of an earlier answer, such as 1767225600000000.42.", code="profile.bad-cursor"
+        ) from exc

@@ -1,0 +1,192 @@
+"""The object a caller holds: one part per room, no logic of its own.
+
+In:    a folder.
+Out:   `profiles`, `events`, `quarantine`, `keys`, `lake`, and calls that append to the log.
+Never: a rule. Rooms know; this file opens stores and hands over what rooms need.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tillit import clock
+from tillit.access import Audit, ConsoleSessions, Journal, Keys, Operators, Passwords, SignIn, Sources
+from tillit.collect.door import take
+from tillit.collect.files import forget_uploads
+from tillit.collect.limits import limits_from
+from tillit.consent import permit_for
+from tillit.errors import InputError
+from tillit.flow import forget_act, prepare
+from tillit.records import TRUST_SERVER, NewRow, Permit, QuarantineRow
+from tillit.settings import Settings
+from tillit.store import Log
+from tillit.store.lake import Lake
+from tillit.workspace.events import Events
+from tillit.workspace.folder import NoWorkspace, Paths, open_journal, open_registry, open_state
+from tillit.workspace.folding import Folding
+from tillit.workspace.profiles import Profiles
+from tillit.workspace.quarantine import Quarantine
+
+_WAIT_S = 5.0
+
+
+class Workspace:
+    """One workspace, open in this process."""
+
+    def __init__(self, path: Path, *, settings: Settings | None = None, now: Callable[[], int] = clock.now_us) -> None:
+        """Open the stores; nothing is folded yet."""
+        self.paths = Paths(path)
+        if not self.paths.settings.exists():
+            raise NoWorkspace(path)
+        self.settings = settings if settings is not None else Settings.load(path)
+        self.now = now
+        self.limits = limits_from(self.settings.collect)
+        self.log = Log.open(self.paths.log, synchronous=self.settings.log.synchronous)
+        self._registry = open_registry(self.paths)
+        self._journal_store = open_journal(self.paths)
+        self.state = open_state(self.paths, self.settings)
+        prepare(self.state)
+        self.keys = Keys(self._registry, now=now)
+        self.journal = Journal(self._journal_store, now=now)
+        self.audit = Audit(self._journal_store, now=now)
+        passwords = Passwords()
+        self.operators = Operators(self._registry, now=now, passwords=passwords)
+        self.sessions = ConsoleSessions(self._registry, now=now, place=self.paths.run)
+        self.sign_in = SignIn(self._registry, now=now, passwords=passwords, sessions=self.sessions)
+        self.sources = Sources(self.log, self.keys, now=now)
+        self.folding = Folding(
+            self.log, self.state, self.paths, settings=self.settings.engine, lake=lambda: self.lake, now=now
+        )
+        self.profiles = Profiles(
+            self.log,
+            self.state,
+            self.folding,
+            permit=self.permit,
+            purposes=self.settings.consent.purposes,
+            append=self.append_rows,
+            now=now,
+        )
+        self.events = Events(self.log, self.state, self.folding)
+        self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows)
+        self._lake: Lake | None = None
+
+    @property
+    def lake(self) -> Lake:
+        """Give the whole history as open tables, for reading."""
+        if self._lake is None:
+            self._lake = Lake.open(self.paths.lake, read_only=True)
+        return self._lake
+
+    # -- saying what happened (as the Segment specification names it)
+
+    def track(self, *, event: str, properties: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say that somebody did something. `who`: user_id, anonymous_id, timestamp, message_id, context."""
+        self.append([_message("track", who, event=event, properties=dict(properties or {}))])
+
+    def identify(self, *, traits: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say who somebody is and what is known of them."""
+        self.append([_message("identify", who, traits=dict(traits or {}))])
+
+    def page(self, *, name: str | None = None, properties: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say that somebody saw a page."""
+        self.append([_message("page", who, name=name, properties=dict(properties or {}))])
+
+    def screen(self, *, name: str | None = None, properties: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say that somebody saw a screen of an app."""
+        self.append([_message("screen", who, name=name, properties=dict(properties or {}))])
+
+    def group(self, *, group_id: str, traits: Mapping[str, Any] | None = None, **who: Any) -> None:
+        """Say that somebody belongs to a group."""
+        self.append([_message("group", who, groupId=group_id, traits=dict(traits or {}))])
+
+    def alias(self, *, previous_id: str, **who: Any) -> None:
+        """Say that somebody had another id before."""
+        self.append([_message("alias", who, previousId=previous_id)])
+
+    def append(
+        self, messages: Sequence[Mapping[str, Any]], *, source: str = "python", trust: int = TRUST_SERVER
+    ) -> None:
+        """Check messages as the HTTP door does and put them in the log; return once they are on disk.
+
+        Raises: InputError naming the first message that could not be taken; the good ones are in the log, the bad
+                ones in quarantine.
+        """
+        now = self.now()
+        told = [dict(message) for message in messages]
+        taken = take(told, route_type=None, source=source, trust=trust, received_at=now, limits=self.limits)
+        self.append_rows(taken.rows, taken.quarantine)
+        if taken.quarantine:
+            first = taken.quarantine[0]
+            raise InputError(
+                f"{len(taken.quarantine)} of {len(messages)} events went to quarantine. The first: {first.reason}",
+                code=f"collect.{first.code}",
+                n_quarantined=len(taken.quarantine),
+            )
+
+    def append_rows(self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = ()) -> tuple[int, int]:
+        """Put checked rows in the log; return their positions once they are on disk."""
+        return self.log.append(rows, quarantine, now=self.now())
+
+    # -- keeping up
+
+    def flush(self) -> None:
+        """Return when everything appended so far is applied. Folds here when nobody else does, else waits."""
+        self.folding.reach(self.log.head(), _WAIT_S)
+
+    def forget(self, event_positions: Sequence[int]) -> None:
+        """Take events out of log and state so that no byte of them stays; the lake follows.
+
+        Files that were uploaded and wait go too: nobody knows whom they name, and importing one would bring them back.
+        """
+        forget_uploads(self.paths.uploads, reason="somebody was forgotten since it was uploaded")
+        self.append_rows([forget_act(event_positions, now=self.now())])
+        self.flush()
+
+    def permit(self, purpose: str | None = None, *, asked_by: str = "process") -> Permit:
+        """Ask for leave to use one person's values."""
+        return permit_for(
+            purpose or "service",
+            declared=self.settings.consent.purposes,
+            position=self.folding.position(),
+            asked_by=asked_by,
+        )
+
+    def close(self) -> None:
+        """Apply what is left, let the lake follow when nobody else keeps it, and let go of everything."""
+        self.folding.close()
+        self.journal.close()
+        self.quarantine.close()
+        if self._lake is not None:
+            self._lake.close()
+        for store in (self.state, self._registry, self._journal_store, self.log):
+            store.close()
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def _message(kind: str, who: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    names = {
+        "user_id": "userId",
+        "anonymous_id": "anonymousId",
+        "message_id": "messageId",
+        "timestamp": "timestamp",
+        "context": "context",
+        "integrations": "integrations",
+    }
+    unknown = sorted(set(who) - set(names))
+    if unknown:
+        raise InputError(
+            f"Unknown argument {', '.join(unknown)}. There are: {', '.join(names)}.", code="collect.unknown-argument"
+        )
+    message = {"type": kind, **{names[name]: value for name, value in who.items() if value is not None}}
+    message.update((name, value) for name, value in fields.items() if value is not None)
+    return message
