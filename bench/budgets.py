@@ -330,12 +330,6 @@ def search() -> list[Figure]:
         return customers.search(folder)
 
 
-def customer_page() -> list[Figure]:
-    """Give the page of one customer."""
-    with _folder() as folder:
-        return customers.customer_page(folder / "shop")
-
-
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-batches": collect_batches,
     "collect-singles": collect_singles,
@@ -344,7 +338,7 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "profile-reads": profile_reads,
     "console-pages": console_pages,
     "search": search,
-    "customer-page": customer_page,
+    "customer-page": customers.customer_page,
     "rebuild": rebuild,
     "history": history,
     "memory": memory,

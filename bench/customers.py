@@ -1,22 +1,20 @@
 """Search and the customer page: how long a colleague waits."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import apsw
 import msgspec
 
 from bench.figure import Figure, percentile
-from tillit.console.app import create_console
+from bench.pages import Browser
+from bench.served import Served
 from tillit.flow import Fold, quiet_garbage_collector
-from tillit.people import find_people
 from tillit.records import KIND_EVENT, TRUST_SERVER, LogRow, Permit
 from tillit.store import SqliteState
-from tillit.workspace import Workspace, create_workspace
+from tillit.workspace import Workspace, find_people
 
 _NOW = 1_795_000_000_000_000
 _FIRST = "Ana Bo Cem Dilan Eva Finn Greta Hugo Ida Jonas Karin Leo Maja Nils Olga Per Rosa Sven Tove Ulf".split()
@@ -103,71 +101,48 @@ def _question(chance: Random, n_people: int) -> str:
     )
 
 
-def customer_page(folder: Path) -> list[Figure]:
+def customer_page() -> list[Figure]:
     """Give the whole page of a usual customer, of one with 100,000 events and of one with very many traits."""
-    create_workspace(folder)
-    figures = []
-    with Workspace(folder) as ws:
-        ws.identify(user_id="usual", anonymous_id="d", traits={"name": "Ana", "email": "ana@example.org"})
-        ws.append([{"type": "track", "userId": "usual", "event": f"E{n % 9}"} for n in range(60)])
-        for start in range(0, 100_000, 5_000):
-            ws.append(
-                [
-                    {"type": "track", "userId": "busy", "event": f"E{n % 50}", "timestamp": _day(n)}
-                    for n in range(start, start + 5_000)
-                ]
+    served = Served()
+    with Workspace(served.folder) as ws:
+        _fill(ws)
+        pages = {
+            label: f"/console/customers/{ws.profiles.get(f'user_id:{who}')['id']}"
+            for label, who in (("usual", "usual"), ("100,000 events", "busy"), ("10,000 traits", "many"))
+        }
+    with served:
+        browser = Browser(served)
+        return [
+            Figure(
+                f"customer page, {label}, p99",
+                percentile([browser.ask(path)[0] for _ in range(40)][1:], 0.99),
+                "ms",
+                100,
+                False,
             )
-        # One strand keeps 1,000 traits; ten of them make the 10,000.
-        for group in range(10):
-            for start in (0, 400, 800):
-                traits = {f"t{group}-{n}": n for n in range(start, start + 400)}
-                ids = [{"type": f"card{group}", "id": "c"}]
-                ws.append([{"type": "identify", "anonymousId": "x", "context": {"externalIds": ids}, "traits": traits}])
-            ws.append([{"type": "track", "userId": "many", "event": "E", "context": {"externalIds": ids}}])
-        ws.flush()
-        for label, who in (("usual", "usual"), ("100,000 events", "busy"), ("10,000 traits", "many")):
-            took = asyncio.run(_asked(ws, f"/console/customers/{ws.profiles.get(f'user_id:{who}')['id']}"))
-            figures.append(
-                Figure(f"customer page, {label}, p99", percentile(took, 0.99), "ms", 100, False, note="in process")
-            )
-    return figures
+            for label, path in pages.items()
+        ]
+
+
+def _fill(ws: Workspace) -> None:
+    ws.identify(user_id="usual", anonymous_id="d", traits={"name": "Ana", "email": "ana@example.org"})
+    ws.append([{"type": "track", "userId": "usual", "event": f"E{n % 9}"} for n in range(60)])
+    for start in range(0, 100_000, 5_000):
+        ws.append(
+            [
+                {"type": "track", "userId": "busy", "event": f"E{n % 50}", "timestamp": _day(n)}
+                for n in range(start, start + 5_000)
+            ]
+        )
+    # One strand keeps 1,000 traits; ten of them make the 10,000.
+    for group in range(10):
+        ids = [{"type": f"card{group}", "id": "c"}]
+        for start in (0, 400, 800):
+            traits = {f"t{group}-{n}": n for n in range(start, start + 400)}
+            ws.append([{"type": "identify", "anonymousId": "x", "context": {"externalIds": ids}, "traits": traits}])
+        ws.append([{"type": "track", "userId": "many", "event": "E", "context": {"externalIds": ids}}])
+    ws.flush()
 
 
 def _day(n: int) -> str:
     return f"{2017 + n % 9}-{1 + n % 12:02d}-{1 + n % 28:02d}T10:00:00Z"
-
-
-async def _asked(ws: Workspace, path: str, n: int = 40) -> list[float]:
-    looker = ws.operators.find("bench") or ws.operators.create(login="bench", role="reader")
-    cookie = ws.sessions.open(looker.operator_id, via="link")
-    app = create_console(ws)
-    took = []
-    for _ in range(n):
-        status: list[int] = []
-        scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": b"",
-            "headers": [(b"host", b"bench"), (b"cookie", f"{ws.sessions.cookie_name}={cookie}".encode())],
-            "client": ("127.0.0.1", 1),
-            "server": ("bench", 80),
-        }
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: Any, told: list[int] = status) -> None:
-            if message["type"] == "http.response.start":
-                told.append(message["status"])
-
-        began = time.perf_counter()
-        await app(scope, receive, send)
-        took.append((time.perf_counter() - began) * 1000)
-        assert status == [200], f"the page answered {status}"
-    return took[1:]

@@ -3,7 +3,6 @@
 import http.client
 import re
 import time
-from random import Random
 from urllib.parse import urlencode
 
 from bench.baselines import raw_server
@@ -19,7 +18,7 @@ _MOST_OF_A_KIND = 6  # addresses looked at for each kind of page: customers and 
 def console_pages() -> list[Figure]:
     """Ask for every page that links lead to, and tell of the slowest."""
     with Served(n_customers=_CUSTOMERS) as served:
-        browser = _Browser(served)
+        browser = Browser(served)
         addresses = browser.walk()
         slowest = ("", 0.0)
         medians = []
@@ -42,10 +41,11 @@ def console_pages() -> list[Figure]:
     ]
 
 
-class _Browser:
+class Browser:
     """One connection that holds a session."""
 
     def __init__(self, served: Served) -> None:
+        """Open the console with a printed link."""
         told = served.tillit("console", "link", "--workspace", str(served.folder))
         token = re.search(r"token=([\w-]+)", told)
         assert token is not None, "the command prints a link"
@@ -55,7 +55,6 @@ class _Browser:
         answer = self._connection.getresponse()
         answer.read()
         self._cookie = answer.getheader("set-cookie", "").partition(";")[0]
-        self._rng = Random(3)
 
     def ask(self, path: str) -> tuple[float, str]:
         """Give how long the answer took, in milliseconds, and the page."""
