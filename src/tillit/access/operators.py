@@ -80,6 +80,13 @@ class Operators:
         """Give one operator. Raises NotFound."""
         return get_operator(self._registry, operator_id)
 
+    def get_by_login(self, login: str) -> Operator:
+        """Give whoever has a login. Raises NotFound."""
+        found = self.find(login)
+        if found is None:
+            raise _unknown_operator()
+        return found
+
     def find(self, login: str) -> Operator | None:
         """Give whoever has a login, or None."""
         rows = self._registry.read(f"{_SELECT} WHERE login = ?", (fold_login(login),))
@@ -206,8 +213,12 @@ def get_operator(reading: Reading, operator_id: str) -> Operator:
     """Give one operator. Raises NotFound."""
     rows = reading.read(f"{_SELECT} WHERE operator_id = ?", (operator_id,))
     if not rows:
-        raise NotFound("There is no such operator. `tillit operators list` shows them.", code="access.unknown-operator")
+        raise _unknown_operator()
     return _operator(rows[0])
+
+
+def _unknown_operator() -> NotFound:
+    return NotFound("There is no such operator. `tillit operators list` shows them.", code="access.unknown-operator")
 
 
 def refuse_taken(tx: Reading, login: str) -> None:

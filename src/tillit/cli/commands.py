@@ -22,6 +22,7 @@ from tillit.cli.doctor import examine
 from tillit.cli.operators import operators
 from tillit.cli.serve import Server
 from tillit.cli.simulate import app as simulate_app
+from tillit.cli.terminal import JsonOption, WorkspaceOption, show, talk
 from tillit.clock import rfc3339
 from tillit.errors import InputError, NotFound
 from tillit.flow import is_husk
@@ -50,18 +51,9 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 
-WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PurposeOption = Annotated[str | None, typer.Option("--purpose", help="What the values are read for.")]
 
 _TAIL_ROWS = 100  # log rows looked at in one go
-
-talk = Console(stderr=True)
-
-
-def show(document: Any) -> None:
-    """Print one JSON document."""
-    print(msgspec.json.format(msgspec.json.encode(document)).decode())
 
 
 @app.command()
@@ -98,10 +90,7 @@ def console_link(ws: Workspace, login: str | None = None) -> str:
     """Make a link that signs in once: an operator by login, or the first admin, who is made if there is none."""
     if login is None:
         return f"/console/enter?token={ws.sessions.issue()}"
-    found = ws.operators.find(login)
-    if found is None:
-        raise NotFound("There is no such operator. `tillit operators list` shows them.", code="access.unknown-operator")
-    return f"/console/enter?token={ws.sessions.issue(found.operator_id)}"
+    return f"/console/enter?token={ws.sessions.issue(ws.operators.get_by_login(login).operator_id)}"
 
 
 @console_app.command("link")

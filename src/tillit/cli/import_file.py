@@ -6,6 +6,7 @@ Never: a value of the file on the screen.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from tillit import clock
-from tillit.collect.files import Outcome, import_rows, load_mapping, suggest_mapping
+from tillit.collect.files import BLOCK_ROWS, Mapping, Outcome, import_rows, load_mapping, suggest_mapping
 from tillit.collect.files import Progress as Reached
 from tillit.errors import BusyError, InputError
 from tillit.workspace import Workspace
@@ -109,17 +110,7 @@ def import_into(ws: Workspace, file: Path, mapping_file: Path, *, talk: Console)
             rate = (reached.n_rows - reached.first_row + 1) / max(clock.monotonic_s() - begun_at, 1e-6)
             bar.update(task, completed=reached.share, rows=reached.n_rows, rate=rate)
 
-        outcome = import_rows(
-            file,
-            mapping,
-            append=ws.append_rows,
-            limits=ws.limits,
-            rejects_folder=ws.paths.rejects,
-            positions_folder=ws.paths.run / "imports",
-            now=ws.now,
-            epoch=ws.log.epoch(),
-            on_progress=show,
-        )
+        outcome = append_file(ws, file, mapping, on_progress=show)
         bar.update(task, completed=1.0)
     if outcome.reasons:
         talk.print("Rejected: " + ", ".join(f"{n:,} {code}" for code, n in outcome.reasons.items()), highlight=False)
@@ -133,6 +124,29 @@ def import_into(ws: Workspace, file: Path, mapping_file: Path, *, talk: Console)
         n_known=fates.pop("duplicate", 0),
         n_other=fates.pop("conflict", 0),
         n_unusable=fates.total(),
+    )
+
+
+def append_file(
+    ws: Workspace,
+    file: Path,
+    mapping: Mapping,
+    *,
+    on_progress: Callable[[Reached], None],
+    block_rows: int = BLOCK_ROWS,
+) -> Outcome:
+    """Put a file's rows in the log of an open workspace; what is rejected and how far it came lie in its folders."""
+    return import_rows(
+        file,
+        mapping,
+        append=ws.append_rows,
+        limits=ws.limits,
+        rejects_folder=ws.paths.rejects,
+        positions_folder=ws.paths.run / "imports",
+        now=ws.now,
+        epoch=ws.log.epoch(),
+        block_rows=block_rows,
+        on_progress=on_progress,
     )
 
 

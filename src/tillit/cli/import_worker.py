@@ -9,8 +9,8 @@ import logging
 import threading
 
 from tillit import clock
-from tillit.cli.import_file import count_fates
-from tillit.collect.files import Outcome, Progress, Upload, Uploads, import_rows, load_mapping, open_rows
+from tillit.cli.import_file import append_file, count_fates
+from tillit.collect.files import Outcome, Progress, Upload, Uploads, load_mapping, open_rows
 from tillit.errors import TillitError
 from tillit.flow import EngineBusy, file_lock
 from tillit.workspace import Workspace
@@ -87,18 +87,7 @@ class _Run:
         upload.columns = [str(name) for name in getattr(reader, "columns", [])]
         upload.delimiter = getattr(reader, "delimiter", ",")
         reader.close()
-        return import_rows(
-            file,
-            mapping,
-            append=ws.append_rows,
-            limits=ws.limits,
-            rejects_folder=ws.paths.rejects,
-            positions_folder=ws.paths.run / "imports",
-            now=ws.now,
-            epoch=ws.log.epoch(),
-            block_rows=_BLOCK_ROWS,
-            on_progress=self._tell,
-        )
+        return append_file(ws, file, mapping, on_progress=self._tell, block_rows=_BLOCK_ROWS)
 
     def _tell(self, reached: Progress) -> None:
         upload = self._upload
@@ -119,12 +108,13 @@ class _Run:
     def _wait_until_applied(self, position: int) -> None:
         """Wait for the engine; this process never becomes one."""
         reached, moved_at = self._ws.folding.position(), clock.monotonic_s()
-        while (now_at := self._ws.folding.position()) < position:
+        while not self._ws.folding.wait(position, 0.1):
+            now_at = self._ws.folding.position()
             if now_at != reached:
                 reached, moved_at = now_at, clock.monotonic_s()
             if clock.monotonic_s() - moved_at > _STALLED_S:
                 return  # every row is in the log; how many were known is then told as if all were new
-            if self._stop.wait(0.1):
+            if self._stop.is_set():
                 raise _Stopped
 
     def _note(self, outcome: Outcome) -> None:

@@ -7,23 +7,20 @@ Never: a password as an argument: it would stand in the shell's history and in t
 
 import sys
 from getpass import getpass
-from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from tillit.access import Detail, Operator
+from tillit.cli.terminal import JsonOption, WorkspaceOption, show
 from tillit.clock import rfc3339
-from tillit.errors import InputError, NotFound
+from tillit.errors import InputError
 from tillit.workspace import Workspace
 
 operators = typer.Typer(help="Staff who may open the console.", no_args_is_help=True)
 
-WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LoginArgument = Annotated[str, typer.Argument(help="Their login.")]
 
 ACTOR = "cli"
@@ -44,7 +41,7 @@ def operators_create(
         made = ws.operators.create(login=login, name=name, role=role, password=secret)
         _note(ws, "operator.create", made, role=made.role)
     if json:
-        _show(_document(made))
+        show(_document(made))
     else:
         print(f"{made.operator_id} is {_article(made.role)} {made.role}.")
         if secret is None:
@@ -58,7 +55,7 @@ def operators_list(workspace: WorkspaceOption, json: JsonOption = False) -> None
     with Workspace(workspace) as ws:
         found = [_document(one) for one in ws.operators.list_all()]
     if json:
-        _show({"operators": found})
+        show({"operators": found})
         return
     table = Table("operator", "login", "name", "role", "signs in with", "disabled")
     for one in found:
@@ -82,7 +79,7 @@ def operators_role(
 ) -> None:
     """Give an operator another role; their sessions end."""
     with Workspace(workspace) as ws:
-        changed = ws.operators.set_role(_find(ws, login).operator_id, role)
+        changed = ws.operators.set_role(ws.operators.get_by_login(login).operator_id, role)
         _note(ws, "operator.role", changed, role=changed.role)
     print(f"{changed.operator_id} is now {_article(changed.role)} {changed.role}.")
 
@@ -91,7 +88,7 @@ def operators_role(
 def operators_disable(login: LoginArgument, workspace: WorkspaceOption) -> None:
     """Let an operator in no more; their sessions end at once."""
     with Workspace(workspace) as ws:
-        changed = ws.operators.disable(_find(ws, login).operator_id)
+        changed = ws.operators.disable(ws.operators.get_by_login(login).operator_id)
         _note(ws, "operator.disable", changed)
     print(f"{changed.operator_id} is disabled.")
 
@@ -100,7 +97,7 @@ def operators_disable(login: LoginArgument, workspace: WorkspaceOption) -> None:
 def operators_enable(login: LoginArgument, workspace: WorkspaceOption) -> None:
     """Let a disabled operator in again."""
     with Workspace(workspace) as ws:
-        changed = ws.operators.enable(_find(ws, login).operator_id)
+        changed = ws.operators.enable(ws.operators.get_by_login(login).operator_id)
         _note(ws, "operator.enable", changed)
     print(f"{changed.operator_id} is enabled.")
 
@@ -110,7 +107,7 @@ def operators_password(login: LoginArgument, workspace: WorkspaceOption) -> None
     """Set an operator's password, asked for or read from stdin; their sessions end."""
     secret = read_password()
     with Workspace(workspace) as ws:
-        found = _find(ws, login)
+        found = ws.operators.get_by_login(login)
         ws.operators.set_password(found.operator_id, secret)
         _note(ws, "operator.password", found)
     print(f"{found.operator_id} has a new password.")
@@ -124,13 +121,6 @@ def read_password() -> str:
     if getpass("Once more: ") != first:
         raise InputError("The two passwords differ. Type them once more.", code="access.passwords-differ")
     return first
-
-
-def _find(ws: Workspace, login: str) -> Operator:
-    found = ws.operators.find(login)
-    if found is None:
-        raise NotFound("There is no such operator. `tillit operators list` shows them.", code="access.unknown-operator")
-    return found
 
 
 def _note(ws: Workspace, action: str, operator: Operator, **details: Detail) -> None:
@@ -147,7 +137,3 @@ def _document(operator: Operator) -> dict[str, Any]:
         "created_at": rfc3339(operator.created_at),
         "disabled_at": rfc3339(operator.disabled_at) if operator.disabled_at is not None else None,
     }
-
-
-def _show(document: Any) -> None:
-    print(msgspec.json.format(msgspec.json.encode(document)).decode())

@@ -12,7 +12,6 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -20,6 +19,7 @@ from rich.table import Table
 
 from tillit import clock
 from tillit.cli.import_file import wait_until_applied
+from tillit.cli.terminal import show
 from tillit.errors import InputError
 from tillit.flow import quiet_garbage_collector
 from tillit.simulate import (
@@ -144,7 +144,7 @@ def score(folder: Folder, json: Annotated[bool, typer.Option("--json", help="Pri
         _catch_up(ws)
         found = score_workspace(ws, truth)
     if json:
-        print(msgspec.json.format(msgspec.json.encode(found.as_document())).decode())
+        show(found.as_document())
     else:
         _show(found)
     raise typer.Exit(1 if found.n_wrong_outside else 0)

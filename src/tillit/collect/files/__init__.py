@@ -6,6 +6,7 @@ Never: a second effect of the same row; a file read into memory as a whole.
 """
 
 from tillit.collect.files.importer import (
+    BLOCK_ROWS,
     AlreadyImporting,
     Outcome,
     Preview,
@@ -22,6 +23,7 @@ from tillit.collect.files.suggest import suggest_mapping
 from tillit.collect.files.uploads import Upload, Uploads, UploadTooLarge, as_view, forget_uploads, safe_name
 
 __all__ = [
+    "BLOCK_ROWS",
     "AlreadyImporting",
     "BadFile",
     "BadMapping",
