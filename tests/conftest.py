@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ("tests.browser", "tests.engines")
+pytest_plugins = ("tests.browser", "tests.engines", "tests.still_clock")
 
 ALLOWED_SKIPS = Path(__file__).parent / "allowed_skips.txt"
 

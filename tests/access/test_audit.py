@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 import pytest
 
-from tests.access.conftest import START, Clock
+from tests.still_clock import START, Clock
 from tillit.access import Detail
 from tillit.access.audit import BadNote
 from tillit.clock import SECOND

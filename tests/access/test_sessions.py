@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.access.conftest import Clock
+from tests.still_clock import Clock
 from tillit.clock import HOUR, MINUTE
 from tillit.errors import RefusedError
 from tillit.workspace import Workspace

@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from tests.access.conftest import Clock
+from tests.still_clock import Clock
 from tillit.access import SignInDelayed, SignInRefused, Told
 from tillit.access.sign_in import NotAnOperator
 from tillit.clock import HOUR, MINUTE, SECOND

@@ -6,36 +6,18 @@ Never: a socket.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from tests.api.asking import Asker
+from tests.still_clock import Clock
 from tillit.access import API_SCOPES
 from tillit.api import create_api
 from tillit.clock import SECOND
-from tillit.workspace import Workspace, create_workspace
+from tillit.workspace import Workspace
 
 START = 1_772_355_600 * SECOND  # 2026-03-01T09:00:00Z
-
-
-class Clock:
-    """Time as a test wants it."""
-
-    def __init__(self) -> None:
-        self.at = START
-        self.monotonic = 1_000.0
-
-    def now(self) -> int:
-        return self.at
-
-    def monotonic_s(self) -> float:
-        return self.monotonic
-
-    def go_on(self, seconds: float) -> None:
-        self.at += int(seconds * SECOND)
-        self.monotonic += seconds
 
 
 class KeyRing(NamedTuple):
@@ -52,14 +34,7 @@ class KeyRing(NamedTuple):
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ws(workspace_dir: Path, clock: Clock) -> Iterator[Workspace]:
-    create_workspace(workspace_dir)
-    with Workspace(workspace_dir, now=clock.now) as workspace:
-        yield workspace
+    return Clock(START)
 
 
 @pytest.fixture

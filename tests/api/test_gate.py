@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.api.asking import Asker
-from tests.api.conftest import Clock, KeyRing
+from tests.api.conftest import KeyRing
+from tests.still_clock import Clock
 from tillit.api import create_api
 from tillit.api.app import list_routes
 from tillit.api.desk import Desk
+from tillit.clock import SECOND
 from tillit.settings import Settings
 from tillit.workspace import Workspace, create_workspace
 
@@ -89,7 +91,7 @@ def test_a_key_that_is_revoked_stops_within_a_second(ask: Asker, people: Workspa
     assert ask.get("/api/profiles/user_id:42", plain).status == 200
 
     people.keys.revoke(key.key_id)
-    clock.go_on(1)
+    clock.go_on(1 * SECOND)
 
     assert ask.get("/api/profiles/user_id:42", plain).status == 401
 
@@ -159,7 +161,7 @@ def test_the_budget_is_shown_spent_and_filled_again(workspace_dir: Path, clock: 
         assert seen[3].headers["x-ratelimit-reset"] == "60"
         assert seen[3].headers["retry-after"] == "20"
         assert seen[3].code == "api.rate-limited"
-        clock.go_on(20)
+        clock.go_on(20 * SECOND)
         assert ask.get("/api/profiles/user_id:1", plain).status == 404
 
         api.close()

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.api.asking import Asker
-from tests.api.conftest import Clock, KeyRing
+from tests.api.conftest import KeyRing
+from tests.still_clock import Clock
+from tillit.clock import SECOND
 from tillit.store import StoreFull
 from tillit.workspace import Workspace
 
@@ -29,7 +31,7 @@ def test_health_writes_at_most_once_a_second(
     for _ in range(5):
         ask.get("/health")
     assert len(writes) == 1
-    clock.go_on(1)
+    clock.go_on(1 * SECOND)
     ask.get("/health")
 
     assert len(writes) == 2
@@ -74,7 +76,7 @@ def test_ready_tells_a_fold_that_stands_still(ask: Asker, ws: Workspace, clock: 
     ws.track(user_id="42", event="Seen")
 
     assert ask.get("/ready").status == 200  # one row behind is no trouble yet
-    clock.go_on(6)
+    clock.go_on(6 * SECOND)
     stuck = ask.get("/ready")
     assert (stuck.status, stuck.code) == (503, "api.fold-behind")
 

@@ -3,7 +3,9 @@
 from urllib.parse import quote
 
 from tests.api.asking import Asker
-from tests.api.conftest import Clock, KeyRing
+from tests.api.conftest import KeyRing
+from tests.still_clock import Clock
+from tillit.clock import SECOND
 from tillit.workspace import Workspace
 
 # Values as customers and shops have them.
@@ -227,7 +229,7 @@ def test_a_misspelt_parameter_is_refused_rather_than_ignored(ask: Asker, people:
 
 def test_sources_say_how_busy_they_are(ask: Asker, people: Workspace, keys: KeyRing, clock: Clock) -> None:
     ask.get("/api/sources", keys.all)
-    clock.go_on(2 * 3600)
+    clock.go_on(2 * 3600 * SECOND)
     people.append([{"type": "track", "userId": "7", "event": "Late"}], source="shop")
 
     told = ask.get("/api/sources", keys.all).json()

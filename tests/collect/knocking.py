@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.still_clock import Clock
 from tillit.collect.limits import Limits
 from tillit.collect.quarantine import Quarantined, list_quarantined
 from tillit.collect.routes import Commit, TrackingApi
@@ -59,25 +60,11 @@ def basic(key: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()}
 
 
-class Clock:
-    """A clock that stands still unless a test moves it."""
-
-    def __init__(self) -> None:
-        self.at = NOON
-        self.monotonic = 0.0
-
-    def now(self) -> int:
-        return self.at
-
-    def monotonic_s(self) -> float:
-        return self.monotonic
-
-
 class Shop:
     """One workspace's door with its log."""
 
     def __init__(self, folder: Path, *, limits: Limits | None = None, keys: KeyRing = KEYS) -> None:
-        self.clock = Clock()
+        self.clock = Clock(NOON)
         self.limits = limits or Limits()
         self.log = Log.open(folder / "log.db")
         self.group_commit = GroupCommit(self.log, now=self.clock.now)

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from litestar.exceptions import LitestarDeprecationWarning
 
 from tests.running import Answer
+from tests.still_clock import Clock
 from tillit.access import ROLES
 from tillit.console import create_console
 from tillit.console.sessions import form_token_of
@@ -27,21 +28,13 @@ from tillit.workspace import Workspace, create_workspace
 NOON = 1_750_000_000_000_000 // 60_000_000 * 60_000_000  # a whole minute
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.at = NOON
-
-    def __call__(self) -> int:
-        return self.at
-
-
 class DeskInProcess:
     """A workspace and its console."""
 
     def __init__(self, folder: Path) -> None:
         create_workspace(folder)
-        self.clock = Clock()
-        self.ws = Workspace(folder, now=self.clock)
+        self.clock = Clock(NOON)
+        self.ws = Workspace(folder, now=self.clock.now)
         for role in ROLES:
             self.ws.operators.create(login=role, name=role.title(), role=role)
         self.become("admin")

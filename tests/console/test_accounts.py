@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.console.visitor import Page, Visitor
-from tillit.clock import HOUR, SECOND
+from tests.still_clock import Clock
+from tillit.clock import HOUR
 from tillit.console import create_console
 from tillit.console.app import App
 from tillit.console.pages.entrance import safe_next
@@ -25,26 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::litestar.exceptions.LitestarDep
 PASSWORD = "a kettle sings at dawn"
 OTHER = "three spoons under rain"
 SCRIPT = "<script>alert(1)</script>"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = 1_795_312_000 * SECOND
-
-    def now(self) -> int:
-        return self.at
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def ws(workspace_dir: Path, clock: Clock) -> Iterator[Workspace]:
-    create_workspace(workspace_dir)
-    with Workspace(workspace_dir, now=clock.now) as workspace:
-        yield workspace
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ properties:
 
 
 def uploads_of(desk: DeskInProcess) -> Uploads:
-    return Uploads(desk.ws.paths.uploads, now=desk.clock)
+    return Uploads(desk.ws.paths.uploads, now=desk.clock.now)
 
 
 def id_from(answer: Answer) -> str:
@@ -68,7 +68,7 @@ def work(desk: DeskInProcess) -> None:
     engine = desk.ws.folding.engine()
     folding = threading.Thread(target=fold)
     folding.start()
-    with Workspace(desk.ws.paths.root, now=desk.clock) as other:
+    with Workspace(desk.ws.paths.root, now=desk.clock.now) as other:
         run_imports(other, threading.Event())
     stop.set()
     folding.join()
@@ -299,7 +299,7 @@ def test_an_import_that_was_cut_short_goes_on_where_it_was(desk: DeskInProcess) 
     upload_id = id_from(desk.upload("/console/imports", "orders.csv", content))
     desk.post(f"/console/imports/{upload_id}/mapping", {"text": MAPPING, "what": "start"})
     stop = threading.Event()
-    with Workspace(desk.ws.paths.root, now=desk.clock) as other:
+    with Workspace(desk.ws.paths.root, now=desk.clock.now) as other:
         append = other.append_rows
         other.append_rows = lambda *rows: (append(*rows), stop.set())[0]  # type: ignore[method-assign, func-returns-value]  # as SIGTERM would
         run_imports(other, stop)

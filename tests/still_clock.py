@@ -1,4 +1,9 @@
-"""A workspace whose time goes on only when a test says so."""
+"""A workspace whose time goes on only when a test says so.
+
+In:    an instant to begin at.
+Out:   `clock` and `ws`, for tests of anything that looks at the time.
+Never: the real clock.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +19,21 @@ START = 1_795_312_000 * SECOND
 
 
 class Clock:
-    """Time as a test wants it."""
+    """Time as a test wants it. Units: `at` is UTC epoch microseconds, `monotonic` seconds."""
 
-    def __init__(self) -> None:
-        self.at = START
+    def __init__(self, at: int = START) -> None:
+        self.at = at
+        self.monotonic = 1_000.0
 
     def now(self) -> int:
         return self.at
 
+    def monotonic_s(self) -> float:
+        return self.monotonic
+
     def go_on(self, microseconds: int) -> None:
         self.at += microseconds
+        self.monotonic += microseconds / SECOND
 
 
 @pytest.fixture
