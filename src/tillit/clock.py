@@ -27,8 +27,11 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+@lru_cache(maxsize=8_192)
 def rfc3339(at: int) -> str:
     """Write an instant as RFC 3339 UTC with as many decimals as it needs (none, 3 or 6).
+
+    What was written is kept for a while: a profile names few instants and days, each many times.
 
     >>> rfc3339(0), rfc3339(1_500_000), rfc3339(1)
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500Z', '1970-01-01T00:00:00.000001Z')
@@ -45,5 +48,4 @@ def rfc3339(at: int) -> str:
 
 @lru_cache(maxsize=4_096)
 def _date(day: int) -> str:
-    # Kept, because a profile holds many instants of few days.
     return (_EPOCH + timedelta(days=day)).date().isoformat()
