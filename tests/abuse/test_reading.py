@@ -62,14 +62,16 @@ def test_case_52_an_address_that_is_known_and_one_that_is_not_are_answered_alike
     assert shown(answers[0]) == shown(answers[1])
 
 
-@pytest.mark.parametrize("text", ["%", "_", "%%%%%%%%", "a%", "\\", "'", "';--", '"', "*", "[a-z]", "?", "\u202e%"])
+@pytest.mark.parametrize("text", ["%", "_", "%%%%%%%%", "pl%n", "\\", "'", "';--", '"', "*", "[a-z]", "?", "\u202e%"])
 def test_case_58_wildcards_and_quotes_are_letters_like_any_other(stranger: Stranger, text: str) -> None:
     stranger.batch({"type": "identify", "userId": stranger.name("ana"), "traits": {"name": "Plain Person"}})
 
     answer = ask(stranger, "POST", "/api/profiles/search", {"q": text})
 
     assert answer.status == 200
-    assert answer.json() == {"profiles": []}
+    # Other tests' strangers bear such names: only who is called so is found.
+    for person in answer.json()["profiles"]:
+        assert any(one["value"].startswith(text) for one in person["identifiers"]), person["identifiers"]
 
 
 @pytest.mark.parametrize(

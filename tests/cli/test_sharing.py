@@ -48,8 +48,8 @@ def shares(server: RunningServer, connections: list[http.client.HTTPConnection])
     }
 
 
-def wait_for_both(server: RunningServer) -> list[int]:
-    """Wait until both web processes take connections; give how many of eight each holds then."""
+def wait_for_both(server: RunningServer) -> None:
+    """Wait until both web processes take connections, and have let go of those that found it out."""
     until = time.monotonic() + 20
     held: list[int] = []
     while len(held) < 2 or min(held) == 0:
@@ -57,7 +57,10 @@ def wait_for_both(server: RunningServer) -> list[int]:
         time.sleep(0.1)
         with connected(server, 8) as connections:
             held = list(shares(server, connections).values())
-    return held
+    while any(c.raddr for process in web_processes(server) for c in process.net_connections("tcp4")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(0.3)  # each tells the other ten times a second how many it holds
 
 
 @pytest.mark.parametrize("n_connections", [2, 8, 40])

@@ -17,8 +17,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-# Long enough for another process to wake up, short enough not to be seen: a connection is made once and kept.
+# For each connection held more than another holds: time for the other to wake up, even on a busy machine. Not to be
+# seen from outside: a connection is made once and kept.
 _PATIENCE_S = 0.003
+_MOST_PATIENCE_S = 0.05
 _AFTER_FAILURE_S = 1.0
 _GONE = 2**31 - 1
 _slot = struct.Struct("<i")
@@ -98,8 +100,9 @@ class Acceptor:
         self._holding.leave(self._process)
 
     def _on_ready(self) -> None:
-        if self.tell() > self._holding.least():
-            self._pause(_PATIENCE_S)
+        more = self.tell() - self._holding.least()
+        if more > 0:
+            self._pause(min(more * _PATIENCE_S, _MOST_PATIENCE_S))
         else:
             self._accept()
 
