@@ -146,9 +146,10 @@ class Resolver:
             if type(known) is list:
                 work.take(item, known)
                 continue
-            as_usual = known if type(known) is _Usual else usual.get(_said_in(item[1]) or ())
-            if as_usual is None or item[0].trust > as_usual.trust:
-                work.take(item, handles_of(item[1]))
+            row, event = item
+            as_usual = known if type(known) is _Usual else usual.get(_said_in(event) or ())
+            if as_usual is None or row.trust > as_usual.trust:
+                work.take(item, handles_of(event))
                 continue
             sighting = gathering.get(as_usual)
             if sighting is not None and as_usual.gathers:
@@ -156,7 +157,13 @@ class Resolver:
             else:
                 gathering[as_usual] = work.sighting(as_usual.idents, item)
             for device in as_usual.devices:
-                work.claim(as_usual.idents[0], device, item[0])
+                person = as_usual.idents[0]
+                # Nearly always: still theirs, and later than their first claim.
+                if device.tenures:
+                    from_at, _, holder_id = device.tenures[-1]
+                    if holder_id == person.identifier_id and from_at < row.event_at:
+                        continue
+                work.claim(person, device, row)
         return work.finish()
 
     def sightings_again(self, tx: Writing, device: Ident, events: Sequence[Item]) -> list[Sighting]:

@@ -26,7 +26,9 @@ _MOST_WORDS = 8  # of one name
 _MOST_BEGINNINGS = 24  # of one word without spaces: a Thai name with its title
 _MOST_ASKED = 6  # words of one question
 _MOST_ROWS = 400  # rows read for one way to read a word
-_MOST_WALKED = 20_000  # rows walked for two words that both are frequent
+_MOST_TOGETHER = 120  # strands that hold every word: twice as many people as are judged
+_MOST_WALKED = 10_000  # rows walked for words that all are frequent and seldom stand together
+_END = "\U0010ffff"  # after every letter
 
 # Letters that no decomposition takes apart, and that people type without their stroke.
 _PLAIN = str.maketrans(
@@ -264,19 +266,34 @@ def search_strands(reading: Reading, text: str, *, limit: int) -> list[int]:
     asked = read_question(text)
     if not asked:
         return []
-    # The longest word is nearly always the rarest.
-    asked.sort(key=lambda one: -max(map(len, one.probes)))
+    if len(asked) > 1:
+        asked.sort(key=lambda one: _frequency(reading, one))
     found = _strands_of(reading, asked[0], asked[1:], most=_MOST_ROWS)
     return list(dict.fromkeys(found))[:limit]
+
+
+def _frequency(reading: Reading, asked: Asked) -> tuple[int, int]:
+    """Say how many terms answer a word, as far as it is worth counting; of frequent ones the shortest has most."""
+    n_terms = 0
+    for way in asked.probes:
+        rows = reading.read(
+            "SELECT count(*) FROM (SELECT 1 FROM search_term WHERE term >= ? AND term < ? LIMIT ?) t",
+            (way, way + _END, _MOST_WALKED),
+        )
+        n_terms += rows[0][0]
+    return n_terms, -max(map(len, asked.probes))
 
 
 def _strands_of(reading: Reading, first: Asked, others: Sequence[Asked], *, most: int) -> list[int]:
     """Give ids by one word; with others beside it, those first that hold them all in one strand."""
     together: list[int] = []
+    if others:
+        for way in first.probes:
+            together += _holding_all(reading, way, others)
+        if len(together) >= _MOST_TOGETHER:
+            return together
     alone: list[int] = []
     for way in first.probes:
-        if others:
-            together += _holding_all(reading, way, others, most)
         alone += _exactly(reading, way, most)
         alone += _beginning(reading, way, most)
     return together + alone
@@ -293,15 +310,18 @@ def _beginning(reading: Reading, term: str, most: int) -> list[int]:
     rows = reading.read(
         "SELECT identifier_id FROM search_term WHERE term > ? AND term < ? "
         "ORDER BY term, identifier_id, part, kind LIMIT ?",
-        (term, term + "\U0010ffff", most),
+        (term, term + _END, most),
     )
     return [i for (i,) in rows]
 
 
-def _holding_all(reading: Reading, way: str, others: Sequence[Asked], most: int) -> list[int]:
-    """Give ids of strands with a term like this one and one for each other word."""
+def _holding_all(reading: Reading, way: str, others: Sequence[Asked]) -> list[int]:
+    """Give ids of strands with a term like this one and one for each other word, whole terms and newest first.
+
+    Enough of them end the walk, so that two frequent words cost little when they often stand together.
+    """
     wanted = []
-    values: list[Any] = [way, way + "\U0010ffff", _MOST_WALKED]
+    asked: list[Any] = []
     for one in others:
         ranges = " OR ".join("(o.term >= ? AND o.term < ?)" for _ in one.probes)
         wanted.append(
@@ -309,12 +329,28 @@ def _holding_all(reading: Reading, way: str, others: Sequence[Asked], most: int)
             f"AND ({ranges}))"
         )
         for other in one.probes:
-            values += [other, other + "\U0010ffff"]
+            asked += [other, other + _END]
+    together = " AND ".join(wanted)
+    # The place where the walk ends, then the walk: a LIMIT within would leave the order to the engine.
+    whole = reading.read(
+        "SELECT identifier_id FROM search_term WHERE term = ? ORDER BY identifier_id DESC LIMIT 1 OFFSET ?",
+        (way, _MOST_WALKED),
+    )
     rows = reading.read(
-        "SELECT t.identifier_id FROM (SELECT identifier_id, part FROM search_term WHERE term >= ? AND term < ? "
-        f"ORDER BY term, identifier_id, part, kind LIMIT ?) t WHERE {' AND '.join(wanted)} "
+        f"SELECT t.identifier_id FROM search_term t WHERE t.term = ? AND t.identifier_id > ? AND {together} "
         "ORDER BY t.identifier_id DESC LIMIT ?",
-        [*values, most],
+        [way, whole[0][0] if whole else -1, *asked, _MOST_TOGETHER],
+    )
+    begun = reading.read(
+        "SELECT term, identifier_id FROM search_term WHERE term > ? AND term < ? "
+        "ORDER BY term, identifier_id LIMIT 1 OFFSET ?",
+        (way, way + _END, _MOST_WALKED),
+    )
+    rows += reading.read(
+        "SELECT t.identifier_id FROM search_term t WHERE t.term > ? AND t.term <= ? "
+        f"AND (t.term, t.identifier_id) <= (?, ?) AND {together} "
+        "ORDER BY t.term, t.identifier_id, t.part, t.kind LIMIT ?",
+        [way, *[begun[0][0] if begun else way + _END] * 2, begun[0][1] if begun else 0, *asked, _MOST_TOGETHER],
     )
     return [i for (i,) in rows]
 
@@ -328,7 +364,7 @@ def order_terms(reading: Reading, keys: Sequence[tuple[int, int]], asked: Sequen
                 rows = reading.read(
                     "SELECT term FROM search_term WHERE term >= ? AND term < ? AND identifier_id = ? AND part = ? "
                     "AND kind = ? LIMIT 20",
-                    (way, way + "\U0010ffff", identifier_id, part, OF_ORDER),
+                    (way, way + _END, identifier_id, part, OF_ORDER),
                 )
                 found += [term for (term,) in rows]
     return found

@@ -200,7 +200,9 @@ def _fold_events(
         news.acts += [row for row, _ in events]
         return
     counts, types = document[COUNTS], document[TYPES]
-    first_at = last_at = events[0][0].event_at
+    row = events[0][0]
+    source: str | None = row.source
+    first_at = last_at = row.event_at
     most_trust = 0
     for row, event in events:
         at, trust = row.event_at, row.trust
@@ -210,6 +212,8 @@ def _fold_events(
             first_at = at
         if trust > most_trust:
             most_trust = trust
+        if row.source != source:
+            source = None
         named = event.properties
         if named is not None and named != NO_ORDER:
             news.orders += filter(None, map(order_term, msgspec.structs.astuple(named)))
@@ -228,7 +232,13 @@ def _fold_events(
         elif kind == "identify" and isinstance(event.traits, dict):
             is_named = _fold_traits(document, event.traits, (trust, at, row.position), row.source)
             news.is_named = is_named or news.is_named
-    _count_months(document[MONTHS], events, month_of(first_at) == month_of(last_at), news)
+    month = month_of(first_at)
+    counted = document[MONTHS].get(source) if last_at == first_at or month_of(last_at) == month else None
+    if counted is not None and month in counted:
+        # Nearly always: the events of one micro-batch are of one source and one month.
+        counted[month] += len(events)
+    else:
+        _count_months(document[MONTHS], events, news)
     if document[N_EVENTS] == 0:
         document[FIRST_AT], document[LAST_AT] = first_at, last_at
     else:
@@ -253,21 +263,8 @@ def _fold_events(
             sight[2] = most_trust
 
 
-def _count_months(
-    months: dict[str, dict[int, int]], events: Sequence[tuple[LogRow, Any]], is_one_month: bool, news: News
-) -> None:
+def _count_months(months: dict[str, dict[int, int]], events: Sequence[tuple[LogRow, Any]], news: News) -> None:
     """Count events by month and source."""
-    if is_one_month:
-        # Nearly always: the events of one micro-batch are of one month.
-        source, month = events[0][0].source, month_of(events[0][0].event_at)
-        counted = months.get(source)
-        if (
-            counted is not None
-            and month in counted
-            and (len(events) == 1 or all(row.source == source for row, _ in events))
-        ):
-            counted[month] += len(events)
-            return
     for row, _ in events:
         source, month = row.source, month_of(row.event_at)
         counted = months.get(source)
