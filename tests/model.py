@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from tillit.records import KIND_EVENT, TRUST_CLAIMED, TRUST_NAMES, TRUST_SERVER, LogRow
+from tillit.records import KIND_EVENT, TRUST_CLAIMED, TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, LogRow
 
 Key = tuple[str, str]  # namespace, value
 
@@ -38,6 +38,16 @@ class Person(NamedTuple):
     timeline: list[tuple[int, int]]  # event_at, position; newest first
 
 
+class Decided(NamedTuple):
+    """What a colleague decided about who is who."""
+
+    position: int
+    kind: str  # cut, pin, join, undo
+    pair: tuple[Key, ...]
+    message: str
+    of: str
+
+
 class World(NamedTuple):
     """What the log says."""
 
@@ -52,13 +62,21 @@ def read_world(rows: Sequence[LogRow]) -> World:
     applied: dict[bytes, LogRow] = {}
     founded: dict[Key, tuple[int, int]] = {}  # where an identifier was first seen
     told: list[Told] = []
-    people = People()
+    decided: list[Decided] = []
+    aliases: dict[int, Key | None] = {}
     for row in rows:
         if row.kind != KIND_EVENT:
             continue
         first = applied.get(row.message_hash)
         if first is not None:
             fates[row.position] = ("duplicate" if is_resend(said(first), said(row)) else "conflict", first.position)
+            continue
+        if row.source == "identity" and row.trust == TRUST_OPERATOR:
+            decision = decision_of(row, founded, decided)
+            fates[row.position] = ("applied" if decision is not None else "quarantined", None)
+            if decision is not None:
+                applied[row.message_hash] = row
+                decided.append(decision)
             continue
         body = read_body(row)
         keys, previous = keys_of(body, row, founded) if body is not None else ([], None)
@@ -71,8 +89,16 @@ def read_world(rows: Sequence[LogRow]) -> World:
             founded.setdefault(key, (row.position, place))
         if previous is not None and previous not in keys:
             keys.insert(1, previous)
-        people.meet(keys, row, alias=previous)
+        aliases[row.position] = previous
         told.append(Told(row, body, keys))
+    people = People(decided)
+    heard = {decision.position: decision for decision in decided}
+    met = {one.row.position: one for one in told}
+    for position in sorted({*heard, *met}):
+        if position in heard:
+            people.hear(heard[position])
+        else:
+            people.meet(met[position].keys, met[position].row, alias=aliases[position])
     everyone = {key for one in told for key in one.keys}
     return World(fates, {key: tell(key, told, people, founded) for key in everyone}, people.refused)
 
@@ -152,16 +178,42 @@ def previous_of(text: str, row: LogRow, seen: set[Key], *, has_user: bool) -> Ke
     return None if ("user_id", text) in seen else ("anonymous_id", text)
 
 
+# -- what colleagues decided
+
+
+def decision_of(row: LogRow, founded: dict[Key, tuple[int, int]], before: list[Decided]) -> Decided | None:
+    body = json.loads(row.body or b"{}")
+    if body["type"] == "undo":
+        undone = next((one for one in before if one.message == body["of"]), None)
+        return Decided(row.position, "undo", undone.pair, body["messageId"], body["of"]) if undone is not None else None
+    pair = tuple((name, value) for name, value in body["identifiers"])
+    if len(set(pair)) != 2 or not all(key in founded for key in pair):
+        return None
+    if body["type"] != "cut" and any(strength(key) == 9 for key in pair):
+        return None
+    return Decided(row.position, body["type"], pair, body["messageId"], "")
+
+
+def those_that_stand(decided: list[Decided]) -> list[Decided]:
+    stand: list[Decided] = []
+    for one in reversed(decided):
+        if not any(undo.of == one.message for undo in stand):
+            stand.append(one)
+    return stand
+
+
 # -- who is who
 
 
 class People:
     """Sets of identifiers that are one person, and who claimed which device when."""
 
-    def __init__(self) -> None:
+    def __init__(self, decided: list[Decided]) -> None:
+        self.decided = decided
+        self.stand = those_that_stand(decided)
         self.sets: list[set[Key]] = []
         self.known: set[Key] = set()
-        self.judged: dict[tuple[Key, Key], int] = {}
+        self.judged: dict[tuple[Key, Key, int], int] = {}
         self.claims: dict[Key, list[tuple[int, int, Key]]] = {}
         self.refused: list[tuple[Key, Key, str]] = []
 
@@ -175,18 +227,38 @@ class People:
         if row.trust >= TRUST_SERVER:
             self.known |= {key for key in keys if strength(key) < 9}
         for key in keys[1:]:
+            turns = [d for d in self.decided if d.kind in ("cut", "join") and {*d.pair} == {anchor, key}]
+            chapter = len([turn for turn in turns if turn.position < row.position])
+            if self.is_withdrawn(anchor, key, row.position):
+                continue
             if strength(key) == 9:
                 self.claims.setdefault(key, []).append((row.event_at, row.position, anchor))
-            elif row.trust > self.judged.get((anchor, key), 0):
-                self.judged[(anchor, key)] = row.trust
+            elif row.trust > self.judged.get((anchor, key, chapter), 0):
+                self.judged[(anchor, key, chapter)] = row.trust
                 self.judge(anchor, key, row.trust, is_alias=key == alias)
+
+    def is_withdrawn(self, one: Key, other: Key, position: int) -> bool:
+        """A cut that stands, and no join that stands between it and this place in the log."""
+        about = [each for each in self.stand if {*each.pair} == {one, other}]
+        joins = [each.position for each in about if each.kind == "join"]
+        return any(each.kind == "cut" and not any(each.position < join <= position for join in joins) for each in about)
+
+    def hear(self, decision: Decided) -> None:
+        if decision.kind == "join" and decision in self.stand:
+            one, other = decision.pair
+            self.judge(one, other, TRUST_OPERATOR, is_alias=False)
 
     def judge(self, one: Key, other: Key, trust: int, *, is_alias: bool) -> None:
         a, b = self.set_of(one), self.set_of(other)
         if a is b:
             return
+        pinned = any(
+            each.kind == "pin" and {len({*each.pair} & a), len({*each.pair} & b)} == {1} for each in self.stand
+        )
         users = [any(name == "user_id" for name, _ in each) for each in (a, b)]
-        if all(users) and not (is_alias and trust >= TRUST_SERVER):
+        if pinned:
+            self.refused.append((one, other, "pinned apart by a colleague"))
+        elif all(users) and not (trust >= TRUST_OPERATOR or (is_alias and trust >= TRUST_SERVER)):
             self.refused.append((one, other, "two user ids"))
         elif trust == TRUST_CLAIMED and a & self.known and b & self.known:
             self.refused.append((one, other, "two known people, claimed by a public key"))

@@ -33,6 +33,9 @@ def random_log(seed: int, n_rows: int, *, n_people: int = 300) -> list[LogRow]:
             rows.append(row(position, chance.choice(POISON), at=at, trust=trust))
         elif fate < 0.06:
             rows.append(row(position, act(chance, n_people), at=at, trust=TRUST_OPERATOR))
+        elif fate < 0.066:
+            told = decision(chance, n_people, position)
+            rows.append(row(position, told, at=at, trust=TRUST_OPERATOR)._replace(source="identity"))
         else:
             rows.append(row(position, body(chance, n_people), at=at, trust=trust))
     return place(rows)
@@ -77,6 +80,16 @@ def act(chance: random.Random, n_people: int) -> dict[str, Any]:
         {"type": "retract", "messageId": f"r{number}", "of": f"{chance.choice('cn')}{number}"},
     ]
     return told | chance.choice(said)
+
+
+def decision(chance: random.Random, n_people: int, number: int) -> dict[str, Any]:
+    """Give what a colleague decides about who is who, or takes back."""
+    one, other = (int(n_people * chance.random() ** 2) for _ in range(2))
+    ends = [["user_id", f"u{one}"], chance.choice([["email", f"u{one}@example.org"], ["user_id", f"u{other}"]])]
+    told = {"messageId": f"d{number}", "operator": "maria", "reason": "r"}
+    if chance.random() < 0.2:
+        return told | {"type": "undo", "of": f"d{chance.randrange(number)}", "identifiers": []}
+    return told | {"type": chance.choice(["cut", "pin", "join"]), "identifiers": ends}
 
 
 def traits(chance: random.Random, who: int) -> dict[str, Any]:

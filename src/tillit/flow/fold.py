@@ -14,17 +14,29 @@ import msgspec
 
 from tillit.collect.once import Once, Repeat
 from tillit.errors import InternalError, TillitError
+from tillit.flow.fates import (
+    CONFLICT,
+    DUPLICATE,
+    FORGOTTEN,
+    IS_FORGOTTEN,
+    NO_IDENTIFIER,
+    NOT_FOLDED,
+    OTHER_BODY,
+    QUARANTINED,
+    SAME_MESSAGE,
+)
+from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_positions, refold
 from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Event, Resolved, Resolver, index_events, read_event
+from tillit.identity import Event, Resolved, Resolver, index_events, is_identity_act, keep_act, read_event
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandMemory, StrandWriter
-from tillit.records import KIND_EVENT, LogRow
+from tillit.records import KIND_EVENT, TRUST_OPERATOR, LogRow
 from tillit.store import State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),
@@ -40,22 +52,11 @@ COMPARED_TABLES: dict[str, tuple[str, ...]] = {
     **PROFILE_TABLES,
 }
 
-# Why a row has another fate than applied.
-SAME_MESSAGE = "collect.same-message"  # fate `duplicate`: the same message was applied before
-OTHER_BODY = "collect.other-body"  # fate `conflict`: another body came under a message id that was applied before
-NO_IDENTIFIER = "identity.no-identifier"  # fate `quarantined`: no identifier that may stand for a person
-NOT_FOLDED = "flow.not-folded"  # fate `quarantined`: the body is no event that can be folded
-IS_FORGOTTEN = "privacy.forgotten"  # fate `forgotten`: only a husk is left of the event
-
-APPLIED, DUPLICATE, CONFLICT, QUARANTINED, FORGOTTEN = "applied", "duplicate", "conflict", "quarantined", "forgotten"
-
 _decode_many = msgspec.json.Decoder(list[Event]).decode
 _decode_any = msgspec.json.Decoder().decode
 
 # Bodies read in one go: some 400 kB, which stay in the processor's cache.
 _DECODED_AT_ONCE = 512
-
-ReadRows = Callable[[Sequence[int]], dict[int, LogRow]]
 
 
 class FoldAhead(InternalError):
@@ -144,6 +145,11 @@ class Fold:
             rows = [row for row in rows if row.position > self.position]
         if not rows:
             return Applied(0, 0, 0, self.position)
+        act = next((i for i, row in enumerate(rows) if row.trust == TRUST_OPERATOR and is_identity_act(row)), None)
+        if act is not None and len(rows) > 1:
+            # It changes what is already folded, so it is a micro-batch of its own.
+            parts = [part for part in (rows[:act], rows[act : act + 1], rows[act + 1 :]) if part]
+            return _sum([self.apply(part, epoch=epoch) for part in parts])
         try:
             return self._apply(rows, epoch)
         except TillitError:  # a store that is busy or damaged is no row's fault
@@ -154,14 +160,7 @@ class Fold:
             if len(rows) == 1:
                 return self._quarantine(rows[0], epoch)
         half = len(rows) // 2
-        first = self.apply(rows[:half], epoch=epoch)
-        second = self.apply(rows[half:], epoch=epoch)
-        return Applied(
-            first.n_rows + second.n_rows,
-            first.n_applied + second.n_applied,
-            first.n_duplicates + second.n_duplicates,
-            second.position,
-        )
+        return _sum([self.apply(part, epoch=epoch) for part in (rows[:half], rows[half:])])
 
     def _apply(self, rows: Sequence[LogRow], epoch: int) -> Applied:
         batch = Batch(rows)
@@ -251,6 +250,21 @@ class Fold:
             # A later row of this batch was taken for a repeat of one of these: they must not share a batch.
             raise _HeldTogether
 
+    def judge_again(self, batch: Batch, tx: Writing) -> None:
+        """Do what a colleague decided about who is who: fold anew whoever it touches, now that it stands."""
+        if len(batch.events) != 1 or not is_identity_act(batch.events[0][0]):
+            return
+        row = batch.events.pop()[0]
+        act = keep_act(tx, row)
+        if act is None:
+            self._set_aside(batch, tx, [row], NO_IDENTIFIER)
+            return
+        closure = find_closure(tx, act.pair)
+        positions = {*find_positions(tx, closure), *find_founding_husks(tx, closure)} - {row.position}
+        refold(tx, closure, {**self._rows(sorted(positions)), row.position: row})
+        self._resolver.reset()
+        self._strands.clear()
+
     def resolve_identities(self, batch: Batch, tx: Writing) -> None:
         """Say who each event is about, and index it in their time."""
         resolved = self._resolver.resolve(tx, batch.events)
@@ -296,6 +310,7 @@ Step = Callable[[Fold, Batch, Writing], None]
 FOLD: tuple[Step, ...] = (
     Fold.drop_repeats,  # rows           -> fresh rows, fates     was it applied before?
     Fold.read_events,  # fresh rows      -> events
+    Fold.judge_again,  # an identity act -> identifiers, links, tenures, strands of whom it touches
     Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?
     Fold.fold_profiles,  # sightings     -> strands, event_index  what do we know?
     Fold.keep_fates,  # everything       -> fate, seen_run        what became of each row?
@@ -330,6 +345,15 @@ def prepare(state: State) -> None:
                 "ON CONFLICT (one) DO NOTHING",
                 (FOLD_VERSION,),
             )
+
+
+def _sum(parts: Sequence[Applied]) -> Applied:
+    return Applied(
+        sum(one.n_rows for one in parts),
+        sum(one.n_applied for one in parts),
+        sum(one.n_duplicates for one in parts),
+        parts[-1].position,
+    )
 
 
 def _keep_position(tx: Writing, row: LogRow, epoch: int) -> None:

@@ -13,21 +13,11 @@ from typing import Any
 
 import msgspec
 
-from tillit.flow.fold import (
-    DUPLICATE,
-    FORGOTTEN,
-    IS_FORGOTTEN,
-    NOT_FOLDED,
-    QUARANTINED,
-    SAME_MESSAGE,
-    ReadRows,
-)
-from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Event, Resolver, handles_of, index_events, read_event
-from tillit.profile import TABLES as PROFILE_TABLES
-from tillit.profile import StrandWriter
+from tillit.flow.fates import DUPLICATE, FORGOTTEN, IS_FORGOTTEN, NOT_FOLDED, QUARANTINED, SAME_MESSAGE
+from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_positions, refold
+from tillit.identity import Event, handles_of, read_event
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
-from tillit.store import Log, Reading, State, Writing
+from tillit.store import Log, Reading, State
 
 FORGET = "forget"
 
@@ -44,10 +34,10 @@ def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[in
     """Replace bodies by husks and fold anew whoever these events were about. May be repeated after a crash."""
     wanted = _with_repeats(state, positions)
     told = {p: row for p, row in rows(wanted).items() if row.kind == KIND_EVENT and not is_husk(row)}
-    closure = _closure(state, [event for row in told.values() if (event := _event(row)) is not None])
-    alive = rows([p for p in _positions(state, closure) if p not in told])
+    closure = find_closure(state, _named(state, [event for row in told.values() if (event := _event(row)) is not None]))
+    alive = rows([p for p in find_positions(state, closure) if p not in told])
     carried = _carried(alive.values())
-    earlier = rows([p for p in _founding_husks(state, closure) if p not in told])
+    earlier = rows([p for p in find_founding_husks(state, closure) if p not in told])
     aside = _aside(state, list(told))
     husks = {
         p: row._replace(body=b"" if p in aside else _husk(state, p, carried, closure))
@@ -108,8 +98,8 @@ def _aside(state: Reading, positions: Sequence[int]) -> set[int]:
     return {p for (p,) in found}
 
 
-def _closure(state: Reading, events: Sequence[Event]) -> set[int]:
-    """Give the ids of everyone whose links, tenures or strands these events may have shaped."""
+def _named(state: Reading, events: Sequence[Event]) -> set[int]:
+    """Give the ids of the identifiers that events name."""
     ids: set[int] = set()
     for event in events:
         for h in handles_of(event):
@@ -121,33 +111,7 @@ def _closure(state: Reading, events: Sequence[Event]) -> set[int]:
                         "SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", (name, h.value)
                     )
                 )
-    edge = set(ids)
-    while edge:
-        found: set[int] = set()
-        told = list(edge)
-        for sql in (
-            "SELECT weak_id FROM link WHERE strong_id IN {in}",
-            "SELECT strong_id FROM link WHERE weak_id IN {in}",
-            "SELECT holder_id FROM tenure WHERE identifier_id IN {in}",
-            "SELECT identifier_id FROM tenure WHERE holder_id IN {in}",
-            "SELECT root_id FROM identifier WHERE identifier_id IN {in}",
-            "SELECT identifier_id FROM identifier WHERE root_id IN {in}",
-        ):
-            found.update(i for (i,) in state.read_in(sql, told))
-        edge = found - ids
-        ids |= edge
     return ids
-
-
-def _positions(state: Reading, ids: set[int]) -> list[int]:
-    return sorted(p for (p,) in state.read_in("SELECT position FROM event_index WHERE anchor_id IN {in}", sorted(ids)))
-
-
-def _founding_husks(state: Reading, ids: set[int]) -> list[int]:
-    """Give earlier husks that founded one of these identifiers."""
-    founded = sorted({i // _PLACES for i in ids})
-    forgotten = state.read_in(f"SELECT position FROM fate WHERE fate = '{FORGOTTEN}' AND position IN {{in}}", founded)
-    return [p for (p,) in forgotten]
 
 
 def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: set[int], aside: set[int]) -> None:
@@ -158,15 +122,9 @@ def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: se
             "SELECT position FROM fate WHERE of_position IS NOT NULL AND position IN {in}", sorted(rows)
         )
     }
-    events = {p: read_event(row.body) for p, row in sorted(rows.items()) if row.body and p not in repeats}
     with state.transaction() as tx:
-        _clear(tx, sorted(ids))
-        resolver = Resolver(lambda positions: {p: events[p] for p in positions if p in events})
-        resolved = resolver.resolve(tx, [(rows[p], event) for p, event in events.items()])
-        strands = StrandWriter(tx)
-        strands.fold(resolved.sightings)
-        strands.write()
-        index_events(tx, resolved.sightings)
+        tx.executemany("DELETE FROM identity_act WHERE position = ?", [(p,) for p in sorted(told)])
+        refold(tx, ids, {p: row for p, row in rows.items() if p not in repeats})
         for position in sorted(told - repeats - aside):
             tx.execute(
                 "INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?) "
@@ -176,17 +134,3 @@ def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: se
         changed = [(DUPLICATE, SAME_MESSAGE, p) for p in sorted(told & repeats)]
         changed += [(QUARANTINED, NOT_FOLDED, p) for p in sorted(aside)]
         tx.executemany("UPDATE fate SET fate = ?, code = ? WHERE position = ?", changed)
-
-
-def _clear(tx: Writing, ids: list[int]) -> None:
-    for table, column in (
-        ("identifier", "identifier_id"),
-        ("link", "strong_id"),
-        ("tenure", "identifier_id"),
-        ("event_index", "anchor_id"),
-        ("strand", "identifier_id"),
-        ("search_term", "identifier_id"),
-        ("operator_act", "identifier_id"),
-    ):
-        assert table in IDENTITY_TABLES or table in PROFILE_TABLES
-        tx.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(i,) for i in ids])

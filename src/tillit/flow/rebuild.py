@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from tillit.flow.fold import COMPARED_TABLES, Applied, Fold, ReadRows, prepare, quiet_garbage_collector
+from tillit.flow.fold import COMPARED_TABLES, Applied, Fold, prepare, quiet_garbage_collector
+from tillit.flow.refold import ReadRows
 from tillit.records import LogRow
 from tillit.store import Log, Reading, State
 from tillit.store.lake import Lake

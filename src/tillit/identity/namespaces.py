@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tillit.records import OrderNumbers
+from tillit.records import IDENTITY_ACT_TYPES, OrderNumbers
 
 DEVICE_RANK = 9
 ALIAS_RANK = -1  # marks the previous id of an alias call until it is known what it is
@@ -115,7 +115,8 @@ class Event(msgspec.Struct, gc=False):
     traits: Any = None
     context: Context | None = None
     properties: OrderNumbers | None = None
-    identifiers: Any = None  # only on husks: what survived, each at the place it had; null where one went
+    # Of husks what survived, each at the place it had, null where one went; of identity acts the two they are about.
+    identifiers: Any = None
 
 
 _decode = msgspec.json.Decoder(Event).decode
@@ -184,7 +185,7 @@ def handles_of(event: Event) -> list[Handle]:
     An alias call's previous id comes last, with rank ALIAS_RANK: what it is depends on what is known.
     """
     found: list[Handle] = []
-    if event.type == "husk":
+    if event.type == "husk" or event.type in IDENTITY_ACT_TYPES:
         pairs = event.identifiers if isinstance(event.identifiers, list) else []
         return [h for pair in pairs if pair and (h := handle(str(pair[0]), pair[1])) is not None]
     if event.userId is not None and (h := _cached_handle("user_id", event.userId)) is not None:

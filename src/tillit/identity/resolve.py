@@ -18,12 +18,23 @@ from typing import NamedTuple
 
 import msgspec
 
+from tillit.identity.acts import JOIN, Acts
 from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Event, Handle, handle, handles_of
-from tillit.records import ACT_TYPES, TRUST_CLAIMED, TRUST_OPERATOR, TRUST_SERVER, TRUST_VERIFIED, LogRow
+from tillit.records import (
+    ACT_TYPES,
+    IDENTITY_ACT_TYPES,
+    TRUST_CLAIMED,
+    TRUST_OPERATOR,
+    TRUST_SERVER,
+    TRUST_VERIFIED,
+    LogRow,
+)
 from tillit.store import Writing
 
 # Identifiers kept in memory between batches, about 300 bytes each. Taste: 60 MB at most.
 CACHE_SIZE = 150_000
+# What a link rests on when a colleague said so.
+OPERATOR_RULE = "colleague"
 
 Tenure = tuple[int, int, int]  # from_at, from_position, holder_id
 Item = tuple[LogRow, Event]
@@ -105,16 +116,17 @@ def _said_in(event: Event) -> _Said | None:
 class Resolver:
     """Resolves one micro-batch after another; used by the one process that folds."""
 
-    def __init__(self, bodies: Callable[[Sequence[int]], dict[int, Event]]) -> None:
-        """Take a way to read earlier events again (for claims that arrive late)."""
+    def __init__(self, bodies: Callable[[Sequence[int]], dict[int, Event]], acts: Acts | None = None) -> None:
+        """Take a way to read earlier events again (for claims that arrive late); without acts they are read first."""
         self._bodies = bodies
-        self.reset()
+        self.reset(acts)
 
-    def reset(self) -> None:
-        """Forget what is in memory: after a transaction that failed."""
+    def reset(self, acts: Acts | None = None) -> None:
+        """Forget what is in memory: after a transaction that failed, or an act."""
+        self._acts = acts
         self._by_handle: dict[tuple[str, str], Ident] = {}
         self._by_id: dict[int, Ident] = {}
-        self._pairs: dict[tuple[int, int], int] = {}
+        self._pairs: dict[tuple[int, int, int], int] = {}  # pair and chapter -> the best trust that said so
         self._moved: dict[int, int] = {}
         # What the same identifiers came to the last time: nine events of ten say nothing new.
         self._usual: dict[_Said, _Usual] = {}
@@ -123,7 +135,9 @@ class Resolver:
         """Say who each event is about and write what follows for identifiers, links and tenures."""
         if len(self._by_handle) > CACHE_SIZE:
             self.reset()
-        work = _Batch(self, tx)
+        if self._acts is None:
+            self._acts = Acts.load(tx)
+        work = _Batch(self, tx, self._acts)
         usual = self._usual
         # The handles of each event; or what was said came to before; or None: it stands earlier in this batch.
         told: list[list[Handle] | _Usual | None] = []
@@ -168,7 +182,7 @@ class Resolver:
 
     def sightings_again(self, tx: Writing, device: Ident, events: Sequence[Item]) -> list[Sighting]:
         """Give the sightings of a device's own earlier events under its present tenures; nothing is written."""
-        work = _Batch(self, tx)
+        work = _Batch(self, tx, self._acts if self._acts is not None else Acts.load(tx))
         told = [handles_of(event) for _, event in events]
         work.load(told)
         again = []
@@ -193,9 +207,10 @@ class Resolver:
 class _Batch:
     """One micro-batch on its way through the resolver."""
 
-    def __init__(self, resolver: Resolver, tx: Writing) -> None:
+    def __init__(self, resolver: Resolver, tx: Writing, acts: Acts) -> None:
         self.r = resolver
         self.tx = tx
+        self.acts = acts
         self.new: list[Ident] = []
         self.new_ids: set[int] = set()
         self.known: list[Ident] = []
@@ -299,6 +314,9 @@ class _Batch:
         if row.trust == TRUST_OPERATOR and event.type in ACT_TYPES:
             self._take_act(item, handles)
             return
+        if row.trust == TRUST_OPERATOR and event.type in IDENTITY_ACT_TYPES:
+            self._take_join(row, event, handles)
+            return
         idents: list[Ident] = []
         previous = None
         passed_over = None
@@ -343,13 +361,21 @@ class _Batch:
         else:
             self.sighting([anchor], item)
 
+    def _take_join(self, row: LogRow, event: Event, handles: list[Handle]) -> None:
+        """Link two identifiers on a colleague's word. What other acts say is asked by each piece of evidence."""
+        if event.type != JOIN or not self.acts.stands_join(row.position):
+            return
+        ends = [self.r._by_handle.get(told[1:]) for told in handles]
+        one, other = sorted((end for end in ends if end is not None), key=_strength)
+        self._link(one, other, row, OPERATOR_RULE)
+
     def sighting(self, idents: list[Ident], item: Item) -> Sighting:
         anchor = idents[0]
         sighting = Sighting(idents, anchor, [item])
         self.sightings.append(sighting)
         if anchor.rank != DEVICE_RANK:
             for ident in idents[1:]:
-                if ident.rank == DEVICE_RANK:
+                if ident.rank == DEVICE_RANK and not self._is_cut(anchor, ident, item[0]):
                     self.claiming.setdefault(ident.identifier_id, []).append(_Claiming(sighting))
         return sighting
 
@@ -357,7 +383,11 @@ class _Batch:
         said = _said_in(event)
         if said is not None:
             idents = sighting.idents
-            devices = [i for i in idents[1:] if i.rank == DEVICE_RANK] if idents[0].rank != DEVICE_RANK else []
+            anchor = idents[0]
+            devices = []
+            if anchor.rank != DEVICE_RANK:
+                row = sighting.events[0][0]
+                devices = [i for i in idents[1:] if i.rank == DEVICE_RANK and not self._is_cut(anchor, i, row)]
             usual = self.r._usual[said] = _Usual(idents, devices, trust, event.type in _PLAIN_TYPES)
             self.gathering[usual] = sighting
 
@@ -410,33 +440,52 @@ class _Batch:
 
     def _link(self, anchor: Ident, ident: Ident, row: LogRow, rule: str, *, noted: str = "") -> None:
         pair = (anchor.identifier_id, ident.identifier_id)
-        told = self.r._pairs.get(pair)
+        # Nearly always 0: colleagues cut and join few.
+        chapter = self.acts.chapter(*pair, row.position) if self.acts.names(*pair) else 0
+        told = self.r._pairs.get((*pair, chapter))
         if told is None and pair[0] not in self.new_ids and pair[1] not in self.new_ids:
-            rows = self.tx.read("SELECT max(trust) FROM link WHERE strong_id = ? AND weak_id = ?", pair)
+            rows = self.tx.read(
+                "SELECT max(trust) FROM link WHERE strong_id = ? AND weak_id = ? AND chapter = ?", (*pair, chapter)
+            )
             told = rows[0][0] or 0
-            self.r._pairs[pair] = told
+            self.r._pairs[(*pair, chapter)] = told
+        is_cut = self._is_cut(anchor, ident, row)
         if told is None or row.trust > told:
-            self.r._pairs[pair] = row.trust
+            self.r._pairs[(*pair, chapter)] = row.trust
             if noted:
                 verdict, reason = "noted", noted
+            elif is_cut:
+                verdict, reason = "withdrawn", "cut by a colleague"
             elif ident.rank == DEVICE_RANK:
                 verdict, reason = "admitted", ""
             else:
                 verdict, reason = self._judge(anchor, ident, row.trust, rule)
-            self.links.append((*pair, row.trust, row.position, row.event_at, row.source, rule, verdict, reason))
-        if ident.rank == DEVICE_RANK and not noted:
+            self.links.append(
+                (*pair, row.trust, chapter, row.position, row.event_at, row.source, rule, verdict, reason)
+            )
+        if ident.rank == DEVICE_RANK and not noted and not is_cut:
             self.claim(anchor, ident, row)
+
+    def _is_cut(self, one: Ident, other: Ident, row: LogRow) -> bool:
+        pair = one.identifier_id, other.identifier_id
+        # Having a device in hand proves nothing about whose it is.
+        trust = TRUST_CLAIMED if other.rank == DEVICE_RANK else row.trust
+        return self.acts.names(*pair) and self.acts.withdraws(*pair, row.position, trust)
 
     def _judge(self, one: Ident, other: Ident, trust: int, rule: str) -> tuple[str, str]:
         a, b = self.root(one), self.root(other)
         if a is b:
             return "admitted", ""
-        if a.namespace == "user_id" and b.namespace == "user_id" and not (rule == "alias" and trust >= TRUST_SERVER):
+        if self.acts.hold_apart(a.identifier_id, b.identifier_id):
+            return "refused", "pinned apart by a colleague"
+        is_told = trust >= TRUST_OPERATOR or (rule == "alias" and trust >= TRUST_SERVER)
+        if a.namespace == "user_id" and b.namespace == "user_id" and not is_told:
             return "refused", "two user ids"
         if trust == TRUST_CLAIMED and a.known and b.known:
             return "refused", "two known people, claimed by a public key"
         winner, loser = (a, b) if _strength(a) <= _strength(b) else (b, a)
         self.r._moved[loser.identifier_id] = winner.identifier_id
+        self.acts.move(winner.identifier_id, loser.identifier_id)
         self.moves.append((winner.identifier_id, loser.identifier_id))
         self.joined.setdefault(winner.identifier_id, []).append(loser.identifier_id)
         if loser.known and not winner.known:
@@ -501,6 +550,10 @@ class _Batch:
                 found.append(claim)
                 break
         for member in self._stored_members(root_id):
+            if self.acts.names(member, device.identifier_id) and self.acts.withdraws(
+                member, device.identifier_id, at[1], TRUST_CLAIMED
+            ):
+                continue
             stored = self._first_stored_claim(member, device, at, end)
             if stored is not None:
                 found.append(stored)
@@ -598,8 +651,9 @@ class _Batch:
             )
         if self.links:
             tx.executemany(
-                "INSERT INTO link (strong_id, weak_id, trust, position, event_at, source, rule, verdict, reason) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO link "
+                "(strong_id, weak_id, trust, chapter, position, event_at, source, rule, verdict, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 sorted(self.links),
             )
 

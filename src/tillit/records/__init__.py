@@ -7,6 +7,7 @@ Never: behaviour that touches a store, a clock or the network.
 
 from tillit.records.log import (
     ACT_TYPES,
+    IDENTITY_ACT_TYPES,
     KIND_ACT,
     KIND_DEFINITION,
     KIND_EVENT,
@@ -26,6 +27,7 @@ from tillit.records.person import MemberIdentifier, Membership
 
 __all__ = [
     "ACT_TYPES",
+    "IDENTITY_ACT_TYPES",
     "KIND_ACT",
     "KIND_DEFINITION",
     "KIND_EVENT",

@@ -25,6 +25,7 @@ from tillit.store.lake import Lake
 from tillit.workspace.events import Events
 from tillit.workspace.folder import NoWorkspace, Paths, open_journal, open_registry, open_state
 from tillit.workspace.folding import Folding
+from tillit.workspace.identity import Identity
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
 
@@ -67,6 +68,7 @@ class Workspace:
             append=self.append_rows,
             now=now,
         )
+        self.identity = Identity(self.log, self.state, self.folding, append=self.append_rows, now=now)
         self.events = Events(self.log, self.state, self.folding)
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows)
         self._lake: Lake | None = None

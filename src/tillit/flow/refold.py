@@ -1,0 +1,87 @@
+"""Refold: fold anew the events of some people, and of nobody else.
+
+In:    identifiers whose links, tenures or strands may have to change; the rows of the log that are about them.
+Out:   their state as the fold of these rows, under the identity acts that stand.
+Never: a second way to judge: it is the resolver and the strands that every event goes through.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tillit.flow.fates import FORGOTTEN
+from tillit.identity import TABLES as IDENTITY_TABLES
+from tillit.identity import Acts, Resolver, index_events, load_acts, read_event
+from tillit.profile import TABLES as PROFILE_TABLES
+from tillit.profile import StrandWriter
+from tillit.records import LogRow
+from tillit.store import Reading, Writing
+
+ReadRows = Callable[[Sequence[int]], dict[int, LogRow]]
+
+_PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
+
+
+def find_closure(state: Reading, ids: Iterable[int]) -> set[int]:
+    """Give the ids of everyone whose links, tenures or strands hang together with those of some identifiers.
+
+    Refused and withdrawn links count: under other acts they may be judged otherwise.
+    """
+    closure = set(ids)
+    edge = set(closure)
+    while edge:
+        found: set[int] = set()
+        told = list(edge)
+        for sql in (
+            "SELECT weak_id FROM link WHERE strong_id IN {in}",
+            "SELECT strong_id FROM link WHERE weak_id IN {in}",
+            "SELECT holder_id FROM tenure WHERE identifier_id IN {in}",
+            "SELECT identifier_id FROM tenure WHERE holder_id IN {in}",
+            "SELECT root_id FROM identifier WHERE identifier_id IN {in}",
+            "SELECT identifier_id FROM identifier WHERE root_id IN {in}",
+            "SELECT other_id FROM identity_act WHERE one_id IN {in}",
+            "SELECT one_id FROM identity_act WHERE other_id IN {in}",
+        ):
+            found.update(i for (i,) in state.read_in(sql, told))
+        edge = found - closure
+        closure |= edge
+    return closure
+
+
+def find_positions(state: Reading, ids: set[int]) -> list[int]:
+    """Give the places in the log of all events and acts that are about these identifiers."""
+    wanted = sorted(ids)
+    found = {p for (p,) in state.read_in("SELECT position FROM event_index WHERE anchor_id IN {in}", wanted)}
+    return sorted(found | {act.position for act in load_acts(state, wanted)})
+
+
+def find_founding_husks(state: Reading, ids: set[int]) -> list[int]:
+    """Give the places of forgotten events that founded one of these identifiers."""
+    founded = sorted({i // _PLACES for i in ids})
+    forgotten = state.read_in(f"SELECT position FROM fate WHERE fate = '{FORGOTTEN}' AND position IN {{in}}", founded)
+    return [p for (p,) in forgotten]
+
+
+def refold(tx: Writing, ids: set[int], rows: Mapping[int, LogRow]) -> None:
+    """Clear the state of these identifiers and fold these rows into it, in the order of the log."""
+    _clear(tx, sorted(ids))
+    acts = Acts.load(tx)  # now each of these identifiers is on its own again
+    events = {p: read_event(row.body) for p, row in sorted(rows.items()) if row.body}
+    resolver = Resolver(lambda positions: {p: events[p] for p in positions if p in events}, acts)
+    resolved = resolver.resolve(tx, [(rows[p], event) for p, event in events.items()])
+    strands = StrandWriter(tx)
+    strands.fold(resolved.sightings)
+    strands.write()
+    index_events(tx, resolved.sightings)
+
+
+def _clear(tx: Writing, ids: list[int]) -> None:
+    for table, column in (
+        ("identifier", "identifier_id"),
+        ("link", "strong_id"),
+        ("tenure", "identifier_id"),
+        ("event_index", "anchor_id"),
+        ("strand", "identifier_id"),
+        ("search_term", "identifier_id"),
+        ("operator_act", "identifier_id"),
+    ):
+        assert table in IDENTITY_TABLES or table in PROFILE_TABLES
+        tx.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(i,) for i in ids])

@@ -1,0 +1,275 @@
+"""Who is who: why two identifiers are one person, and what colleagues decide about it.
+
+In:    identifiers (`namespace:value`), a reason, a colleague's name.
+Out:   documents; events in the log, which the fold applies.
+Never: a change that is no event in the log; a decision without a reason.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tillit.clock import rfc3339
+from tillit.collect.door import random_id
+from tillit.errors import InputError, NotFound
+from tillit.identity import (
+    CUT,
+    JOIN,
+    PIN,
+    UNDO,
+    Decision,
+    Handle,
+    LinkEvidence,
+    Named,
+    Step,
+    find_decision,
+    find_membership,
+    find_named,
+    find_path,
+    identity_act_row,
+    parse,
+    profile_id,
+    read_decisions,
+    read_direct,
+    read_violations,
+    takes,
+)
+from tillit.profile import event_id, position_of
+from tillit.records import TRUST_NAMES, Permit
+from tillit.store import Log, Reading, State
+from tillit.workspace.folding import Folding
+from tillit.workspace.people import find_membership_of
+from tillit.workspace.profiles import unknown_profile
+from tillit.workspace.quarantine import Append
+
+_WAIT_S = 5.0
+_FOREVER = 1 << 62
+
+
+class DecisionRefused(InputError):
+    """What a colleague asked for changes nothing, or contradicts what another decided."""
+
+    code = "identity.refused"
+    status = 409
+
+
+class Ends(NamedTuple):
+    """The two identifiers that a question or a decision is about."""
+
+    one: Named
+    other: Named
+
+
+class Identity:
+    """Why people are who they are, and what colleagues decide about it."""
+
+    def __init__(self, log: Log, state: State, folding: Folding, *, append: Append, now: Callable[[], int]) -> None:
+        """Know the stores and the way into the log."""
+        self._log = log
+        self._state = state
+        self._folding = folding
+        self._append = append
+        self._now = now
+
+    def why(self, one: str, other: str, permit: Permit) -> dict[str, Any]:
+        """Say why two identifiers are one person, or why they are not.
+
+        Shape:  {"a", "b", "together", "path": [step], "direct": [evidence], "decisions": [decision]}.
+        Raises: NotFound when one of them was never seen.
+        """
+        del permit  # proof that the caller asked: identifiers are personal values
+        with self._state.snapshot() as reading:
+            return self._why(reading, _ends(reading, one, other))
+
+    def cut(self, one: str, other: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+        """Withdraw all direct evidence between two identifiers, past and future; say what came of it.
+
+        Raises: NotFound, DecisionRefused when nothing ties them directly, ReasonInvalid, BusyError.
+        """
+        with self._state.snapshot() as reading:
+            ends = _ends(reading, one, other)
+            if not any(link.verdict in {"admitted", "refused"} for link in read_direct(reading, *ends)):
+                raise DecisionRefused(
+                    "There is no direct evidence between these two to cut. Cut a link on the path between them, or pin "
+                    "the two apart.",
+                    code="identity.no-direct-link",
+                    n_steps=len(self._path(reading, ends)),
+                )
+        return self._decide(CUT, ends, reason=reason, operator=operator)
+
+    def pin(self, one: str, other: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+        """Hold two identifiers apart, whatever ties them. Raises as `cut` does."""
+        return self._decide_about_people(PIN, one, other, reason=reason, operator=operator)
+
+    def join(self, one: str, other: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+        """Say that two identifiers are one person. Raises as `cut` does."""
+        return self._decide_about_people(JOIN, one, other, reason=reason, operator=operator)
+
+    def undo(self, action_id: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+        """Make a decision (also an undo) as if it had never been. Raises NotFound, ReasonInvalid, BusyError."""
+        position = position_of(action_id, self._log.epoch())
+        with self._state.snapshot() as reading:
+            act = find_decision(reading, position) if position is not None else None
+            told = read_decisions(reading, [act.one_id]) if act is not None else []
+            decision = next((one for one in told if one.act.position == position), None)
+        if decision is None:
+            raise NotFound("There is no decision by that action id here.", code="identity.unknown-action")
+        if not decision.stands:
+            raise DecisionRefused("That decision was undone before.", code="identity.already-undone")
+        ends = Ends(decision.one, decision.other)
+        return self._decide(UNDO, ends, reason=reason, operator=operator, of=decision.act.message_id)
+
+    def decisions(self, who: str, permit: Permit) -> list[dict[str, Any]] | None:
+        """Give what colleagues decided about a person's identifiers, oldest first; None when the person is unknown."""
+        del permit
+        with self._state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            ids = [member.identifier_id for member in membership.identifiers]
+            return [self._decision(one) for one in read_decisions(reading, ids)]
+
+    def violations(
+        self, permit: Permit, *, limit: int = 100, before: str | None = None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Give the links that were refused, newest first, and the event id to go on before (None: no more)."""
+        del permit
+        place = _FOREVER if before is None else position_of(before, self._log.epoch())
+        if place is None:
+            raise InputError("`before` is the `next` of an earlier answer.", code="identity.bad-cursor")
+        with self._state.snapshot() as reading:
+            found = read_violations(reading, before=place, limit=limit + 1)
+        more = event_id(found[limit - 1].position, self._log.epoch()) if len(found) > limit else None
+        return [self._evidence(link) for link in found[:limit]], more
+
+    # -- deciding
+
+    def _decide_about_people(self, kind: str, one: str, other: str, *, reason: str, operator: str) -> dict[str, Any]:
+        with self._state.snapshot() as reading:
+            ends = _ends(reading, one, other)
+            if not all(takes(kind, _handle(end)) for end in ends):
+                raise DecisionRefused(
+                    f"A device is held for a time and by one person after another: it cannot be pinned or joined. "
+                    "Cut it from the identifier that claims it.",
+                    code="identity.is-device",
+                )
+            if kind == JOIN:
+                self._check_pins(reading, ends)
+        return self._decide(kind, ends, reason=reason, operator=operator)
+
+    def _check_pins(self, reading: Reading, ends: Ends) -> None:
+        mine, theirs = (
+            {m.identifier_id for m in membership.identifiers} if (membership := _membership(reading, end)) else set()
+            for end in ends
+        )
+        for pin in read_decisions(reading, sorted(mine)):
+            if pin.stands and pin.act.kind == PIN and {pin.act.one_id, pin.act.other_id} & theirs - mine:
+                raise DecisionRefused(
+                    "A colleague pinned these two people apart. Undo that first.",
+                    code="identity.pinned-apart",
+                    action=event_id(pin.act.position, self._log.epoch()),
+                )
+
+    def _decide(self, kind: str, ends: Ends, *, reason: str, operator: str, of: str = "") -> dict[str, Any]:
+        row = identity_act_row(
+            kind,
+            [_handle(end) for end in ends] if not of else [],
+            of=of,
+            operator=operator,
+            reason=reason,
+            message_id=random_id(),
+            now=self._now(),
+        )
+        position = self._append([row])[0]
+        self._folding.reach(position, _WAIT_S)
+        with self._state.snapshot() as reading:
+            told = self._why(reading, ends)
+            profiles = [m.profile_id for end in ends if (m := _membership(reading, end)) is not None]
+        return {
+            "action": event_id(position, self._log.epoch()),
+            "kind": kind,
+            "reason": reason.strip(),
+            "operator": operator,
+            "profiles": profiles,
+            **told,
+        }
+
+    # -- documents
+
+    def _why(self, reading: Reading, ends: Ends) -> dict[str, Any]:
+        memberships = [_membership(reading, end) for end in ends]
+        together = None not in memberships and len({m.profile_id for m in memberships if m is not None}) == 1
+        pair = {end.identifier_id for end in ends}
+        return {
+            "a": name(ends.one),
+            "b": name(ends.other),
+            "together": together,
+            "path": [self._step(step) for step in self._path(reading, ends)] if together else [],
+            "direct": [self._evidence(link) for link in read_direct(reading, *ends)],
+            "decisions": [
+                self._decision(one)
+                for one in read_decisions(reading, [ends.one.identifier_id])
+                if {*one.act.pair} == pair
+            ],
+        }
+
+    def _path(self, reading: Reading, ends: Ends) -> list[Step]:
+        membership = _membership(reading, ends.one)
+        return find_path(reading, membership, *ends) if membership is not None else []
+
+    def _step(self, step: Step) -> dict[str, Any]:
+        return {"from": name(step.one), "to": name(step.other), **self._said(step.link)}
+
+    def _evidence(self, link: LinkEvidence) -> dict[str, Any]:
+        return {"a": name(link.one), "b": name(link.other), **self._said(link)}
+
+    def _said(self, link: LinkEvidence) -> dict[str, Any]:
+        return {
+            "event_id": event_id(link.position, self._log.epoch()),
+            "at": rfc3339(link.event_at),
+            "rule": link.rule,
+            "trust": TRUST_NAMES[link.trust],
+            "source": link.source,
+            "verdict": link.verdict,
+            "reason": link.reason,
+        }
+
+    def _decision(self, decision: Decision) -> dict[str, Any]:
+        act = decision.act
+        return {
+            "action": event_id(act.position, self._log.epoch()),
+            "kind": act.kind,
+            "a": name(decision.one),
+            "b": name(decision.other),
+            "at": rfc3339(act.event_at),
+            "operator": act.operator,
+            "reason": act.reason,
+            "stands": decision.stands,
+        }
+
+
+def name(one: Named) -> str:
+    """Write an identifier as people and programs do."""
+    return f"{one.namespace}:{one.value}"
+
+
+def _handle(one: Named) -> Handle:
+    written = parse(name(one))
+    assert written is not None, "it was read from the state, where only handles are"
+    return written
+
+
+def _membership(reading: Reading, one: Named) -> Any:
+    return find_membership(reading, profile_id(one.identifier_id))
+
+
+def _ends(reading: Reading, one: str, other: str) -> Ends:
+    found = []
+    for text in (one, other):
+        written = parse(text) if "\0" not in text else None
+        named = find_named(reading, written.namespace, written.value) if written is not None else None
+        if named is None:
+            raise unknown_profile()
+        found.append(named)
+    if found[0] == found[1]:
+        raise InputError("These two are one identifier, written twice.", code="identity.same-identifier")
+    return Ends(*found)
