@@ -148,7 +148,7 @@ class Identity:
             ends = _ends(reading, one, other)
             if not all(takes(kind, _handle(end)) for end in ends):
                 raise DecisionRefused(
-                    f"A device is held for a time and by one person after another: it cannot be pinned or joined. "
+                    "A device is held for a time and by one person after another: it cannot be pinned or joined. "
                     "Cut it from the identifier that claims it.",
                     code="identity.is-device",
                 )
