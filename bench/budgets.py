@@ -324,12 +324,6 @@ def memory() -> list[Figure]:
     return [Figure("memory of an idle server", sum(told.values()), "MB", 400, False, note=note)]
 
 
-def search() -> list[Figure]:
-    """Search people by what colleagues type."""
-    with _folder() as folder:
-        return customers.search(folder)
-
-
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-batches": collect_batches,
     "collect-singles": collect_singles,
@@ -337,7 +331,7 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "visible-after": visible_after,
     "profile-reads": profile_reads,
     "console-pages": console_pages,
-    "search": search,
+    "search": customers.many_people,
     "customer-page": customers.customer_page,
     "rebuild": rebuild,
     "history": history,
