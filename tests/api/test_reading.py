@@ -5,7 +5,7 @@ from urllib.parse import quote
 from tests.api.asking import Asker
 from tests.api.conftest import KeyRing
 from tests.still_clock import Clock
-from tillit.clock import SECOND
+from tillit.clock import SECOND, rfc3339
 from tillit.workspace import Workspace
 
 # Values as customers and shops have them.
@@ -45,6 +45,22 @@ def test_every_road_to_a_person_gives_the_same_document(ask: Asker, people: Work
     by_parts = ask.post("/api/profiles/lookup", {"namespace": "user_id", "value": "42"}, keys.reader).json()
 
     assert by_id == by_body == by_parts == by_address
+
+
+def test_a_profile_as_of_an_instant(ask: Asker, ws: Workspace, clock: Clock, keys: KeyRing) -> None:
+    ws.identify(user_id="eva", traits={"plan": "free"})
+    ws.flush()
+    then = rfc3339(clock.at)
+    clock.go_on(3_600 * SECOND)
+    ws.identify(user_id="eva", traits={"plan": "plus"})
+    ws.flush()
+    told = ask.get(f"/api/profiles/user_id:eva?as_of={then}", keys.reader)
+
+    assert told.status == 200
+    assert told.json()["traits"]["plan"]["value"] == "free"
+    assert ask.get("/api/profiles/user_id:eva?as_of=yesterday", keys.reader).status == 400
+    assert ask.get(f"/api/profiles/user_id:nobody?as_of={then}", keys.reader).status == 404
+    assert ask.get(f"/api/profiles/user_id:eva?as_of={then}", keys.scopeless).status == 403
 
 
 def test_any_value_can_stand_in_an_address(ask: Asker, ws: Workspace, keys: KeyRing) -> None:

@@ -156,7 +156,7 @@ def test_an_alarm_rises_when_the_log_takes_nothing(desk: DeskInProcess, monkeypa
 @pytest.mark.parametrize(
     ("n_hour", "n_day", "last", "state"),
     [
-        pytest.param(0, 0, None, "never heard", id="never"),
+        pytest.param(0, 0, None, "not heard", id="never"),
         pytest.param(100, 2400, NOON, "ok", id="as usual"),
         pytest.param(10, 2400, NOON, "quiet", id="far below its usual hour"),
         pytest.param(0, 3, NOON, "ok", id="a source that hardly ever speaks"),

@@ -69,6 +69,13 @@ QueryPurpose = Annotated[
         min_length=1, max_length=64, description="What the values are read for; the key's own when not named."
     ),
 ]
+QueryAsOf = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=40,
+        description="An instant (RFC 3339): the profile as it was known then, of who the person is today.",
+    ),
+]
 QueryLimit = Annotated[
     int | None, QueryParameter(ge=1, le=10_000, description="Most rows; [api] max_page_limit bounds it.")
 ]

@@ -18,6 +18,7 @@ from tillit.api.documents import (
     PathWho,
     ProfileDocument,
     ProfilesDocument,
+    QueryAsOf,
     QueryBefore,
     QueryLimit,
     QueryPurpose,
@@ -26,6 +27,7 @@ from tillit.api.documents import (
     TimelineDocument,
 )
 from tillit.api.refusals import BadRequest
+from tillit.collect.stamp import instant
 from tillit.workspace import unknown_profile
 
 Asking = Request[Any, Any, Any]
@@ -67,10 +69,23 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
         desk.note(request, permit, profile_id=one, n_profiles=len(found))
         return cast(ProfilesDocument, {"profiles": found})
 
+    async def past(request: Asking, who: str, purpose: str | None, as_of: str) -> ProfileDocument:
+        at = instant(as_of)
+        if at is None:
+            raise BadRequest("`as_of` is an instant such as 2026-11-22T10:00:00Z.")
+        permit = desk.permit(request, purpose)
+        found = await desk.slowly(lambda: profiles.as_of(who, at, permit))
+        if found is None:
+            raise unknown_profile()
+        desk.note(request, permit, profile_id=found["id"], n_profiles=1)
+        return cast(ProfileDocument, found)
+
     @get("/api/profiles/{who:str}", opt={"scope": "profiles:read"}, tags=["profiles"])
-    async def read_profile(request: Asking, who: PathWho, purpose: QueryPurpose = None) -> ProfileDocument:
+    async def read_profile(
+        request: Asking, who: PathWho, purpose: QueryPurpose = None, as_of: QueryAsOf = None
+    ) -> ProfileDocument:
         """Give the profile of whoever holds an identifier, or whose id (old or new) it is."""
-        return document(request, who, purpose)
+        return document(request, who, purpose) if as_of is None else await past(request, who, purpose, as_of)
 
     @get("/api/profiles/{who:str}/events", opt={"scope": "profiles:read"}, tags=["profiles"])
     async def read_profile_events(

@@ -100,7 +100,7 @@ class SourceHealth(NamedTuple):
 
     source: str
     n_living_keys: int
-    state: str  # ok, quiet, never heard
+    state: str  # ok, quiet, not heard (in the last day)
     last_at: str | None
     n_last_hour: int
     usual_hour: float
@@ -370,7 +370,7 @@ def source_health(one: SourceActivity, counted_us: int) -> SourceHealth:
     # Less than an hour of history before the last one says nothing of what is usual.
     usual = max(one.n_last_day - one.n_last_hour, 0) / hours if hours >= 1 else 0.0
     if one.last_received_at is None:
-        state = "never heard"
+        state = "not heard"
     elif usual >= 1 and one.n_last_hour < _QUIET_SHARE * usual:
         state = "quiet"
     else:

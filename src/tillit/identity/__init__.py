@@ -22,7 +22,7 @@ from tillit.identity.acts import (
 )
 from tillit.identity.evidence import Evidence, LinkEvidence, Named, Neighbour, TenureEvidence, read_evidence
 from tillit.identity.members import find_membership, identifier_of, iter_events, profile_id, search_identifiers
-from tillit.identity.namespaces import Event, Handle, handle, handles_of, parse, read_event
+from tillit.identity.namespaces import ALIAS_RANK, Event, Handle, handle, handles_of, parse, read_event
 from tillit.identity.paths import (
     Decision,
     Step,
@@ -48,6 +48,7 @@ TABLES = {
 }
 
 __all__ = [
+    "ALIAS_RANK",
     "CUT",
     "JOIN",
     "MIGRATIONS",

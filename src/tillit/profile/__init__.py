@@ -20,6 +20,7 @@ from tillit.profile.acts import (
 )
 from tillit.profile.document import Person, event_id, get_document, load_person, position_of, strand_keys
 from tillit.profile.history import Earlier, read_earlier
+from tillit.profile.past import Told, past_document
 from tillit.profile.search import Shown, answer, order_terms, read_question, search_strands, shown_by
 from tillit.profile.strands import StrandMemory, StrandWriter
 from tillit.profile.timeline import event_document
@@ -47,6 +48,7 @@ __all__ = [
     "Standing",
     "StrandMemory",
     "StrandWriter",
+    "Told",
     "act_row",
     "answer",
     "correct_body",
@@ -57,6 +59,7 @@ __all__ = [
     "load_person",
     "note_body",
     "order_terms",
+    "past_document",
     "position_of",
     "read_earlier",
     "read_question",

@@ -91,27 +91,28 @@ def pack_act(row: LogRow) -> bytes | None:
         return None
 
 
+def read_act(row: LogRow) -> Act | None:
+    """Read an act of the log; None when its body says nothing that can be read."""
+    packed = pack_act(row)
+    return _act(row.position, row.event_at, packed) if packed is not None else None
+
+
+def _act(position: int, event_at: int, packed: bytes) -> Act:
+    said = _unpack(packed)
+    return Act(
+        position, event_at, said.type, said.messageId, said.operator, said.reason, said.text, said.traits, said.of
+    )
+
+
 def load_acts(reading: Reading, keys: Iterable[tuple[int, int]]) -> list[Act]:
     """Read the acts of strands, oldest first."""
-    found = []
-    for key in keys:
-        for position, event_at, document in reading.read(
+    found = [
+        _act(*row)
+        for key in keys
+        for row in reading.read(
             "SELECT position, event_at, document FROM operator_act WHERE identifier_id = ? AND part = ?", key
-        ):
-            said = _unpack(document)
-            found.append(
-                Act(
-                    position,
-                    event_at,
-                    said.type,
-                    said.messageId,
-                    said.operator,
-                    said.reason,
-                    said.text,
-                    said.traits,
-                    said.of,
-                )
-            )
+        )
+    ]
     return sorted(found, key=lambda act: (act.event_at, act.position))
 
 

@@ -71,7 +71,7 @@ def load_person(reading: Reading, membership: Membership, permit: Permit, *, epo
     found = load_strands(reading, strand_keys(membership))
     strands = list(found.values())
     standing = judge_acts(load_acts(reading, [key for key, strand in found.items() if strand[N_ACTS]]))
-    return Person(_document(membership, strands, standing, epoch), _months(strands), standing)
+    return Person(document_of(membership, strands, standing, epoch), _months(strands), standing)
 
 
 def strand_keys(membership: Membership) -> list[tuple[int, int]]:
@@ -89,7 +89,8 @@ def _months(strands: list[Document]) -> dict[str, dict[int, int]]:
     return months
 
 
-def _document(membership: Membership, strands: list[Document], standing: Standing, epoch: int) -> dict[str, Any]:
+def document_of(membership: Membership, strands: list[Document], standing: Standing, epoch: int) -> dict[str, Any]:
+    """Write a person's document from their strands and what colleagues said."""
     firsts = [s[FIRST_AT] for s in strands if s[FIRST_AT] is not None]
     lasts = [s[LAST_AT] for s in strands if s[LAST_AT] is not None]
     return {

@@ -12,8 +12,10 @@ from tillit.collect.door import random_id
 from tillit.consent import scope_for
 from tillit.errors import InputError, NotFound
 from tillit.identity import (
+    ALIAS_RANK,
     Evidence,
     Handle,
+    Named,
     find_membership,
     handles_of,
     iter_events,
@@ -24,12 +26,14 @@ from tillit.identity import (
 from tillit.profile import (
     Earlier,
     Person,
+    Told,
     act_row,
     correct_body,
     event_document,
     get_document,
     load_person,
     note_body,
+    past_document,
     position_of,
     read_earlier,
     retract_body,
@@ -41,6 +45,7 @@ from tillit.workspace.folding import Folding
 from tillit.workspace.people import Related, find_membership_of, find_people, find_related
 from tillit.workspace.quarantine import Append
 
+_MOST_PAST = 1_000_000  # events of one person, read to say what was known of them
 _MOST_LOOKED_AT = 3_000  # events read to say what a trait was before: about 50 ms
 
 
@@ -113,6 +118,27 @@ class Profiles:
             if membership is None:
                 return None
             return get_document(reading, membership, permit, epoch=self._log.epoch())
+
+    def as_of(self, who: str, instant: int, permit: Permit) -> dict[str, Any] | None:
+        """Give a person's document as it was known at an instant: from what had happened and had been heard by then.
+
+        Who the person is, and what has been forgotten since, is as of today. None when the person is unknown.
+        Units: instant is UTC epoch microseconds.
+        """
+        with self._state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            places = iter_events(reading, membership, before=(instant + 1, 0), limit=_MOST_PAST)
+        rows = self._folding.rows([p for _, p in places])
+        own = {(one.namespace, one.value): Named(*one[:3], 0) for one in membership.identifiers}
+        told = []
+        for row in rows.values():
+            if row.logged_at <= instant:
+                event = read_event(row.body or b"{}")
+                idents = [own[key] for h in handles_of(event) for key in _keys(h) if key in own]
+                told.append(Told(row, event, idents))
+        return past_document(membership, told, permit, epoch=self._log.epoch())
 
     def membership(self, who: str) -> Membership | None:
         """Say who holds an identifier (`namespace:value`) or a profile id."""
@@ -253,6 +279,12 @@ class Profiles:
             if membership is not None and len(people) < limit:
                 people.setdefault(membership.profile_id, membership)
         return [get_document(self._state, m, permit, epoch=self._log.epoch()) for m in people.values()]
+
+
+def _keys(handle: Handle) -> list[tuple[str, str]]:
+    """Give what a handle may stand for: an alias does not say what kind its previous id is."""
+    kinds = ("anonymous_id", "user_id") if handle.rank == ALIAS_RANK else (handle.namespace,)
+    return [(kind, handle.value) for kind in kinds]
 
 
 def _unknown_act() -> NotFound:
