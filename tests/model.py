@@ -16,6 +16,7 @@ from tillit.records import KIND_EVENT, TRUST_CLAIMED, TRUST_NAMES, TRUST_OPERATO
 Key = tuple[str, str]  # namespace, value
 
 STRENGTH = {"user_id": 0, "email": 2, "phone": 3, "anonymous_id": 9, "ios.idfa": 9}  # any other name: 1
+LIMITS = {"email": 5, "phone": 5}  # any other name: 20; user ids have a rule of their own
 NO_HANDLE = {"null", "undefined", "anonymous", "0", ""}
 WHAT_WAS_SAID = [
     *("type", "event", "name", "userId", "anonymousId", "groupId", "previousId"),
@@ -262,9 +263,14 @@ class People:
             self.refused.append((one, other, "two user ids"))
         elif trust == TRUST_CLAIMED and a & self.known and b & self.known:
             self.refused.append((one, other, "two known people, claimed by a public key"))
+        elif trust < TRUST_OPERATOR and any(self.is_too_many(name, a | b) for name in {name for name, _ in a | b}):
+            self.refused.append((one, other, "more than one person may have"))
         else:
             self.sets.remove(b)
             a |= b
+
+    def is_too_many(self, name: str, together: set[Key]) -> bool:
+        return name != "user_id" and len([key for key in together if key[0] == name]) > LIMITS.get(name, 20)
 
     def set_of(self, key: Key) -> set[Key]:
         return next(one for one in self.sets if key in one)

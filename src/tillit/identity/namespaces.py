@@ -73,6 +73,10 @@ USER_ID = Namespace("user_id", 0, _plain)
 EMAIL = Namespace("email", 2, _email)
 PHONE = Namespace("phone", 3, _phone)
 ANONYMOUS_ID = Namespace("anonymous_id", DEVICE_RANK, _plain)
+# How many of one kind a person may have before more are held for somebody else's: a test address at the till, a shop's
+# own number, would otherwise gather everybody. Taste; Segment's default is 5. User ids have a rule of their own.
+LIMITS = {"email": 5, "phone": 5}
+OTHER_LIMIT = 20
 # Segment's names of handles that belong to a device.
 _DEVICES = frozenset(
     "android.id android.idfa android.push_token ios.id ios.idfa ios.push_token ga_client_id cross_domain_id".split()

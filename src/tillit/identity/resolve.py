@@ -12,6 +12,7 @@ event time; the device is theirs from their first claim until someone else's, wh
 """
 
 from bisect import bisect_right, insort
+from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from typing import NamedTuple
 import msgspec
 
 from tillit.identity.acts import JOIN, Acts
-from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Event, Handle, handle, handles_of
+from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, LIMITS, OTHER_LIMIT, Event, Handle, handle, handles_of
 from tillit.records import (
     ACT_TYPES,
     IDENTITY_ACT_TYPES,
@@ -216,6 +217,7 @@ class _Batch:
         self.known: list[Ident] = []
         self.links: list[tuple[object, ...]] = []
         self.moves: list[tuple[int, int]] = []
+        self.counts: dict[int, Counter[str]] = {}  # root -> how many identifiers of each kind its person has
         self.joined: dict[int, list[int]] = {}  # root -> roots that joined it in this batch
         self.touched: dict[int, tuple[Ident, list[Tenure]]] = {}  # device -> its tenures before this batch
         self.claiming: dict[int, list[_Claiming]] = {}  # device -> who claims it in this batch
@@ -483,15 +485,34 @@ class _Batch:
             return "refused", "two user ids"
         if trust == TRUST_CLAIMED and a.known and b.known:
             return "refused", "two known people, claimed by a public key"
+        counts = self._counts(a), self._counts(b)
+        if trust < TRUST_OPERATOR and (name := _beyond_limit(*counts)) is not None:
+            return "refused", f"more than {_limit(name)} of {name}"
         winner, loser = (a, b) if _strength(a) <= _strength(b) else (b, a)
         self.r._moved[loser.identifier_id] = winner.identifier_id
         self.acts.move(winner.identifier_id, loser.identifier_id)
+        self.counts[winner.identifier_id] = counts[0] + counts[1]
+        self.counts.pop(loser.identifier_id, None)
         self.moves.append((winner.identifier_id, loser.identifier_id))
         self.joined.setdefault(winner.identifier_id, []).append(loser.identifier_id)
         if loser.known and not winner.known:
             winner.known = 1
             self.known.append(winner)
         return "admitted", ""
+
+    def _counts(self, root: Ident) -> Counter[str]:
+        """Say how many identifiers of each kind a person has."""
+        found = self.counts.get(root.identifier_id)
+        if found is None:
+            found = Counter((root.namespace,))
+            if root.identifier_id not in self.new_ids:
+                rows = self.tx.read(
+                    "SELECT namespace, count(*) FROM identifier WHERE root_id = ? GROUP BY namespace",
+                    (root.identifier_id,),
+                )
+                found = Counter(dict(rows))
+            self.counts[root.identifier_id] = found
+        return found
 
     # -- tenures of devices
 
@@ -721,6 +742,18 @@ def _names(event: Event, position: int, device: Ident) -> bool:
             if rank == ALIAS_RANK and device.namespace == "anonymous_id" and _was_known(device, position):
                 return True
     return False
+
+
+def _limit(name: str) -> int:
+    return LIMITS.get(name, OTHER_LIMIT)
+
+
+def _beyond_limit(mine: Counter[str], theirs: Counter[str]) -> str | None:
+    """Give a kind of identifier of which two people together have more than one person may, if there is one."""
+    for name in sorted(theirs.keys() | mine.keys()):
+        if name != "user_id" and mine[name] + theirs[name] > _limit(name):
+            return name
+    return None
 
 
 def _strength(ident: Ident) -> tuple[int, int]:
