@@ -25,7 +25,7 @@ from tillit.flow.fates import (
     QUARANTINED,
     SAME_MESSAGE,
 )
-from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_positions, refold
+from tillit.flow.refold import ReadRows, refold_people
 from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.identity import Event, Resolved, Resolver, index_events, is_identity_act, keep_act, read_event
@@ -259,9 +259,7 @@ class Fold:
         if act is None:
             self._set_aside(batch, tx, [row], NO_IDENTIFIER)
             return
-        closure = find_closure(tx, act.pair)
-        positions = {*find_positions(tx, closure), *find_founding_husks(tx, closure)} - {row.position}
-        refold(tx, closure, {**self._rows(sorted(positions)), row.position: row})
+        refold_people(tx, act.pair, self._rows, row)
         self._resolver.reset()
         self._strands.clear()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tillit.flow.fates import FORGOTTEN
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Acts, Resolver, index_events, load_acts, read_event
+from tillit.identity import Acts, Event, Resolver, Sighting, index_events, is_device, load_acts, read_event
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandWriter
 from tillit.records import LogRow
@@ -58,6 +58,89 @@ def find_founding_husks(state: Reading, ids: set[int]) -> list[int]:
     founded = sorted({i // _PLACES for i in ids})
     forgotten = state.read_in(f"SELECT position FROM fate WHERE fate = '{FORGOTTEN}' AND position IN {{in}}", founded)
     return [p for (p,) in forgotten]
+
+
+def find_people(state: Reading, ids: Iterable[int]) -> tuple[set[int], set[int]]:
+    """Give the identifiers of all people whom a decision about some of these may touch, and the devices they claim.
+
+    Other people who hold the same devices are not touched: who they are does not hang on these.
+    """
+    named: dict[int, str] = {}
+    people: set[int] = set()
+    devices: set[int] = set()
+    edge, seen = set(ids), set[int]()
+    while edge:
+        told = list(edge)
+        named.update(state.read_in("SELECT identifier_id, namespace FROM identifier WHERE identifier_id IN {in}", told))
+        devices |= {i for i in edge if i in named and is_device(named[i])}
+        fresh = sorted(i for i in edge if i in named and i not in devices)
+        people.update(fresh)
+        seen |= edge
+        found: set[int] = set()
+        for sql in (
+            "SELECT weak_id FROM link WHERE strong_id IN {in}",
+            "SELECT strong_id FROM link WHERE weak_id IN {in}",
+            "SELECT identifier_id FROM tenure WHERE holder_id IN {in}",
+            "SELECT root_id FROM identifier WHERE identifier_id IN {in}",
+            "SELECT identifier_id FROM identifier WHERE root_id IN {in}",
+            "SELECT other_id FROM identity_act WHERE one_id IN {in}",
+            "SELECT one_id FROM identity_act WHERE other_id IN {in}",
+        ):
+            found.update(i for (i,) in state.read_in(sql, fresh))
+        edge = found - seen
+    return people, devices
+
+
+def refold_people(tx: Writing, ids: Iterable[int], rows: ReadRows, act: LogRow) -> None:
+    """Judge anew, under the acts that stand, who these identifiers are, and fold what follows for them.
+
+    The device of somebody else stays theirs, and where hands do not change its own events are not looked at.
+    """
+
+    def bodies(positions: Sequence[int]) -> dict[int, Event]:
+        return {p: read_event(row.body) for p, row in rows(positions).items() if row.body}
+
+    people, devices = find_people(tx, ids)
+    positions = {*find_positions(tx, people), *find_founding_husks(tx, people)} - {act.position}
+    before = _tenures(tx, devices)
+    _clear(tx, sorted(people))
+    tx.executemany("DELETE FROM tenure WHERE holder_id = ?", [(i,) for i in sorted(people)])
+    resolver = Resolver(bodies, Acts.load(tx))
+    strands = StrandWriter(tx)
+    told = {**rows(sorted(positions)), act.position: act}
+    items = [(row, read_event(row.body)) for _, row in sorted(told.items()) if row.body]
+    resolved = resolver.resolve(tx, items)
+    after = _tenures(tx, devices)
+    for device in sorted(devices):
+        # Part 0 is the first tenure and all before it, so that only later ones part its events.
+        if [at for at, _, _ in before[device][1:]] != [at for at, _, _ in after[device][1:]]:
+            strands.drop([device])
+            strands.fold(_own_sightings(tx, resolver, device, rows))
+    strands.fold(resolved.sightings)
+    strands.write()
+    index_events(tx, resolved.sightings)
+
+
+def _tenures(reading: Reading, devices: set[int]) -> dict[int, list[tuple[int, int, int]]]:
+    told: dict[int, list[tuple[int, int, int]]] = {device: [] for device in devices}
+    for device, *tenure in sorted(
+        set(
+            reading.read_in(
+                "SELECT identifier_id, from_at, from_position, holder_id FROM tenure WHERE identifier_id IN {in}",
+                sorted(devices),
+            )
+        )
+    ):
+        told[device].append((tenure[0], tenure[1], tenure[2]))
+    return told
+
+
+def _own_sightings(tx: Writing, resolver: Resolver, device: int, rows: ReadRows) -> list[Sighting]:
+    """Give the sightings of a device's own events under its present tenures."""
+    found = tx.read("SELECT position FROM event_index WHERE anchor_id = ? ORDER BY position", (device,))
+    told = rows([p for (p,) in found])
+    events = [(told[p], read_event(told[p].body or b"{}")) for (p,) in found if p in told]
+    return resolver.sightings_again(tx, resolver.load_device(tx, device), events)
 
 
 def refold(tx: Writing, ids: set[int], rows: Mapping[int, LogRow]) -> None:

@@ -21,7 +21,14 @@ from tillit.identity.acts import (
     takes,
 )
 from tillit.identity.evidence import Evidence, LinkEvidence, Named, Neighbour, TenureEvidence, read_evidence
-from tillit.identity.members import find_membership, identifier_of, iter_events, profile_id, search_identifiers
+from tillit.identity.members import (
+    find_membership,
+    identifier_of,
+    is_device,
+    iter_events,
+    profile_id,
+    search_identifiers,
+)
 from tillit.identity.namespaces import ALIAS_RANK, Event, Handle, handle, handles_of, parse, read_event
 from tillit.identity.paths import (
     Decision,
@@ -81,6 +88,7 @@ __all__ = [
     "identifier_of",
     "identity_act_row",
     "index_events",
+    "is_device",
     "is_identity_act",
     "iter_events",
     "keep_act",

@@ -8,7 +8,7 @@ Never: a value of a trait; a list without an end.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tillit.identity.namespaces import DEVICE_RANK, namespace
+from tillit.identity.members import is_device
 from tillit.records import Membership
 from tillit.store import Reading
 
@@ -31,8 +31,7 @@ class Named(NamedTuple):
     @property
     def is_device(self) -> bool:
         """Say whether people may share it."""
-        kind = namespace(self.namespace)
-        return kind is not None and kind.rank == DEVICE_RANK
+        return is_device(self.namespace)
 
 
 class LinkEvidence(NamedTuple):
@@ -83,15 +82,10 @@ def read_evidence(reading: Reading, membership: Membership) -> Evidence:
     rows = _link_rows(reading, mine)
     named = _names(reading, {i for row in rows for i in row[:2]})
     links = [LinkEvidence(named[r[0]], named[r[1]], *r[2:]) for r in rows if r[0] in named and r[1] in named]
-    devices = [m.identifier_id for m in membership.identifiers if _is_device(m.namespace)]
-    held = {m.identifier_id for m in membership.identifiers if not _is_device(m.namespace)}
+    devices = [m.identifier_id for m in membership.identifiers if is_device(m.namespace)]
+    held = {m.identifier_id for m in membership.identifiers if not is_device(m.namespace)}
     tenures = _tenures(reading, devices, held)
     return Evidence(links, tenures, _neighbours(links, tenures, held))
-
-
-def _is_device(name: str) -> bool:
-    kind = namespace(name)
-    return kind is not None and kind.rank == DEVICE_RANK
 
 
 def _link_rows(reading: Reading, ids: list[int]) -> list[tuple[int, int, int, int, int, str, str, str, str]]:

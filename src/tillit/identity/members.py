@@ -73,7 +73,7 @@ def _find(reading: Reading, start: str, asked: Sequence[object]) -> Membership |
     if not rows:
         return None
     people = [_Row(*row) for row in rows]
-    if not _is_device(people[0].namespace):
+    if not is_device(people[0].namespace):
         return _membership(reading, people)
     device = people[0]
     held = reading.read(
@@ -129,7 +129,8 @@ def _devices(reading: Reading, holder_ids: Sequence[int]) -> Iterator[MemberIden
         yield MemberIdentifier(device_id, *names[device_id], tuple(spans))
 
 
-def _is_device(name: str) -> bool:
+def is_device(name: str) -> bool:
+    """Say whether identifiers of this namespace belong to things that people share and pass on."""
     kind = namespace(name)
     return kind is not None and kind.rank == DEVICE_RANK
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tillit.identity.acts import IdentityAct, load_acts, standing
 from tillit.identity.evidence import LinkEvidence, Named
+from tillit.identity.members import is_device
 from tillit.records import Membership
 from tillit.store import Reading
 
@@ -71,7 +72,7 @@ def find_path(reading: Reading, membership: Membership, one: Named, other: Named
                         following[end] = (start, strong_id, weak_id, trust)
         came.update(following)
         # A device may end a path; a path does not go on from it.
-        edge = [i for i in following if not _is_device(inside[i].namespace, inside[i].value)]
+        edge = [i for i in following if not is_device(inside[i].namespace)]
     if other.identifier_id not in came:
         return []
     hops: list[tuple[int, int]] = []
@@ -85,10 +86,6 @@ def find_path(reading: Reading, membership: Membership, one: Named, other: Named
         links = [link for link in read_direct(reading, named[start], named[end]) if link.verdict == "admitted"]
         steps.append(Step(named[start], named[end], max(links, key=lambda link: (link.trust, -link.position))))
     return steps
-
-
-def _is_device(namespace: str, value: str) -> bool:
-    return Named(0, namespace, value, 0).is_device
 
 
 def _admitted(reading: Reading, ids: Sequence[int]) -> list[tuple[int, int, int]]:

@@ -196,6 +196,14 @@ class Resolver:
             again.append(Sighting(idents, idents[0], [(row, event)], part_of(device.tenures, row.event_at)))
         return again
 
+    def load_device(self, tx: Writing, identifier_id: int) -> Ident:
+        """Give a device with its tenures as the store has them."""
+        work = _Batch(self, tx, self._acts if self._acts is not None else Acts.load(tx))
+        device = work.by_id(identifier_id)
+        device.tenures = None
+        work._load_tenures([device])
+        return device
+
     def root(self, ident: Ident) -> int:
         """Give the id of the strongest identifier of this identifier's person."""
         root = ident.root_id
