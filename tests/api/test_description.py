@@ -91,6 +91,25 @@ def test_the_examples_have_the_fields_that_real_answers_have(ask: Asker, people:
     assert {place: shape(EXAMPLES[place][1]) for place in real} == {p: shape(a.json()) for p, a in real.items()}
 
 
+def test_the_examples_of_decisions_have_the_fields_that_real_answers_have(
+    ask: Asker, people: Workspace, keys: KeyRing
+) -> None:
+    ends = {"a": "user_id:42", "b": "email:ana@example.org"}
+    reason = {**ends, "reason": "The till mistook one for the other."}
+    people.identify(user_id="7", traits={"email": "ana@example.org"})
+    people.flush()
+    real = {
+        "GET /api/identity/violations": ask.get("/api/identity/violations", keys.all),
+        "POST /api/identity/why": ask.post("/api/identity/why", ends, keys.all),
+        "POST /api/identity/cut": ask.post("/api/identity/cut", reason, keys.all),
+        "POST /api/identity/join": ask.post("/api/identity/join", reason, keys.all),
+        "POST /api/identity/pin": ask.post("/api/identity/pin", {**reason, "b": "user_id:7"}, keys.all),
+        "GET /api/profiles/{who}/decisions": ask.get("/api/profiles/user_id:42/decisions", keys.all),
+    }
+
+    assert {place: shape(EXAMPLES[place][1]) for place in real} == {p: shape(a.json()) for p, a in real.items()}
+
+
 def shape(value: Any) -> Any:
     """Give the fields of a document, down to what differs from person to person."""
     if isinstance(value, dict):

@@ -19,6 +19,8 @@ _PREFIX = {"public": "pk_", "secret": "sk_", "api": "ak_"}
 API_SCOPES = (
     "profiles:read",
     "events:read",
+    "identity:read",
+    "identity:write",
     "quarantine:read",
     "quarantine:write",
     "keys:read",

@@ -19,6 +19,7 @@ from tillit.api.desk import Desk
 from tillit.api.events import event_routes
 from tillit.api.gate import ASKED, Asked
 from tillit.api.health import health_routes
+from tillit.api.identity import identity_routes
 from tillit.api.keys import key_routes
 from tillit.api.measures import NO_ROUTE
 from tillit.api.profiles import profile_routes
@@ -37,6 +38,7 @@ _log = logging.getLogger("tillit.api")
 
 ROUTES = (
     profile_routes,  # one person, search
+    identity_routes,  # who is who, and what was decided about it
     event_routes,  # everybody's events, live
     quarantine_routes,  # what the door turned away
     key_routes,  # sources and keys
@@ -44,8 +46,8 @@ ROUTES = (
 )
 
 _PROFILES = "/api/profiles/"
-_FIXED = frozenset({"lookup", "lookup/events", "search"})
-_EVENTS = "/events"
+_FIXED = frozenset({"lookup", "lookup/events", "lookup/decisions", "search"})
+_BELOW = ("/events", "/decisions")
 
 _SAFE: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -163,8 +165,9 @@ def _split(scope: Scope) -> tuple[str | None, str]:
     rest = sent[len(_PROFILES) :]
     if not sent.startswith(_PROFILES) or rest in _FIXED or not rest:
         return None, path
-    if rest.endswith(_EVENTS) and len(rest) > len(_EVENTS):
-        return unquote(rest[: -len(_EVENTS)]), f"{_PROFILES}-{_EVENTS}"
+    for below in _BELOW:
+        if rest.endswith(below) and len(rest) > len(below):
+            return unquote(rest[: -len(below)]), f"{_PROFILES}-{below}"
     return unquote(rest), f"{_PROFILES}-"
 
 

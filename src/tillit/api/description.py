@@ -23,19 +23,24 @@ from tillit.api.documents import ErrorDocument
 _TITLE = "Tillit"
 _VERSION = "1"
 _ABOUT = (
-    "Reading what Tillit knows. Every route takes `Authorization: Bearer KEY` with a key of kind api that has the "
-    "route's scope; Basic works too, with the key as user name. Every read of personal values is for a purpose: the "
-    "`purpose` that is named, or the key's own. Times are RFC 3339 UTC. Errors have one shape everywhere. "
-    "`RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` say what the key may still ask of this process."
+    "Reading what Tillit knows, and deciding who is who. Every route takes `Authorization: Bearer KEY` with a key of "
+    "kind api that has the route's scope; Basic works too, with the key as user name. Every read of personal values is "
+    "for a purpose: the `purpose` that is named, or the key's own. Times are RFC 3339 UTC. Errors have one shape "
+    "everywhere. `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` say what the key may still ask of this "
+    "process."
 )
 _REFUSALS = {
     "400": ("A parameter or the body is not as the route wants it.", "api.bad-request"),
     "401": ("No living key came along.", "api.no-key"),
     "403": ("The key is of another kind or lacks the scope.", "api.missing-scope"),
     "404": ("There is no such thing; for people the same answer whatever the reason.", "profile.unknown"),
+    "409": ("It changes nothing, or contradicts what was decided before.", "identity.refused"),
     "429": ("The key has asked too much; `Retry-After` says when to try again.", "api.rate-limited"),
     "503": ("Not now; `Retry-After` says when to try again.", "store.locked"),
 }
+
+_DECIDE = ("/cut", "/pin", "/join", "/undo")
+_ASK_BY_NAME = ("/lookup", "/lookup/events", "/lookup/decisions", "/why", *_DECIDE)
 
 _PROFILE = {
     "id": "p0000000000020",
@@ -101,6 +106,62 @@ _SOURCE = {
     "n_last_hour": 120,
     "n_last_day": 2400,
 }
+_SAID = {
+    "event_id": "e1-2",
+    "at": "2026-03-01T09:00:00Z",
+    "rule": "same event",
+    "trust": "server",
+    "source": "till",
+}
+_WITHDRAWN = {
+    "a": "user_id:ana",
+    "b": "email:bo@example.org",
+    **_SAID,
+    "verdict": "withdrawn",
+    "reason": "cut by a colleague",
+}
+_DECISION = {
+    "action": "e1-9",
+    "kind": "cut",
+    "a": "user_id:ana",
+    "b": "email:bo@example.org",
+    "at": "2026-03-02T10:15:00Z",
+    "operator": "key:office",
+    "reason": "The till mistook one for the other.",
+    "stands": True,
+}
+_ENDS = {"a": "user_id:ana", "b": "email:bo@example.org"}
+_WHY = {
+    **_ENDS,
+    "together": True,
+    "path": [
+        {"from": "user_id:ana", "to": "email:bo@example.org", **_SAID, "verdict": "admitted", "reason": ""},
+    ],
+    "direct": [{**_ENDS, **_SAID, "verdict": "admitted", "reason": ""}],
+    "decisions": [],
+}
+_REASON = {"reason": "The till mistook one for the other."}
+
+
+def _decided(kind: str, *, together: bool) -> dict[str, Any]:
+    one = "p0000000000040"
+    decision = {**_DECISION, "kind": kind}
+    said = {**_SAID, "event_id": "e1-9", "rule": "colleague", "trust": "operator", "source": "identity"}
+    joined = {**said, "verdict": "admitted", "reason": ""}
+    return {
+        "action": "e1-9",
+        "kind": kind,
+        **_REASON,
+        "operator": "key:office",
+        "profiles": [one, one if together else "p0000000000082"],
+        **_ENDS,
+        "together": together,
+        "path": [{"from": _ENDS["a"], "to": _ENDS["b"], **joined}] if together else [],
+        "direct": [{**_ENDS, **joined}] if together else [_WITHDRAWN] if kind == "cut" else [],
+        "decisions": [decision],
+    }
+
+
 # Method and path -> what a body may look like (None: there is no body), and an answer to it.
 EXAMPLES: dict[str, tuple[Any, Any]] = {
     "GET /api/profiles/{who}": (None, _PROFILE),
@@ -112,6 +173,32 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     ),
     "GET /api/profiles": (None, {"profiles": [_PROFILE]}),
     "POST /api/profiles/search": ({"q": "ana", "limit": 20}, {"profiles": [_PROFILE]}),
+    "GET /api/identity/why": (None, _WHY),
+    "POST /api/identity/why": (_ENDS, _WHY),
+    "POST /api/identity/cut": ({**_ENDS, **_REASON}, _decided("cut", together=False)),
+    "POST /api/identity/pin": ({**_ENDS, **_REASON}, _decided("pin", together=False)),
+    "POST /api/identity/join": ({**_ENDS, **_REASON}, _decided("join", together=True)),
+    "POST /api/identity/undo": (
+        {"action": "e1-8", "reason": "They are one person after all."},
+        {**_decided("undo", together=True), "reason": "They are one person after all."},
+    ),
+    "GET /api/identity/violations": (
+        None,
+        {
+            "violations": [
+                {
+                    "a": "user_id:bo",
+                    "b": "email:ana@example.org",
+                    **_SAID,
+                    "verdict": "refused",
+                    "reason": "two user ids",
+                }
+            ],
+            "next": None,
+        },
+    ),
+    "GET /api/profiles/{who}/decisions": (None, {"decisions": [_DECISION]}),
+    "POST /api/profiles/lookup/decisions": ({"identifier": "user_id:ana"}, {"decisions": [_DECISION]}),
     "GET /api/events": (None, {"events": [_EVENT], "next": 4}),
     "GET /api/events/stream": (None, "id: 4\ndata: " + msgspec.json.encode(_EVENT).decode() + "\n\n"),
     "GET /api/quarantine": (None, {"quarantine": [_QUARANTINED], "next": None}),
@@ -202,7 +289,9 @@ def _complete(operation: dict[str, Any], place: str, scope: str | None) -> None:
     for status, (description, code) in _REFUSALS.items():
         if scope is None and status in {"400", "401", "403", "404", "429"}:
             continue
-        if status == "404" and "{" not in place and "lookup" not in place:
+        if status == "404" and "{" not in place and not place.endswith(_ASK_BY_NAME):
+            continue
+        if status == "409" and not place.endswith(_DECIDE):
             continue
         responses[status] = {
             "description": description,

@@ -51,6 +51,32 @@ class Replay(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ids: Annotated[list[Annotated[int, Meta(ge=1, le=2**53)]], Meta(min_length=1, max_length=1_000)]
 
 
+End = Annotated[str, Meta(max_length=600, description="An identifier, as `namespace:value`.")]
+Reason = Annotated[str, Meta(description="Why, for whoever looks at it later: at most 500 characters. A cut needs it.")]
+
+
+class TwoEnds(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The two identifiers that a question is about."""
+
+    a: End
+    b: End
+    purpose: Purpose | None = None
+
+
+class NewDecision(TwoEnds, forbid_unknown_fields=True, kw_only=True):
+    """What to decide about two identifiers."""
+
+    reason: Reason = ""
+
+
+class NewUndo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which decision to undo: the `action` that it was answered with."""
+
+    action: Annotated[str, Meta(max_length=64)]
+    reason: Reason = ""
+    purpose: Purpose | None = None
+
+
 class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A key to make."""
 
@@ -89,6 +115,7 @@ QueryAfter = Annotated[
     int | None,
     QueryParameter(ge=0, le=2**53, description="A position: the `next` of the page before, or an event's `id`."),
 ]
+QueryEnd = Annotated[str, QueryParameter(max_length=600, description="An identifier, as `namespace:value`.")]
 PathWho = Annotated[
     str,
     PathParameter(description="`namespace:value` (percent-encode what an address cannot hold) or a profile id."),
@@ -161,6 +188,84 @@ class EventsDocument(TypedDict):
 
     events: list[EventDocument]
     next: int
+
+
+class EvidenceDocument(TypedDict):
+    """What one event said of two identifiers. `verdict` is admitted, refused, withdrawn or noted."""
+
+    a: str
+    b: str
+    event_id: str
+    at: str
+    rule: str
+    trust: str
+    source: str
+    verdict: str
+    reason: str
+
+
+StepDocument = TypedDict(
+    "StepDocument",
+    {
+        "from": str,
+        "to": str,
+        "event_id": str,
+        "at": str,
+        "rule": str,
+        "trust": str,
+        "source": str,
+        "verdict": str,
+        "reason": str,
+    },
+)
+StepDocument.__doc__ = "One step of a path: the evidence that ties two identifiers."
+
+
+class DecisionDocument(TypedDict):
+    """What a colleague decided: cut, pin, join or undo. `stands` is false when it was undone."""
+
+    action: str
+    kind: str
+    a: str
+    b: str
+    at: str
+    operator: str
+    reason: str
+    stands: bool
+
+
+class WhyDocument(TypedDict):
+    """Why two identifiers are one person: the shortest path of evidence; or why they are not."""
+
+    a: str
+    b: str
+    together: bool
+    path: list[StepDocument]
+    direct: list[EvidenceDocument]
+    decisions: list[DecisionDocument]
+
+
+class DecidedDocument(WhyDocument):
+    """What came of a decision. `profiles` are the ids of whoever holds the two identifiers now."""
+
+    action: str
+    kind: str
+    reason: str
+    operator: str
+    profiles: list[str]
+
+
+class ViolationsDocument(TypedDict):
+    """A page of links that were refused, newest first. `next` is the `before` of the page after, or null at the end."""
+
+    violations: list[EvidenceDocument]
+    next: str | None
+
+
+class HistoryDocument(TypedDict):
+    """What colleagues decided about one person's identifiers, oldest first."""
+
+    decisions: list[DecisionDocument]
 
 
 class QuarantinedDocument(TypedDict):

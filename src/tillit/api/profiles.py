@@ -101,12 +101,12 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @post("/api/profiles/lookup", opt={"scope": "profiles:read"}, status_code=200, tags=["profiles"])
     async def look_up_profile(request: Asking, data: JSONBody[Lookup]) -> ProfileDocument:
         """Give a profile as `GET /api/profiles/{who}` does, with the identifier in the body."""
-        return document(request, _who(data), data.purpose)
+        return document(request, who_of(data), data.purpose)
 
     @post("/api/profiles/lookup/events", opt={"scope": "profiles:read"}, status_code=200, tags=["profiles"])
     async def look_up_profile_events(request: Asking, data: JSONBody[LookupEvents]) -> TimelineDocument:
         """Give one person's events, newest first, with the identifier in the body."""
-        return await timeline(request, _who(data), data.purpose, data.limit, data.before)
+        return await timeline(request, who_of(data), data.purpose, data.limit, data.before)
 
     @get("/api/profiles", opt={"scope": "profiles:read"}, tags=["profiles"])
     async def search_profiles(
@@ -130,7 +130,8 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ]
 
 
-def _who(data: JSONBody[Lookup]) -> str:
+def who_of(data: JSONBody[Lookup]) -> str:
+    """Say who is meant by a body. Raises BadRequest."""
     is_whole = data.identifier is not None and data.namespace is None and data.value is None
     is_parts = data.identifier is None and data.namespace is not None and data.value is not None
     if is_whole:

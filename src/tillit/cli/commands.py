@@ -19,10 +19,11 @@ from rich.table import Table
 
 from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
+from tillit.cli.identity import identity
 from tillit.cli.operators import operators
 from tillit.cli.serve import Server
 from tillit.cli.simulate import app as simulate_app
-from tillit.cli.terminal import JsonOption, WorkspaceOption, show, talk
+from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show, talk
 from tillit.clock import rfc3339
 from tillit.errors import InputError, NotFound
 from tillit.flow import is_husk
@@ -42,6 +43,7 @@ console_app = typer.Typer(help="The pages for staff.", no_args_is_help=True)
 for name, group in (
     ("keys", keys),
     ("profile", profile),
+    ("identity", identity),
     ("events", events),
     ("quarantine", quarantine),
     ("settings", settings_app),
@@ -50,8 +52,6 @@ for name, group in (
     ("operators", operators),
 ):
     app.add_typer(group, name=name)
-
-PurposeOption = Annotated[str | None, typer.Option("--purpose", help="What the values are read for.")]
 
 _TAIL_ROWS = 100  # log rows looked at in one go
 

@@ -49,6 +49,7 @@ def web(path: Path, parent: int, listener: socket.socket, *, holding: Holding, n
     # Threads hand the interpreter over every half millisecond: the committing thread must not wait 5 ms for its turn.
     sys.setswitchinterval(0.0005)
     with Workspace(path) as workspace:
+        workspace.folding.leave_to_others()
         commit = GroupCommit(workspace.log, now=workspace.now)
         try:
             api = create_api(workspace)

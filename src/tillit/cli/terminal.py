@@ -14,6 +14,7 @@ from rich.console import Console
 
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PurposeOption = Annotated[str | None, typer.Option("--purpose", help="What the values are read for.")]
 
 talk = Console(stderr=True)
 

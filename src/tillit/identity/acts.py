@@ -31,7 +31,7 @@ _COLUMNS = "position, kind, one_id, other_id, of_message, message_id, operator, 
 
 
 class ReasonInvalid(InputError):
-    """An identity act needs a reason of one sentence."""
+    """The reason of an identity act is missing, or cannot be kept as it is."""
 
     code = "identity.reason-invalid"
 
@@ -103,7 +103,7 @@ def identity_act_row(
     Raises: ReasonInvalid.
     """
     reason = reason.strip()
-    if not reason:
+    if kind == CUT and not reason:
         raise ReasonInvalid("is missing: whoever looks at this later wants to know why.")
     if len(reason) > LONGEST_REASON or "\0" in reason or any("\ud800" <= c <= "\udfff" for c in reason):
         raise ReasonInvalid(f"must have at most {LONGEST_REASON} whole characters and no NUL.")

@@ -61,6 +61,7 @@ class Folding:
         self._locks = contextlib.ExitStack()
         self._engine: Engine | None = None
         self._mutex = threading.RLock()
+        self._may_fold = True
 
     def position(self) -> int:
         """Say how far the fold has come."""
@@ -98,15 +99,20 @@ class Folding:
             tick_s=self._settings.tick_s,
         )
 
+    def leave_to_others(self) -> None:
+        """From now on only wait in `reach`: a server's engine may be starting anew, and must find its lock free."""
+        self._may_fold = False
+
     def reach(self, position: int, timeout_s: float) -> None:
         """Return when the fold has come to a position. Raises BusyError when it does not in time."""
-        with self._mutex:
-            try:
-                self.engine().catch_up()
-            except EngineBusy:
-                pass
-            else:
-                return
+        if self._may_fold:
+            with self._mutex:
+                try:
+                    self.engine().catch_up()
+                except EngineBusy:
+                    pass
+                else:
+                    return
         if not self.wait(position, timeout_s):
             raise BusyError(
                 f"The events are on disk, but the fold did not reach position {position} in {timeout_s:.0f} s. "

@@ -6,11 +6,11 @@ Never: a change that is no event in the log; a decision without a reason.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from tillit.clock import rfc3339
 from tillit.collect.door import random_id
-from tillit.errors import InputError, NotFound
+from tillit.errors import BusyError, InputError, NotFound
 from tillit.identity import (
     CUT,
     JOIN,
@@ -37,7 +37,7 @@ from tillit.profile import event_id, position_of
 from tillit.records import TRUST_NAMES, Permit
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
-from tillit.workspace.people import find_membership_of
+from tillit.workspace.people import can_be_known, find_membership_of
 from tillit.workspace.profiles import unknown_profile
 from tillit.workspace.quarantine import Append
 
@@ -50,6 +50,21 @@ class DecisionRefused(InputError):
 
     code = "identity.refused"
     status = 409
+
+
+class DecisionPending(BusyError):
+    """The decision is in the log, and the fold has not come to it yet."""
+
+    code = "identity.pending"
+    retryable: ClassVar[bool] = False  # a second try would be a second decision
+
+    def __init__(self, action: str) -> None:
+        """Name the decision, so that nobody decides twice."""
+        super().__init__(
+            f"The decision is taken (action {action}) and not applied yet: the fold is behind. Do not decide again; "
+            "ask why the two are one person in a while. `tillit doctor` shows how far the fold is.",
+            action=action,
+        )
 
 
 class Ends(NamedTuple):
@@ -83,7 +98,7 @@ class Identity:
     def cut(self, one: str, other: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
         """Withdraw all direct evidence between two identifiers, past and future; say what came of it.
 
-        Raises: NotFound, DecisionRefused when nothing ties them directly, ReasonInvalid, BusyError.
+        Raises: NotFound, DecisionRefused when nothing ties them directly, ReasonInvalid, DecisionPending.
         """
         with self._state.snapshot() as reading:
             ends = _ends(reading, one, other)
@@ -105,7 +120,7 @@ class Identity:
         return self._decide_about_people(JOIN, one, other, reason=reason, operator=operator)
 
     def undo(self, action_id: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
-        """Make a decision (also an undo) as if it had never been. Raises NotFound, ReasonInvalid, BusyError."""
+        """Make a decision (also an undo) as if it had never been. Raises NotFound, ReasonInvalid, DecisionPending."""
         position = position_of(action_id, self._log.epoch())
         with self._state.snapshot() as reading:
             act = find_decision(reading, position) if position is not None else None
@@ -163,10 +178,11 @@ class Identity:
         )
         for pin in read_decisions(reading, sorted(mine)):
             if pin.stands and pin.act.kind == PIN and {pin.act.one_id, pin.act.other_id} & theirs - mine:
+                action = event_id(pin.act.position, self._log.epoch())
                 raise DecisionRefused(
-                    "A colleague pinned these two people apart. Undo that first.",
+                    f"A colleague pinned these two people apart (action {action}). Undo that first.",
                     code="identity.pinned-apart",
-                    action=event_id(pin.act.position, self._log.epoch()),
+                    action=action,
                 )
 
     def _decide(self, kind: str, ends: Ends, *, reason: str, operator: str, of: str = "") -> dict[str, Any]:
@@ -180,12 +196,16 @@ class Identity:
             now=self._now(),
         )
         position = self._append([row])[0]
-        self._folding.reach(position, _WAIT_S)
+        action = event_id(position, self._log.epoch())
+        try:
+            self._folding.reach(position, _WAIT_S)
+        except BusyError as exc:
+            raise DecisionPending(action) from exc
         with self._state.snapshot() as reading:
             told = self._why(reading, ends)
             profiles = [m.profile_id for end in ends if (m := _membership(reading, end)) is not None]
         return {
-            "action": event_id(position, self._log.epoch()),
+            "action": action,
             "kind": kind,
             "reason": reason.strip(),
             "operator": operator,
@@ -265,7 +285,7 @@ def _membership(reading: Reading, one: Named) -> Any:
 def _ends(reading: Reading, one: str, other: str) -> Ends:
     found = []
     for text in (one, other):
-        written = parse(text) if "\0" not in text else None
+        written = parse(text) if can_be_known(text) else None
         named = find_named(reading, written.namespace, written.value) if written is not None else None
         if named is None:
             raise unknown_profile()

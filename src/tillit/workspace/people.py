@@ -35,11 +35,15 @@ class Related(NamedTuple):
 
 def find_membership_of(reading: Reading, who: str) -> Membership | None:
     """Say who holds an identifier (`namespace:value`) or a profile id."""
-    # No identifier holds a NUL, and not every engine can be asked for one.
-    if "\0" in who:
+    if not can_be_known(who):
         return None
     told = parse(who) if ":" in who else who
     return find_membership(reading, told) if told is not None else None
+
+
+def can_be_known(text: str) -> bool:
+    """Say whether the state can be asked for a text: no identifier holds a NUL or half a character."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def find_people(reading: Reading, text: str, permit: Permit, *, limit: int, epoch: int) -> list[dict[str, Any]]:
@@ -49,7 +53,7 @@ def find_people(reading: Reading, text: str, permit: Permit, *, limit: int, epoc
     """
     text = text.strip()
     asked = read_question(text)
-    if not asked or "\0" in text:
+    if not asked or not can_be_known(text):
         return []
     exact = find_membership_of(reading, text)
     ids = search_identifiers(reading, text, limit=_MOST_IDENTIFIERS)

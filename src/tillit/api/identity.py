@@ -1,0 +1,133 @@
+"""Routes about who is who: why two identifiers are one person, and what programs decide about it.
+
+In:    two identifiers, in the address or, so that no personal value stands in a URL, in the body; a reason.
+Out:   the same documents as from Python and the command line.
+Never: a decision in the name of anybody but the key's source; the event loop held while the fold comes to a decision.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from litestar import Request, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
+
+from tillit.api.desk import Desk
+from tillit.api.documents import (
+    DecidedDocument,
+    HistoryDocument,
+    Lookup,
+    NewDecision,
+    NewUndo,
+    PathWho,
+    QueryBefore,
+    QueryEnd,
+    QueryLimit,
+    QueryPurpose,
+    TwoEnds,
+    ViolationsDocument,
+    WhyDocument,
+)
+from tillit.api.gate import key_of
+from tillit.api.profiles import who_of
+from tillit.records import Permit
+from tillit.workspace import unknown_profile
+
+Asking = Request[Any, Any, Any]
+
+
+def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """Make the routes."""
+    identity = desk.ws.identity
+
+    def note(request: Asking, permit: Permit, *ends: str) -> None:
+        people = {one.profile_id for end in ends if (one := desk.ws.profiles.membership(end)) is not None}
+        desk.note(request, permit, profile_id="".join(people) if len(people) == 1 else "", n_profiles=len(people))
+
+    async def why(request: Asking, a: str, b: str, purpose: str | None) -> WhyDocument:
+        permit = desk.permit(request, purpose)
+        found = await desk.slowly(lambda: identity.why(a, b, permit))
+        note(request, permit, a, b)
+        return cast(WhyDocument, found)
+
+    async def decide(request: Asking, purpose: str | None, act: Callable[[str], dict[str, Any]]) -> DecidedDocument:
+        # The answer tells identifiers and what was said of them, so it is a read too.
+        permit = desk.permit(request, purpose)
+        operator = f"key:{key_of(request).source}"
+        found = await desk.slowly(lambda: act(operator))
+        note(request, permit, found["a"], found["b"])
+        return cast(DecidedDocument, found)
+
+    def history(request: Asking, who: str, purpose: str | None) -> HistoryDocument:
+        permit = desk.permit(request, purpose)
+        found = identity.decisions(who, permit)
+        if found is None:
+            raise unknown_profile()
+        note(request, permit, who)
+        return cast(HistoryDocument, {"decisions": found})
+
+    @get("/api/identity/why", opt={"scope": "identity:read"}, tags=["identity"])
+    async def read_why(request: Asking, a: QueryEnd, b: QueryEnd, purpose: QueryPurpose = None) -> WhyDocument:
+        """Say step by step why two identifiers are one person, or why they are not."""
+        return await why(request, a, b, purpose)
+
+    @post("/api/identity/why", opt={"scope": "identity:read"}, status_code=200, tags=["identity"])
+    async def ask_why(request: Asking, data: JSONBody[TwoEnds]) -> WhyDocument:
+        """Say why as `GET /api/identity/why` does, with the identifiers in the body."""
+        return await why(request, data.a, data.b, data.purpose)
+
+    @post("/api/identity/cut", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
+    async def cut(request: Asking, data: JSONBody[NewDecision]) -> DecidedDocument:
+        """Withdraw all direct evidence between two identifiers, past and future. Answers when it is applied."""
+        return await decide(
+            request,
+            data.purpose,
+            lambda operator: identity.cut(data.a, data.b, reason=data.reason, operator=operator),
+        )
+
+    @post("/api/identity/pin", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
+    async def pin(request: Asking, data: JSONBody[NewDecision]) -> DecidedDocument:
+        """Hold two identifiers apart, whatever ties them. Answers when it is applied."""
+        return await decide(
+            request,
+            data.purpose,
+            lambda operator: identity.pin(data.a, data.b, reason=data.reason, operator=operator),
+        )
+
+    @post("/api/identity/join", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
+    async def join(request: Asking, data: JSONBody[NewDecision]) -> DecidedDocument:
+        """Say that two identifiers are one person. Answers when it is applied."""
+        return await decide(
+            request,
+            data.purpose,
+            lambda operator: identity.join(data.a, data.b, reason=data.reason, operator=operator),
+        )
+
+    @post("/api/identity/undo", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
+    async def undo(request: Asking, data: JSONBody[NewUndo]) -> DecidedDocument:
+        """Make a decision (also an undo) as if it had never been. Answers when it is applied."""
+        return await decide(
+            request, data.purpose, lambda operator: identity.undo(data.action, reason=data.reason, operator=operator)
+        )
+
+    @get("/api/identity/violations", opt={"scope": "identity:read"}, tags=["identity"])
+    async def list_violations(
+        request: Asking, purpose: QueryPurpose = None, limit: QueryLimit = None, before: QueryBefore = None
+    ) -> ViolationsDocument:
+        """List links that were refused, newest first, each with the reason."""
+        permit = desk.permit(request, purpose)
+        found, more = identity.violations(permit, limit=desk.limit(limit), before=before)
+        desk.note(request, permit)
+        return cast(ViolationsDocument, {"violations": found, "next": more})
+
+    @get("/api/profiles/{who:str}/decisions", opt={"scope": "identity:read"}, tags=["identity"])
+    async def read_history(request: Asking, who: PathWho, purpose: QueryPurpose = None) -> HistoryDocument:
+        """List what was decided about one person's identifiers, oldest first."""
+        return history(request, who, purpose)
+
+    @post("/api/profiles/lookup/decisions", opt={"scope": "identity:read"}, status_code=200, tags=["identity"])
+    async def look_up_history(request: Asking, data: JSONBody[Lookup]) -> HistoryDocument:
+        """List decisions as `GET /api/profiles/{who}/decisions` does, with the identifier in the body."""
+        return history(request, who_of(data), data.purpose)
+
+    return [read_why, ask_why, cut, pin, join, undo, list_violations, read_history, look_up_history]

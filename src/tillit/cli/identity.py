@@ -1,0 +1,263 @@
+"""`tillit identity`: why two identifiers are one person, and what colleagues decide about it.
+
+In:    two identifiers as `namespace:value`, a reason.
+Out:   paths step by step, what came of a decision, and how to undo it.
+Never: a cut without a reason; a control character of somebody's identifier on the terminal.
+"""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show
+from tillit.errors import InputError
+from tillit.records import Permit
+from tillit.workspace import Workspace, unknown_profile
+
+identity = typer.Typer(help="Why identifiers are one person, and what colleagues decide.", no_args_is_help=True)
+
+One = Annotated[str, typer.Argument(help="An identifier, as namespace:value.")]
+Other = Annotated[str, typer.Argument(help="Another identifier, as namespace:value.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it later. A cut needs one.")]
+OperatorOption = Annotated[str, typer.Option("--operator", help="Who decides: a login, or a name.")]
+
+ACTOR = "cli"
+# What a decision is called, and whether the two are to be one person after it.
+_DONE = {"cut": ("Cut", False), "pin": ("Pinned apart", False), "join": ("Joined", True), "undo": ("Undone", None)}
+
+
+@identity.command("why")
+def identity_why(
+    a: One, b: Other, workspace: WorkspaceOption, purpose: PurposeOption = None, json: JsonOption = False
+) -> None:
+    """Say step by step why two identifiers are one person, or why they are not."""
+    with Workspace(workspace) as ws:
+        ws.flush()
+        permit = ws.permit(purpose, asked_by=ACTOR)
+        told = ws.identity.why(a, b, permit)
+        people = _people(ws, told)
+        _note_read(ws, permit, "why", people)
+        names = _names(ws)
+    if json:
+        show(told)
+    else:
+        _print(_why_lines(told, people, names))
+
+
+@identity.command("cut")
+def identity_cut(
+    a: One,
+    b: Other,
+    reason: ReasonOption,
+    workspace: WorkspaceOption,
+    operator: OperatorOption = ACTOR,
+    json: JsonOption = False,
+) -> None:
+    """Withdraw all direct evidence between two identifiers, past and future."""
+    _decide("cut", a, b, reason=reason, operator=operator, workspace=workspace, json=json)
+
+
+@identity.command("pin")
+def identity_pin(
+    a: One,
+    b: Other,
+    workspace: WorkspaceOption,
+    reason: ReasonOption = "",
+    operator: OperatorOption = ACTOR,
+    json: JsonOption = False,
+) -> None:
+    """Hold two identifiers apart, whatever ties them."""
+    _decide("pin", a, b, reason=reason, operator=operator, workspace=workspace, json=json)
+
+
+@identity.command("join")
+def identity_join(
+    a: One,
+    b: Other,
+    workspace: WorkspaceOption,
+    reason: ReasonOption = "",
+    operator: OperatorOption = ACTOR,
+    json: JsonOption = False,
+) -> None:
+    """Say that two identifiers are one person."""
+    _decide("join", a, b, reason=reason, operator=operator, workspace=workspace, json=json)
+
+
+@identity.command("undo")
+def identity_undo(
+    action_id: Annotated[str, typer.Argument(help="The action id that the decision was answered with, such as e1-42.")],
+    workspace: WorkspaceOption,
+    reason: ReasonOption = "",
+    operator: OperatorOption = ACTOR,
+    json: JsonOption = False,
+) -> None:
+    """Make a decision as if it had never been; an undo can be undone too."""
+    _decide("undo", action_id, reason=reason, operator=operator, workspace=workspace, json=json)
+
+
+@identity.command("violations")
+def identity_violations(
+    workspace: WorkspaceOption,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most rows.")] = 50,
+    before: Annotated[str | None, typer.Option(help="Go on where an earlier answer ended.")] = None,
+    purpose: PurposeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List links that were refused, newest first."""
+    with Workspace(workspace) as ws:
+        ws.flush()
+        permit = ws.permit(purpose, asked_by=ACTOR)
+        found, more = ws.identity.violations(permit, limit=limit, before=before)
+        _note_read(ws, permit, "violations", [])
+    if json:
+        show({"violations": found, "next": more})
+        return
+    _print(f"{_evidence(one['a'], one['b'], one)}: {one['reason']}" for one in found)
+    if not found:
+        print("No link was refused.")
+    if more is not None:
+        print(f"There are more: --before {more}")
+
+
+@identity.command("history")
+def identity_history(
+    who: Annotated[str, typer.Argument(help="namespace:value, or a profile id.")],
+    workspace: WorkspaceOption,
+    purpose: PurposeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List what colleagues decided about a person's identifiers, oldest first."""
+    with Workspace(workspace) as ws:
+        ws.flush()
+        permit = ws.permit(purpose, asked_by=ACTOR)
+        found = ws.identity.decisions(who, permit)
+        membership = ws.profiles.membership(who)
+        if found is None or membership is None:
+            raise unknown_profile()
+        _note_read(ws, permit, "history", [membership.profile_id])
+        names = _names(ws)
+    if json:
+        show({"decisions": found})
+    else:
+        _print(_decision(one, names) for one in found)
+        if not found:
+            print("Nothing was decided about this person.")
+
+
+def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path, json: bool) -> None:
+    with Workspace(workspace) as ws:
+        ws.flush()
+        permit = ws.permit(asked_by=ACTOR)
+        colleague = ws.operators.find(operator)
+        by = colleague.operator_id if colleague is not None else operator
+        try:
+            told = getattr(ws.identity, kind)(*about, reason=reason, operator=by)
+        except InputError as refused:
+            if refused.code == "identity.no-direct-link":
+                told = ws.identity.why(about[0], about[1], permit)
+                people = _people(ws, told)
+                _note_read(ws, permit, kind, people)
+                if json:
+                    show(told)
+                else:
+                    _print(_why_lines(told, people, _names(ws)))
+            raise
+        people = _people(ws, told)
+        _note_read(ws, permit, kind, people)
+        ws.audit.note(
+            operator_id=by if colleague is not None else ACTOR, action=f"identity.{kind}", target=told["action"]
+        )
+    if json:
+        show(told)
+    else:
+        _print(_decided_lines(told, people, workspace))
+
+
+# -- views
+
+
+def _why_lines(told: dict[str, Any], people: list[str | None], names: dict[str, str]) -> Iterator[str]:
+    yield _verdict(told, people)
+    yield from _steps(told)
+    said = [one for one in told["direct"] if one["verdict"] != "admitted"]
+    if said:
+        yield "Said of the two directly, without effect:"
+        yield from map(_unheeded, said)
+    if told["decisions"]:
+        yield "Decided about the two:"
+        for one in told["decisions"]:
+            yield f"  {_decision(one, names)}"
+
+
+def _decided_lines(told: dict[str, Any], people: list[str | None], workspace: Path) -> Iterator[str]:
+    done, wanted = _DONE[told["kind"]]
+    is_otherwise = wanted is not None and told["together"] != wanted
+    where = f"--workspace {shlex.quote(str(workspace))}"
+    yield f"{done}, but {_verdict(told, people, 'still ')}" if is_otherwise else f"{done}: {_verdict(told, people)}"
+    yield from _steps(told)
+    if is_otherwise and wanted:
+        yield from (_unheeded(one) for one in told["direct"] if one["verdict"] != "admitted")
+    elif is_otherwise:
+        ends = f"{shlex.quote(told['a'])} {shlex.quote(told['b'])}"
+        yield f"To hold them apart whatever ties them: tillit identity pin {ends} {where}"
+    yield f"Action {told['action']}. To undo it: tillit identity undo {told['action']} {where}"
+
+
+def _verdict(told: dict[str, Any], people: list[str | None], still: str = "") -> str:
+    a, b = told["a"], told["b"]
+    if told["together"]:
+        return f"{a} and {b} are {still}one person ({people[0]})" + (", through:" if told["path"] else ".")
+    mine, theirs = (one if one is not None else "nobody's" for one in people)
+    return f"{a} ({mine}) and {b} ({theirs}) are {still}two people."
+
+
+def _steps(told: dict[str, Any]) -> Iterator[str]:
+    for step in told["path"]:
+        yield f"  {_evidence(step['from'], step['to'], step)}"
+
+
+def _evidence(a: str, b: str, said: dict[str, Any]) -> str:
+    return f"{a} — {b} · {said['rule']}, {said['trust']}, {said['source']}, {said['at']}, {said['event_id']}"
+
+
+def _unheeded(one: dict[str, Any]) -> str:
+    return f"  {_evidence(one['a'], one['b'], one)}: {one['verdict']}, {one['reason']}"
+
+
+def _decision(one: dict[str, Any], names: dict[str, str]) -> str:
+    by = names.get(one["operator"], one["operator"])
+    undone = "" if one["stands"] else " (undone)"
+    why = f": {one['reason']}" if one["reason"] else ""
+    return f"{one['action']}  {one['at']}  {one['kind']}  {one['a']} — {one['b']}, {by}{why}{undone}"
+
+
+def _print(lines: Iterator[str]) -> None:
+    for line in lines:
+        # Anybody can send an identifier that would move the cursor or change the colours.
+        print("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
+
+
+# -- loaders
+
+
+def _people(ws: Workspace, told: dict[str, Any]) -> list[str | None]:
+    found = [ws.profiles.membership(told[end]) for end in "ab"]
+    return [one.profile_id if one is not None else None for one in found]
+
+
+def _names(ws: Workspace) -> dict[str, str]:
+    return {one.operator_id: one.login for one in ws.operators.list_all()}
+
+
+def _note_read(ws: Workspace, permit: Permit, verb: str, people: list[str | None]) -> None:
+    known = sorted({one for one in people if one is not None})
+    ws.journal.note(
+        asked_by=ACTOR,
+        route=f"tillit identity {verb}",
+        purpose=permit.purpose,
+        profile_id=known[0] if len(known) == 1 else "",
+        n_profiles=len(known),
+    )
