@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from tillit.records import KIND_EVENT, TRUST_CLAIMED, TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, LogRow
+from tillit.records import KIND_EVENT, TRUST_CLAIMED, TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, TRUST_VERIFIED, LogRow
 
 Key = tuple[str, str]  # namespace, value
 
@@ -230,7 +230,7 @@ class People:
         for key in keys[1:]:
             turns = [d for d in self.decided if d.kind in ("cut", "join") and {*d.pair} == {anchor, key}]
             chapter = len([turn for turn in turns if turn.position < row.position])
-            if self.is_withdrawn(anchor, key, row.position):
+            if self.is_withdrawn(anchor, key, row.position, row.trust):
                 continue
             if strength(key) == 9:
                 self.claims.setdefault(key, []).append((row.event_at, row.position, anchor))
@@ -238,16 +238,22 @@ class People:
                 self.judged[(anchor, key, chapter)] = row.trust
                 self.judge(anchor, key, row.trust, is_alias=key == alias)
 
-    def is_withdrawn(self, one: Key, other: Key, position: int) -> bool:
-        """A cut that stands, and no join that stands between it and this place in the log."""
+    def is_withdrawn(self, one: Key, other: Key, position: int, trust: int) -> bool:
+        """A cut that stands, and neither a join that stands between it and this place nor, since, the customer's proof.
+
+        Holding a device proves nothing.
+        """
         about = [each for each in self.stand if {*each.pair} == {one, other}]
-        joins = [each.position for each in about if each.kind == "join"]
-        return any(each.kind == "cut" and not any(each.position < join <= position for join in joins) for each in about)
+        ends = [each.position for each in about if each.kind == "join" and each.position <= position]
+        if trust == TRUST_VERIFIED and strength(other) < 9:
+            ends.append(position)
+        return any(each.kind == "cut" and not any(each.position < end for end in ends) for each in about)
 
     def hear(self, decision: Decided) -> None:
         if decision.kind == "join" and decision in self.stand:
             one, other = decision.pair
-            self.judge(one, other, TRUST_OPERATOR, is_alias=False)
+            if not self.is_withdrawn(one, other, decision.position, TRUST_OPERATOR):
+                self.judge(one, other, TRUST_OPERATOR, is_alias=False)
 
     def judge(self, one: Key, other: Key, trust: int, *, is_alias: bool) -> None:
         a, b = self.set_of(one), self.set_of(other)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,21 @@ from tests.random_log import random_log
 from tests.strategies import row
 from tillit.collect.once import Once
 from tillit.flow import COMPARED_TABLES, Fold, prepare
-from tillit.identity import find_membership, iter_events, parse, search_identifiers
+from tillit.flow.refold import find_closure, find_positions
+from tillit.identity import (
+    Handle,
+    find_decision,
+    find_membership,
+    find_named,
+    find_path,
+    iter_events,
+    load_acts,
+    parse,
+    read_decisions,
+    read_direct,
+    read_violations,
+    search_identifiers,
+)
 from tillit.profile import search_strands
 from tillit.records import LogRow
 from tillit.store import PostgresState, SqliteState, State, StoreUnreachable, Writing
@@ -157,6 +172,40 @@ def test_people_are_found_alike_on_every_engine(engines: tuple[Engine, Engine]) 
 
     assert told[0] == told[1]
     assert len(told[0][2]) > 50
+
+
+def test_what_is_asked_about_identity_is_answered_alike_on_every_engine(engines: tuple[Engine, Engine]) -> None:
+    rows = random_log(7, 2_000, n_people=60)
+    told: list[list[Any]] = []
+    for engine in engines:
+        state = engine.open()
+        fold(state, rows, n_batch=300)
+        with state.snapshot() as moment:
+            acts = load_acts(moment)
+            refused = read_violations(moment, before=len(rows), limit=30)
+            named = [find_named(moment, "user_id", f"u{n}") for n in range(60)]
+            ends = [
+                (one, other, find_membership(moment, Handle(0, one.namespace, one.value)))
+                for one, other in pairwise(one for one in named if one is not None)
+            ]
+            told.append(
+                [
+                    acts,
+                    [load_acts(moment, [act.one_id, act.other_id]) for act in acts],
+                    [read_decisions(moment, [act.one_id]) for act in acts],
+                    [find_decision(moment, position) for position in range(1, len(rows), 7)],
+                    refused,
+                    read_violations(moment, before=refused[9].position, limit=5),
+                    [find_closure(moment, act.pair) for act in acts],
+                    [find_positions(moment, set(act.pair)) for act in acts],
+                    [read_direct(moment, link.one, link.other) for link in refused],
+                    [find_path(moment, membership, *pair) for *pair, membership in ends if membership is not None],
+                ]
+            )
+
+    assert told[0] == told[1]
+    assert all(told[0])
+    assert any(told[0][-1]), "somebody was joined to the next"
 
 
 class LosesTheAnswer:

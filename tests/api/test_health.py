@@ -71,6 +71,22 @@ def test_ready_needs_somebody_who_folds(ask: Asker, ws: Workspace) -> None:
     )
 
 
+def test_a_state_of_another_fold_is_told_and_shown_to_nobody(ask: Asker, people: Workspace, keys: KeyRing) -> None:
+    with people.state.transaction() as tx:
+        tx.execute("UPDATE fold SET version = 2")
+
+    answers = [
+        ask.get("/ready"),
+        ask.get("/api/profiles/email:ana%40example.org", keys.reader),
+        ask.get("/api/profiles?q=ana", keys.reader),
+        ask.get("/api/profiles/user_id:42/events", keys.reader),
+    ]
+
+    assert [(answer.status, answer.code) for answer in answers] == [(500, "flow.fold-outdated")] * 4
+    assert all("tillit rebuild" in answer.json()["error"]["message"] for answer in answers)
+    assert ask.get("/health").status == 200  # events are taken all the same
+
+
 def test_ready_tells_a_fold_that_stands_still(ask: Asker, ws: Workspace, clock: Clock) -> None:
     engine = ws.folding.engine()
     ws.track(user_id="42", event="Seen")

@@ -107,9 +107,7 @@ def test_people_read_what_came_of_it_and_how_to_undo_it(pair: Pair) -> None:
     bo = pair.id_of(pair.bos)
     assert cut[0] == f"Cut: {pair.ana} ({ana}) and {pair.bos} ({bo}) are two people."
     action = cut[1].split()[1].rstrip(".")
-    assert cut[1] == (
-        f'Action {action}. To undo it: tillit identity undo {action} --workspace {pair.server.workspace}'
-    )
+    assert cut[1] == (f"Action {action}. To undo it: tillit identity undo {action} --workspace {pair.server.workspace}")
     assert after[0] == f"{pair.ana} ({ana}) and {pair.bos} ({bo}) are two people."
     assert after[2].endswith(": withdrawn, cut by a colleague")
     assert after[4].endswith(f"cut  {pair.ana} — {pair.bos}, kim: {REASON[1]}")

@@ -340,9 +340,18 @@ def test_a_log_older_than_the_state_is_refused(folder: Path) -> None:
 def test_a_state_of_another_fold_is_refused(folder: Path) -> None:
     change_state(folder, "UPDATE fold SET version = 0")
 
-    with Workspace(folder) as ws, pytest.raises(FoldOutdated, match="tillit rebuild"):
-        ws.flush()
+    with Workspace(folder) as ws:
+        with pytest.raises(FoldOutdated, match="tillit rebuild"):
+            ws.flush()
+        with pytest.raises(FoldOutdated, match="tillit rebuild"):
+            ws.permit()
+    asked = [
+        tillit(*words, "--workspace", str(folder))
+        for words in (["profile", "show", "email:who@example.org"], ["rebuild", "--check"], ["doctor"])
+    ]
 
+    assert [answer.returncode for answer in asked] == [1, 1, 1]
+    assert all("tillit rebuild" in answer.stderr + answer.stdout for answer in asked)
     assert_rebuild_mends(folder)
 
 

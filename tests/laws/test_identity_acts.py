@@ -6,6 +6,7 @@ every micro-batch, whatever is mixed in: late events, aliases, resends, devices 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 
 from tests.laws.folding import Folded, Key, assert_tells_the_same, new_fold, orderless, tables_of
 from tests.model import read_world
-from tests.strategies import NOON, SECOND, cuts, logs, place, row
+from tests.strategies import NOON, SECOND, USERS, cuts, logs, place, row
 from tillit.flow import COMPARED_TABLES
 from tillit.identity import identity_act_row
 from tillit.identity.namespaces import Handle
-from tillit.records import LogRow
+from tillit.records import TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED, LogRow
 
 ABOUT: list[Key] = [
     ("user_id", "ana"),
@@ -42,15 +43,51 @@ def act(position: int, kind: str, one: Key, other: Key, *, of: str = "") -> LogR
     return LogRow(position, now, *new)
 
 
+def saying(position: int, keys: Sequence[Key], *, at: int, trust: int) -> LogRow:
+    """Give an event that names these identifiers: the evidence that acts are about. Two user ids are an alias."""
+    body: dict[str, Any] = {"type": "identify", "messageId": "m"}
+    users = [value for name, value in keys if name == "user_id"]
+    if users:
+        body["userId"] = users[0]
+    if len(users) > 1:
+        body |= {"type": "alias", "previousId": users[1]}
+    context: dict[str, Any] = {}
+    for name, value in keys:
+        if name == "anonymous_id":
+            body["anonymousId"] = value
+        elif name == "email":
+            body["traits"] = {"email": value}
+        elif name != "user_id":
+            context["externalIds"] = [{"type": name, "id": value}]
+    return row(position, body | ({"context": context} if context else {}), at=at, trust=trust)
+
+
 @st.composite
-def decided_logs(draw: st.DrawFn, *, max_size: int = 12, kinds: str = "cut cut pin join undo undo") -> list[LogRow]:
-    """Draw a log with acts among its events; undos name any act before them."""
-    rows: list[LogRow] = list(draw(logs(max_size=max_size)))
+def decided_logs(
+    draw: st.DrawFn,
+    *,
+    max_size: int = 12,
+    kinds: str = "cut cut pin join undo undo",
+    about: Sequence[Key] = tuple(ABOUT),
+    users: Sequence[str] = USERS,
+) -> list[LogRow]:
+    """Draw a log with acts among its events, mostly about two identifiers that events say in one breath.
+
+    Undos name any act before them.
+    """
+    rows: list[LogRow] = list(draw(logs(max_size=max_size, users=users)))
+    pairs = [(one, other) for one in about for other in about if one != other and one[0] != "anonymous_id"]
+    pair = draw(st.sampled_from(pairs))
+    for number in range(3_000, 3_000 + draw(st.integers(0, 3))):
+        # The first of them mostly comes first: an act about nobody known is none.
+        at = draw(st.integers(0, len(rows))) if number > 3_000 else 0
+        trust = draw(st.sampled_from([TRUST_CLAIMED, TRUST_SERVER, TRUST_SERVER, TRUST_VERIFIED]))
+        rows.insert(at, saying(number, pair, at=draw(st.integers(1, 10)), trust=trust))
     made: list[str] = []
     for _ in range(draw(st.integers(1, 5))):
         at = draw(st.integers(1, len(rows)))
         kind = draw(st.sampled_from(kinds.split()))
-        one, other = draw(st.sampled_from(ABOUT)), draw(st.sampled_from(ABOUT))
+        one, other = pair if draw(st.integers(0, 3)) else draw(st.tuples(*[st.sampled_from(about)] * 2))
         of = draw(st.sampled_from(made)) if made else "nothing"
         number = 1_000 + len(made)
         rows.insert(at, act(number, kind, one, other, of=of))

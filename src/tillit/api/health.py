@@ -45,8 +45,9 @@ class Health:
             raise LogSlow(_TRIAL_WAIT_S) from exc
 
     def check_fold(self) -> ReadyDocument:
-        """Say how far the fold is. Raises FoldStopped, FoldBehind."""
+        """Say how far the fold is. Raises FoldOutdated, FoldStopped, FoldBehind."""
         ws = self._desk.ws
+        ws.folding.trusted_position()  # when it raises no process folds, and none will before a rebuild
         now = self._desk.monotonic_s()
         head = ws.log.head()
         position = ws.folding.position()

@@ -9,6 +9,7 @@ import shutil
 from typing import Any, NamedTuple
 
 from tillit.clock import rfc3339
+from tillit.flow import FoldOutdated
 from tillit.store import bytes_per_day
 from tillit.store.lake import Lake
 from tillit.workspace import Workspace
@@ -52,6 +53,7 @@ class Report(NamedTuple):
 def examine(ws: Workspace) -> Report:
     """Look at everything that can go wrong slowly."""
     head, position = ws.log.head(), ws.folding.position()
+    outdated = _outdated(ws)
     lake = Lake.open(ws.paths.lake, read_only=True)
     lake_position = lake.position()
     n_rows, lake_bytes = lake.size() if lake_position else (0, 0)
@@ -66,8 +68,9 @@ def examine(ws: Workspace) -> Report:
         Finding("log", True, f"{head:,} rows, {_size(ws.log.size_bytes())}, epoch {ws.log.epoch()}"),
         Finding(
             "fold",
-            head - position < _LAG_WARNS,
-            f"{head - position:,} rows behind the log, state {_size(ws.state.size_bytes())}"
+            outdated is None and head - position < _LAG_WARNS,
+            outdated
+            or f"{head - position:,} rows behind the log, state {_size(ws.state.size_bytes())}"
             + ("" if head - position < _LAG_WARNS else ". Is the engine running? `tillit serve` starts it"),
         ),
         Finding(
@@ -99,6 +102,14 @@ def examine(ws: Workspace) -> Report:
         "newest_at": rfc3339(ws.log.head_logged_at()) if head else None,
     }
     return Report(findings, facts)
+
+
+def _outdated(ws: Workspace) -> str | None:
+    try:
+        ws.folding.trusted_position()
+    except FoldOutdated as error:
+        return error.message
+    return None
 
 
 def _size(n_bytes: float) -> str:

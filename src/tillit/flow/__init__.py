@@ -16,6 +16,7 @@ from tillit.flow.fold import (
     FoldOutdated,
     prepare,
     quiet_garbage_collector,
+    trusted_position,
 )
 from tillit.flow.forget import forget_act, is_husk
 from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, reset_state
@@ -42,4 +43,5 @@ __all__ = [
     "prepare",
     "quiet_garbage_collector",
     "reset_state",
+    "trusted_position",
 ]

@@ -28,12 +28,22 @@ from tillit.flow.fates import (
 from tillit.flow.refold import ReadRows, refold_people
 from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Event, Resolved, Resolver, index_events, is_identity_act, keep_act, read_event
+from tillit.identity import (
+    Event,
+    Ident,
+    Resolved,
+    Resolver,
+    Sighting,
+    index_events,
+    is_identity_act,
+    keep_act,
+    read_event,
+)
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandMemory, StrandWriter
 from tillit.records import KIND_EVENT, TRUST_OPERATOR, LogRow
-from tillit.store import State, Writing, migrations_of
+from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
 FOLD_VERSION = 3
@@ -123,10 +133,7 @@ class Fold:
         self.state = state
         self._rows = rows
         prepare(state)
-        found = state.read("SELECT position, epoch, version FROM fold")
-        self.position = int(found[0][0])
-        if found[0][2] != FOLD_VERSION:
-            raise FoldOutdated(found[0][2])
+        self.position = trusted_position(state)
         self._once = Once(state)
         self._resolver = Resolver(self._events_at)
         self._strands = StrandMemory()
@@ -276,20 +283,22 @@ class Fold:
         resolved = batch.resolved
         assert resolved is not None, "identities are resolved before profiles"
         strands = StrandWriter(tx, self._strands)
-        for device in resolved.resegment:
-            strands.drop([device.identifier_id])
-            strands.fold(self._earlier_sightings(tx, device))
+        for device, parts, spans in resolved.resegment:
+            strands.drop([(device.identifier_id, part) for part in parts])
+            strands.fold(self._earlier_sightings(tx, device, spans))
         strands.fold(resolved.sightings)
         strands.write()
         index_events(tx, resolved.sightings)
 
-    def _earlier_sightings(self, tx: Writing, device: Any) -> list[Any]:
-        positions = [
+    def _earlier_sightings(self, tx: Writing, device: Ident, spans: Sequence[tuple[int, int]]) -> list[Sighting]:
+        positions = sorted(
             p
+            for span in spans
             for (p,) in tx.read(
-                "SELECT position FROM event_index WHERE anchor_id = ? ORDER BY position", (device.identifier_id,)
+                "SELECT position FROM event_index WHERE anchor_id = ? AND event_at >= ? AND event_at < ?",
+                (device.identifier_id, *span),
             )
-        ]
+        )
         rows = self._rows(positions)
         events = [(rows[p], read_event(rows[p].body or b"{}")) for p in positions if p in rows]
         return self._resolver.sightings_again(tx, device, events)
@@ -343,6 +352,17 @@ def prepare(state: State) -> None:
                 "ON CONFLICT (one) DO NOTHING",
                 (FOLD_VERSION,),
             )
+
+
+def trusted_position(state: Reading) -> int:
+    """Say how far the fold has come, for whoever reads what it made.
+
+    Raises: FoldOutdated when another version made it: then its tables say nothing.
+    """
+    found = state.read("SELECT position, version FROM fold")
+    if found and found[0][1] != FOLD_VERSION:
+        raise FoldOutdated(found[0][1])
+    return int(found[0][0]) if found else 0
 
 
 def _sum(parts: Sequence[Applied]) -> Applied:

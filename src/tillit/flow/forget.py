@@ -4,6 +4,8 @@ In:    positions to forget, as an act in the log (`forget_act`).
 Out:   husks in the log and the lake; a state that equals the fold of the log as it now reads.
 Never: an identifier lost that another event still carries; a byte left in a free page or a write-ahead file.
 
+A colleague's act is forgotten like any event: then it never was, and what undoes it goes with it.
+
 A husk names the identifiers that were founded at its place and that others still carry: they keep their ids. Nothing
 else of an event outlives it. A row that had gone to quarantine becomes an empty body, which goes there again.
 """
@@ -33,9 +35,13 @@ def forget_act(positions: Sequence[int], *, now: int) -> NewRow:
 def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[int]) -> None:
     """Replace bodies by husks and fold anew whoever these events were about. May be repeated after a crash."""
     wanted = _with_repeats(state, positions)
+    undone = _with_repeats(state, _undoing(state, wanted))
     told = {p: row for p, row in rows(wanted).items() if row.kind == KIND_EVENT and not is_husk(row)}
-    closure = find_closure(state, _named(state, [event for row in told.values() if (event := _event(row)) is not None]))
-    alive = rows([p for p in find_positions(state, closure) if p not in told])
+    named = _named(state, [event for row in told.values() if (event := _event(row)) is not None])
+    # An undo names nobody: whom it touches is said by what it undoes.
+    decided = state.read_in("SELECT one_id, other_id FROM identity_act WHERE position IN {in}", [*told, *undone])
+    closure = find_closure(state, named.union(*decided))
+    alive = rows([p for p in find_positions(state, closure) if p not in told and p not in undone])
     carried = _carried(alive.values())
     earlier = rows([p for p in find_founding_husks(state, closure) if p not in told])
     aside = _aside(state, list(told))
@@ -43,9 +49,32 @@ def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[in
         p: row._replace(body=b"" if p in aside else _husk(state, p, carried, closure))
         for p, row in {**earlier, **told}.items()
     }
-    _refold(state, closure, {**alive, **husks}, told=set(told), aside=aside)
-    # The log comes last: it is what a repetition after a crash in between reads from.
-    log.forget([row for p, row in sorted(husks.items()) if p in told or row.body != earlier[p].body])
+    husks |= {p: row._replace(body=None) for p, row in rows(undone).items() if p not in told}
+    changed = {p: row for p, row in husks.items() if p not in earlier or row.body != earlier[p].body}
+    first = [row for p, row in sorted(changed.items()) if p not in told]
+    # The log is written in two parts, since a repetition after a crash in between reads from it. What the state leads
+    # to comes before the state lets it go; what the act names comes last: it leads to the state.
+    if first:
+        log.forget(first)
+    _refold(state, closure, {**alive, **husks}, told={*told, *undone}, aside=aside)
+    log.forget([husks[p] for p in sorted(told)])
+
+
+def _undoing(state: Reading, positions: Sequence[int]) -> list[int]:
+    """Give the places of what undoes one of these acts, or undoes that: with them it goes, it would name nothing."""
+    found: list[int] = []
+    edge = list(positions)
+    while edge:
+        edge = [
+            p
+            for (p,) in state.read_in(
+                "SELECT u.position FROM identity_act a JOIN identity_act u ON u.of_message = a.message_id "
+                "WHERE u.kind = 'undo' AND a.position IN {in}",
+                edge,
+            )
+        ]
+        found += edge
+    return found
 
 
 def is_husk(row: LogRow) -> bool:

@@ -114,7 +114,7 @@ def refold_people(tx: Writing, ids: Iterable[int], rows: ReadRows, act: LogRow) 
     for device in sorted(devices):
         # Part 0 is the first tenure and all before it, so that only later ones part its events.
         if [at for at, _, _ in before[device][1:]] != [at for at, _, _ in after[device][1:]]:
-            strands.drop([device])
+            strands.drop([(device, part) for part in (0, *(at for at, _, _ in before[device][1:]))])
             strands.fold(_own_sightings(tx, resolver, device, rows))
     strands.fold(resolved.sightings)
     strands.write()

@@ -11,7 +11,7 @@ Devices: a device is held by one person at a time. Each event with a device and 
 event time; the device is theirs from their first claim until someone else's, whatever order the claims arrive in.
 """
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -40,6 +40,7 @@ OPERATOR_RULE = "colleague"
 Tenure = tuple[int, int, int]  # from_at, from_position, holder_id
 Item = tuple[LogRow, Event]
 _LAST = 1 << 62  # later than any instant and any id
+_MANY = 16  # identifiers that are asked for one by one; more are asked for together first
 
 
 class Ident(msgspec.Struct, eq=False, gc=False):
@@ -68,12 +69,20 @@ class Sighting(msgspec.Struct, eq=False, gc=False):
     part: int = 0  # the tenure they fall in, when the anchor is a device
 
 
+class Resegment(NamedTuple):
+    """A device and the spans of time in which its earlier events change hands. Grain: one per device."""
+
+    device: Ident
+    parts: list[int]  # those that it had there before
+    spans: list[tuple[int, int]]  # from_at, until; in order
+
+
 class Resolved(NamedTuple):
     """What one micro-batch says about who is who."""
 
     sightings: list[Sighting]
     unassigned: list[LogRow]  # events without one admitted identifier
-    resegment: list[Ident]  # devices whose earlier events change hands
+    resegment: list["Resegment"]  # devices whose earlier events change hands
     husks: list[LogRow]  # events that were forgotten
 
 
@@ -84,13 +93,6 @@ class _Usual(msgspec.Struct, eq=False, gc=False):
     devices: list[Ident]  # those that the anchor, a person, claims
     trust: int  # links and known people are settled up to this trust
     gathers: bool  # events with traits stay single: of traits, what comes first in the log may count
-
-
-class _Claiming(msgspec.Struct, eq=False):
-    """Events by which one person claims a device, and how many of them are among the claims already."""
-
-    sighting: Sighting
-    n_indexed: int = 0
 
 
 _PLAIN_TYPES = frozenset({"track", "page", "screen"})
@@ -156,7 +158,7 @@ class Resolver:
             told.append(handles)
             unusual.append(handles)
         work.load(unusual)
-        gathering = work.gathering
+        gathering, gathered = work.gathering, work.gathered
         for item, known in zip(batch, told, strict=True):
             if type(known) is list:
                 work.take(item, known)
@@ -169,6 +171,8 @@ class Resolver:
             sighting = gathering.get(as_usual)
             if sighting is not None and as_usual.gathers:
                 sighting.events.append(item)
+                if as_usual.devices:
+                    gathered.append((row, as_usual))
             else:
                 gathering[as_usual] = work.sighting(as_usual.idents, item)
             for device in as_usual.devices:
@@ -208,9 +212,16 @@ class Resolver:
         """Give the id of the strongest identifier of this identifier's person."""
         root = ident.root_id
         moved = self._moved
-        while root in moved:
-            root = moved[root]
-        return root
+        if root not in moved:
+            return root
+        top = moved[root]
+        while top in moved:
+            top = moved[top]
+        # Long ways are walked once: a chain of identifiers may have been joined from its weak end.
+        while moved[root] != top:
+            moved[root], root = top, moved[root]
+        ident.root_id = top
+        return top
 
 
 class _Batch:
@@ -228,7 +239,8 @@ class _Batch:
         self.counts: dict[int, Counter[str]] = {}  # root -> how many identifiers of each kind its person has
         self.joined: dict[int, list[int]] = {}  # root -> roots that joined it in this batch
         self.touched: dict[int, tuple[Ident, list[Tenure]]] = {}  # device -> its tenures before this batch
-        self.claiming: dict[int, list[_Claiming]] = {}  # device -> who claims it in this batch
+        self.claiming: dict[int, list[Tenure]] = {}  # device -> this batch's claims that are not in `claims` yet
+        self.gathered: list[tuple[LogRow, _Usual]] = []  # claims that are not in `claiming` yet
         self.claims: dict[int, list[Tenure]] = {}  # device -> this batch's claims, in time order; made when asked for
         self.sightings: list[Sighting] = []
         self.unassigned: list[LogRow] = []
@@ -386,18 +398,28 @@ class _Batch:
         if anchor.rank != DEVICE_RANK:
             for ident in idents[1:]:
                 if ident.rank == DEVICE_RANK and not self._is_cut(anchor, ident, item[0]):
-                    self.claiming.setdefault(ident.identifier_id, []).append(_Claiming(sighting))
+                    self.note_claim(anchor, ident, item[0])
         return sighting
+
+    def note_claim(self, person: Ident, device: Ident, row: LogRow) -> None:
+        """Remember who says to have a device when, for claims that turn out to come between."""
+        claim = (row.event_at, row.position, person.identifier_id)
+        noted = self.claiming.get(device.identifier_id)
+        if noted is None:
+            self.claiming[device.identifier_id] = [claim]
+        else:
+            noted.append(claim)
 
     def _keep_usual(self, event: Event, sighting: Sighting, trust: int) -> None:
         said = _said_in(event)
         if said is not None:
             idents = sighting.idents
             anchor = idents[0]
+            if any(self.acts.names(anchor.identifier_id, ident.identifier_id) for ident in idents[1:]):
+                return  # the same words may say something else after the next act, also where all is folded in one go
             devices = []
             if anchor.rank != DEVICE_RANK:
-                row = sighting.events[0][0]
-                devices = [i for i in idents[1:] if i.rank == DEVICE_RANK and not self._is_cut(anchor, i, row)]
+                devices = [ident for ident in idents[1:] if ident.rank == DEVICE_RANK]
             usual = self.r._usual[said] = _Usual(idents, devices, trust, event.type in _PLAIN_TYPES)
             self.gathering[usual] = sighting
 
@@ -537,7 +559,8 @@ class _Batch:
                 holder_id == person.identifier_id or self._same_person(holder_id, person)
             ):
                 return  # the usual case: still theirs
-        self.touched.setdefault(device.identifier_id, (device, list(tenures)))
+        if device.identifier_id not in self.touched:
+            self.touched[device.identifier_id] = (device, list(tenures))
         self._place_claim(person, tenures, at, device)
 
     def _same_person(self, holder_id: int, person: Ident) -> bool:
@@ -578,7 +601,7 @@ class _Batch:
             if self.r.root(self.by_id(claim[2])) == root_id:
                 found.append(claim)
                 break
-        for member in self._stored_members(root_id):
+        for member in self._present(self._stored_members(root_id), at, end):
             if self.acts.names(member, device.identifier_id) and self.acts.withdraws(
                 member, device.identifier_id, at[1], TRUST_CLAIMED
             ):
@@ -600,14 +623,26 @@ class _Batch:
                 ]
         return members
 
+    def _present(self, members: list[int], at: tuple[int, int], end: tuple[int, int]) -> list[int]:
+        """Leave out, when they are many, identifiers without an event between two instants."""
+        if len(members) < _MANY:
+            return members
+        there = self.tx.read_in(
+            "SELECT DISTINCT anchor_id FROM event_index WHERE event_at >= ? AND event_at <= ? AND anchor_id IN {in}",
+            members,
+            (at[0], end[0]),
+        )
+        return sorted({i for (i,) in there})
+
     def _claims_of(self, device: Ident) -> list[Tenure]:
         """Give this batch's claims on a device so far, in time order."""
+        for row, usual in self.gathered:
+            for claimed in usual.devices:
+                self.note_claim(usual.idents[0], claimed, row)
+        self.gathered.clear()
         found = self.claims.setdefault(device.identifier_id, [])
-        for claiming in self.claiming.get(device.identifier_id, ()):
-            sighting = claiming.sighting
-            for row, _ in sighting.events[claiming.n_indexed :]:
-                insort(found, (row.event_at, row.position, sighting.anchor.identifier_id))
-            claiming.n_indexed = len(sighting.events)
+        for claim in self.claiming.pop(device.identifier_id, ()):
+            insort(found, claim)
         return found
 
     def _first_stored_claim(
@@ -640,8 +675,9 @@ class _Batch:
             after = device.tenures or []
             if after != before:
                 changed.append((device, before, after))
-                if self._moves_events(device, before, after):
-                    resegment.append(device)
+                moved = self._moved_events(device, before, after)
+                if moved is not None:
+                    resegment.append(moved)
         self._write_tenures(changed)
         parted = [part for sighting in self.sightings for part in self._by_tenure(sighting)]
         return Resolved(parted, self.unassigned, resegment, self.husks)
@@ -668,11 +704,12 @@ class _Batch:
                 "INSERT INTO identifier (identifier_id, namespace, value, root_id, known) VALUES (?, ?, ?, ?, ?)",
                 [(i.identifier_id, i.namespace, i.value, self.r.root(i), i.known) for i in self.new],
             )
-        winners = {winner_id for winner_id, _ in self.moves}
-        for winner_id, loser_id in self.moves:
-            # A new identifier is written with its final root; only one that won others is a root of stored rows.
-            if loser_id not in self.new_ids or loser_id in winners:
-                tx.execute("UPDATE identifier SET root_id = ? WHERE root_id = ?", (winner_id, loser_id))
+        for _, loser_id in self.moves:
+            # Once each, with the final root: a chain may be joined from its weak end, link by link. New identifiers
+            # are written with theirs.
+            if loser_id not in self.new_ids:
+                root_id = self.r.root(self.by_id(loser_id))
+                tx.execute("UPDATE identifier SET root_id = ? WHERE root_id = ?", (root_id, loser_id))
         if self.known:
             tx.executemany(
                 "UPDATE identifier SET known = 1 WHERE identifier_id = ?",
@@ -699,15 +736,33 @@ class _Batch:
             "INSERT INTO tenure (identifier_id, from_at, from_position, holder_id) VALUES (?, ?, ?, ?)", sorted(come)
         )
 
-    def _moves_events(self, device: Ident, before: list[Tenure], after: list[Tenure]) -> bool:
-        """Say whether an event stored earlier now falls into another tenure than the one it was folded into."""
-        if device.identifier_id in self.new_ids or (len(before) == 0 and len(after) == 1):
-            return False
-        parts = {t[0] for t in before[1:]} ^ {t[0] for t in after[1:]}
-        if not parts:
-            return False
+    def _moved_events(self, device: Ident, before: list[Tenure], after: list[Tenure]) -> Resegment | None:
+        """Find the spans in which an event stored earlier now falls into another tenure than it was folded into."""
+        if device.identifier_id in self.new_ids:
+            return None
+        old, new = sorted({t[0] for t in before[1:]}), {t[0] for t in after[1:]}
+        changed = new.symmetric_difference(old)
+        if not changed:
+            return None
+        both = sorted(new.intersection(old))
+        parts: list[int] = []
+        spans: list[tuple[int, int]] = []
+        high = -_LAST
+        for edge in sorted(changed):
+            if edge < high:
+                continue  # the same span
+            i = bisect_right(both, edge)
+            low, high = both[i - 1] if i else -_LAST, both[i] if i < len(both) else _LAST
+            if self._moves_some(device, before, after, low, high):
+                spans.append((low, high))
+                parts.append(low if i else 0)
+                parts += old[bisect_right(old, low) : bisect_left(old, high)]
+        return Resegment(device, parts, spans) if spans else None
+
+    def _moves_some(self, device: Ident, before: list[Tenure], after: list[Tenure], low: int, high: int) -> bool:
         rows = self.tx.read(
-            "SELECT event_at FROM event_index WHERE anchor_id = ? AND event_at >= ?", (device.identifier_id, min(parts))
+            "SELECT event_at FROM event_index WHERE anchor_id = ? AND event_at >= ? AND event_at < ?",
+            (device.identifier_id, low, high),
         )
         return any(part_of(before, at) != part_of(after, at) for (at,) in rows)
 
@@ -728,12 +783,7 @@ def part_of(tenures: Sequence[Tenure] | None, event_at: int) -> int:
     """
     if not tenures or len(tenures) == 1 or event_at < tenures[1][0]:
         return 0
-    part = 0
-    for from_at, _, _ in tenures[1:]:
-        if from_at > event_at:
-            break
-        part = from_at
-    return part
+    return tenures[bisect_right(tenures, (event_at, _LAST)) - 1][0]
 
 
 def _was_known(ident: Ident, position: int) -> bool:

@@ -8,7 +8,7 @@ Never: anything that depends on links. A strand knows its own events only, so jo
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from operator import itemgetter
@@ -387,13 +387,12 @@ class StrandWriter:
             if packed is not None:
                 self._acts.append((*key, row.position, row.event_at, packed))
 
-    def drop(self, identifier_ids: Iterable[int]) -> None:
-        """Forget all strands of these identifiers: their events are folded again."""
-        for identifier_id in identifier_ids:
-            self._tx.execute("DELETE FROM strand WHERE identifier_id = ?", (identifier_id,))
-            self._tx.execute("DELETE FROM search_term WHERE identifier_id = ?", (identifier_id,))
-            self._tx.execute("DELETE FROM operator_act WHERE identifier_id = ?", (identifier_id,))
-            for key in [key for key in self._memory.documents if key[0] == identifier_id]:
+    def drop(self, keys: Sequence[Key]) -> None:
+        """Forget these strands: their events are folded again."""
+        for table in ("strand", "search_term", "operator_act"):
+            self._tx.executemany(f"DELETE FROM {table} WHERE identifier_id = ? AND part = ?", keys)
+        for key in keys:
+            if key in self._memory.documents:
                 self._memory.drop(key)
 
     def write(self) -> None:

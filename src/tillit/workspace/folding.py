@@ -27,6 +27,7 @@ from tillit.flow import (
     fold_anew,
     prepare,
     reset_state,
+    trusted_position,
 )
 from tillit.flow.rebuild import iter_log
 from tillit.records import KIND_ACT, LogRow
@@ -67,6 +68,10 @@ class Folding:
         """Say how far the fold has come."""
         found = self._state.read("SELECT position FROM fold")
         return int(found[0][0]) if found else 0
+
+    def trusted_position(self) -> int:
+        """Say how far the fold has come, for whoever reads what it made. Raises FoldOutdated."""
+        return trusted_position(self._state)
 
     def rows(self, positions: Sequence[int]) -> dict[int, LogRow]:
         """Read log rows, from the lake where the log was trimmed."""

@@ -146,11 +146,11 @@ class Workspace:
         self.flush()
 
     def permit(self, purpose: str | None = None, *, asked_by: str = "process") -> Permit:
-        """Ask for leave to use one person's values."""
+        """Ask for leave to use one person's values. Raises FoldOutdated when they were derived by another version."""
         return permit_for(
             purpose or "service",
             declared=self.settings.consent.purposes,
-            position=self.folding.position(),
+            position=self.folding.trusted_position(),
             asked_by=asked_by,
         )
 
