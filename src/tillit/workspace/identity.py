@@ -106,11 +106,8 @@ class Identity:
 
     def undo(self, action_id: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
         """Make a decision (also an undo) as if it had never been. Raises NotFound, ReasonInvalid, BusyError."""
-        position = position_of(action_id, self._log.epoch())
         with self._state.snapshot() as reading:
-            act = find_decision(reading, position) if position is not None else None
-            told = read_decisions(reading, [act.one_id]) if act is not None else []
-            decision = next((one for one in told if one.act.position == position), None)
+            decision = self._find_decision(reading, action_id)
         if decision is None:
             raise NotFound("There is no decision by that action id here.", code="identity.unknown-action")
         if not decision.stands:
@@ -127,6 +124,13 @@ class Identity:
                 return None
             ids = [member.identifier_id for member in membership.identifiers]
             return [self._decision(one) for one in read_decisions(reading, ids)]
+
+    def decision(self, action_id: str, permit: Permit) -> dict[str, Any] | None:
+        """Give one decision; None when there is none by that action id."""
+        del permit
+        with self._state.snapshot() as reading:
+            found = self._find_decision(reading, action_id)
+            return self._decision(found) if found is not None else None
 
     def violations(
         self, permit: Permit, *, limit: int = 100, before: str | None = None
@@ -155,6 +159,12 @@ class Identity:
             if kind == JOIN:
                 self._check_pins(reading, ends)
         return self._decide(kind, ends, reason=reason, operator=operator)
+
+    def _find_decision(self, reading: Reading, action_id: str) -> Decision | None:
+        position = position_of(action_id, self._log.epoch())
+        act = find_decision(reading, position) if position is not None else None
+        told = read_decisions(reading, [act.one_id]) if act is not None else []
+        return next((one for one in told if one.act.position == position), None)
 
     def _check_pins(self, reading: Reading, ends: Ends) -> None:
         mine, theirs = (
