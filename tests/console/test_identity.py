@@ -323,6 +323,9 @@ def test_no_form_decides_about_somebody_else_or_without_a_reason(desk: DeskInPro
         "not theirs": desk.post(f"/console/customers/{bo}/identity/cut", of_ana).status,
         "pin not theirs": desk.post(f"/console/customers/{bo}/identity/pin", of_ana).status,
         "no reason": desk.post(f"/console/customers/{ana}/identity/pin", of_ana | {"reason": " "}).status,
+        "undo without a reason": desk.post(
+            f"/console/customers/{ana}/identity/undo", {"action": action, "reason": ""}
+        ).status,
         "one and the same": desk.post(
             f"/console/customers/{ana}/identity/pin", of_ana | {"other": "user_id:ana"}
         ).status,
@@ -344,6 +347,7 @@ def test_no_form_decides_about_somebody_else_or_without_a_reason(desk: DeskInPro
         "not theirs": 404,
         "pin not theirs": 404,
         "no reason": 400,
+        "undo without a reason": 400,
         "one and the same": 400,
         "compare with nobody": 404,
         "join nobody": 404,

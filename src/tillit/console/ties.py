@@ -258,10 +258,10 @@ def compare(left: Mapping[str, Any], right: Mapping[str, Any]) -> Compared:
 
 
 def _side(document: Mapping[str, Any]) -> Side:
-    found = [(one["namespace"], _cut(one["value"])) for one in document["identifiers"]]
+    found = document["identifiers"]
     return Side(
         customer_view(dict(document)),
-        found[:_MOST_IDENTIFIERS],
+        [(one["namespace"], _cut(one["value"])) for one in found[:_MOST_IDENTIFIERS]],
         max(len(found) - _MOST_IDENTIFIERS, 0),
     )
 

@@ -142,11 +142,12 @@ def _decision_words(
     """Say what a colleague decided about who is who."""
     said = _decode(row.body or b"{}")
     pair = [decision["a"], decision["b"]] if decision is not None else [":".join(one) for one in said["identifiers"]]
-    return DECISIONS[kind], {
+    words = {
         "name": " and ".join(_short(one.partition(":")[2], 28) for one in pair),
         "reason": said.get("reason"),
         "by": operator_name(workspace, said.get("operator") or ""),
     }
+    return DECISIONS[kind], {name: value for name, value in words.items() if value}
 
 
 def operator_name(workspace: Workspace, operator_id: str) -> str:

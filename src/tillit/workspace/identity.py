@@ -106,8 +106,9 @@ class Identity:
 
     def undo(self, action_id: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
         """Make a decision (also an undo) as if it had never been. Raises NotFound, ReasonInvalid, BusyError."""
+        position = position_of(action_id, self._log.epoch())
         with self._state.snapshot() as reading:
-            decision = self._find_decision(reading, action_id)
+            decision = _find(reading, position)
         if decision is None:
             raise NotFound("There is no decision by that action id here.", code="identity.unknown-action")
         if not decision.stands:
@@ -128,8 +129,9 @@ class Identity:
     def decision(self, action_id: str, permit: Permit) -> dict[str, Any] | None:
         """Give one decision; None when there is none by that action id."""
         del permit
+        position = position_of(action_id, self._log.epoch())
         with self._state.snapshot() as reading:
-            found = self._find_decision(reading, action_id)
+            found = _find(reading, position)
             return self._decision(found) if found is not None else None
 
     def violations(
@@ -159,12 +161,6 @@ class Identity:
             if kind == JOIN:
                 self._check_pins(reading, ends)
         return self._decide(kind, ends, reason=reason, operator=operator)
-
-    def _find_decision(self, reading: Reading, action_id: str) -> Decision | None:
-        position = position_of(action_id, self._log.epoch())
-        act = find_decision(reading, position) if position is not None else None
-        told = read_decisions(reading, [act.one_id]) if act is not None else []
-        return next((one for one in told if one.act.position == position), None)
 
     def _check_pins(self, reading: Reading, ends: Ends) -> None:
         mine, theirs = (
@@ -260,6 +256,12 @@ class Identity:
 def name(one: Named) -> str:
     """Write an identifier as people and programs do."""
     return f"{one.namespace}:{one.value}"
+
+
+def _find(reading: Reading, position: int | None) -> Decision | None:
+    act = find_decision(reading, position) if position is not None else None
+    told = read_decisions(reading, [act.one_id]) if act is not None else []
+    return next((one for one in told if one.act.position == position), None)
 
 
 def _handle(one: Named) -> Handle:

@@ -32,7 +32,7 @@ from tillit.console.ties import (
 )
 from tillit.console.views import CustomerView, customer_view, name_of
 from tillit.errors import BusyError, InputError, NotFound
-from tillit.identity import CUT, JOIN, PIN, UNDO, identifier_of, parse, takes
+from tillit.identity import CUT, JOIN, PIN, UNDO, ReasonInvalid, identifier_of, parse, takes
 from tillit.identity import profile_id as key_of
 from tillit.profile import position_of
 from tillit.records import Membership, Permit
@@ -173,7 +173,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def cut(request: Asking, profile_id: str, data: Form) -> Response[Any]:
         def decide(operator: str) -> dict[str, Any]:
             one, other = theirs(profile_id, data)
-            return ws.identity.cut(one, other, reason=data.get("reason", ""), operator=operator)
+            return ws.identity.cut(one, other, reason=reason_of(data), operator=operator)
 
         return done(request, profile_id, "cut", decide)
 
@@ -182,7 +182,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def pin(request: Asking, profile_id: str, data: Form) -> Response[Any]:
         def decide(operator: str) -> dict[str, Any]:
             one, other = theirs(profile_id, data)
-            return ws.identity.pin(one, other, reason=data.get("reason", ""), operator=operator)
+            return ws.identity.pin(one, other, reason=reason_of(data), operator=operator)
 
         return done(request, profile_id, "pin", decide)
 
@@ -206,7 +206,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
             other = _strongest(ws.profiles.membership(key) if ":" not in key else None, key)
             if one is None or other is None:
                 raise _Unknown
-            return ws.identity.join(one, other, reason=data.get("reason", ""), operator=operator)
+            return ws.identity.join(one, other, reason=reason_of(data), operator=operator)
 
         return done(request, profile_id, "join", decide)
 
@@ -218,11 +218,19 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
             known = ws.identity.decisions(profile_id, desk.permit(request)) if ":" not in profile_id else None
             if all(one["action"] != action for one in known or ()):
                 raise _Unknown
-            return ws.identity.undo(action, reason=data.get("reason", ""), operator=operator)
+            return ws.identity.undo(action, reason=reason_of(data), operator=operator)
 
         return done(request, profile_id, "undo", decide)
 
     return [show_identity, cut, pin, look_beside, join, undo]
+
+
+def reason_of(data: Form) -> str:
+    """Read why a colleague decides: other doors may leave it open, here somebody sits who can say it."""
+    reason = data.get("reason", "").strip()
+    if not reason:
+        raise ReasonInvalid("is missing: whoever looks at this later wants to know why.")
+    return reason
 
 
 def note_pending(desk: Desk, request: Asking, kind: str, profile_id: str, exc: BusyError) -> None:

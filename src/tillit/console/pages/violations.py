@@ -12,11 +12,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
 from tillit.console.desk import Asking, Desk, Form
-from tillit.console.pages.identity import note_pending, outcome_of
+from tillit.console.pages.identity import note_pending, outcome_of, reason_of
 from tillit.console.ties import Compared, Step, compare, step_of
 from tillit.errors import BusyError, InputError
 from tillit.identity import PIN
-from tillit.records import Permit
 
 _MOST_ROWS = 15  # two people are read for each
 PINNED = "pinned apart by a colleague"
@@ -69,18 +68,28 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
         permit = desk.permit(request)
         found, more = ws.identity.violations(permit, limit=_MOST_ROWS, before=before or None)
         documents: dict[str, dict[str, Any] | None] = {}
+        pinned: dict[str, list[set[str]]] = {}  # by person
 
         def document(who: str) -> dict[str, Any] | None:
             if who not in documents:
                 documents[who] = ws.profiles.find(who, permit)
             return documents[who]
 
+        def is_pinned(told: dict[str, Any], one: dict[str, Any] | None) -> bool:
+            if told["reason"] == PINNED or one is None:
+                return told["reason"] == PINNED
+            if one["id"] not in pinned:
+                decisions = ws.identity.decisions(one["id"], permit) or []
+                pinned[one["id"]] = [{d["a"], d["b"]} for d in decisions if d["kind"] == PIN and d["stands"]]
+            return {told["a"], told["b"]} in pinned[one["id"]]
+
         groups: dict[str, Group] = {}
         number = 0
         for told in found:
             title, meaning = REASONS.get(told["reason"], (told["reason"].capitalize(), _LIMIT))
             group = groups.setdefault(told["reason"], Group(title, meaning, []))
-            group.rows.append(_violation(told, document(told["a"]), document(told["b"]), permit))
+            one, other = document(told["a"]), document(told["b"])
+            group.rows.append(_violation(told, one, other, is_pinned=is_pinned(told, one)))
         ordered = [
             group._replace(rows=[row._replace(number=(number := number + 1)) for row in group.rows])
             for group in groups.values()
@@ -101,29 +110,12 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
             may_edit=desk.session(request).may("editor"),
         )
 
-    def _violation(
-        told: dict[str, Any], one: dict[str, Any] | None, other: dict[str, Any] | None, permit: Permit
-    ) -> Violation:
-        is_together = one is not None and other is not None and one["id"] == other["id"]
-        why = ws.identity.why(told["a"], told["b"], permit) if one is not None and other is not None else None
-        decisions = why["decisions"] if why is not None else []
-        return Violation(
-            0,
-            step_of(told),
-            told["a"],
-            told["b"],
-            compare(one, other) if one is not None and other is not None and not is_together else None,
-            one["id"] if one is not None else "",
-            is_together,
-            told["reason"] == PINNED or any(decision["kind"] == PIN and decision["stands"] for decision in decisions),
-        )
-
     def decide(request: Asking, kind: str, data: Form) -> Response[Any]:
         operator = desk.session(request).operator_id
         before = data.get("before", "")[:40]
         act = ws.identity.pin if kind == PIN else ws.identity.join
         try:
-            told = act(data.get("one", ""), data.get("other", ""), reason=data.get("reason", ""), operator=operator)
+            told = act(data.get("one", ""), data.get("other", ""), reason=reason_of(data), operator=operator)
         except InputError as exc:
             return show(request, status=exc.status, fault=exc.message)
         except BusyError as exc:
@@ -148,6 +140,22 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return decide(request, "pin", data)
 
     return [show_violations, join_two, pin_two]
+
+
+def _violation(
+    told: dict[str, Any], one: dict[str, Any] | None, other: dict[str, Any] | None, *, is_pinned: bool
+) -> Violation:
+    is_together = one is not None and other is not None and one["id"] == other["id"]
+    return Violation(
+        0,
+        step_of(told),
+        told["a"],
+        told["b"],
+        compare(one, other) if one is not None and other is not None and not is_together else None,
+        one["id"] if one is not None else "",
+        is_together,
+        is_pinned,
+    )
 
 
 def _and_before(before: str) -> str:
