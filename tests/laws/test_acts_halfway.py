@@ -27,7 +27,7 @@ STEPS = (
     "tillit.flow.refold.find_positions",
     "tillit.flow.refold._clear",
     "tillit.flow.refold.index_events",
-    "tillit.identity.resolve._Batch.finish",
+    "tillit.identity.resolve.Resolver.resolve",
     "tillit.profile.strands.StrandWriter.write",
     "tillit.flow.fold._keep_position",
 )

@@ -16,7 +16,7 @@ from litestar.params import Body
 from tillit.access import ConsoleSessions, Detail, Provider
 from tillit.console.render import Pages
 from tillit.console.sessions import Session
-from tillit.errors import NotFound
+from tillit.console.views import operator_name
 from tillit.records import Permit
 from tillit.workspace import Workspace
 
@@ -80,10 +80,7 @@ class Desk:
 
     def colleague(self, operator_id: str) -> str:
         """Say what to call an operator: their name, or what an act was signed with where it is no operator's id."""
-        try:
-            return self.workspace.operators.get(operator_id).name
-        except NotFound:
-            return operator_id
+        return operator_name(self.workspace, operator_id)
 
     def note(self, request: Asking, n_profiles: int, profile_id: str = "") -> None:
         """Note in the journal, under the route's template, that personal values were shown."""

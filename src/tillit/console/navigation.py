@@ -25,6 +25,7 @@ PLACES = (
     Place("overview", "/console", "Overview", "home", "reader", "h"),
     Place("live", "/console/live", "Live", "pulse", "reader", "l"),
     Place("customers", "/console/customers", "Customers", "people", "reader", "c"),
+    Place("identity", "/console/identity", "Identity", "link", "reader", "d"),
     Place("sources", "/console/sources", "Sources", "plug", "reader", "s"),
     Place("imports", "/console/imports", "Imports", "upload", "editor", "i"),
     Place("quarantine", "/console/quarantine", "Quarantine", "shield", "reader", "q"),

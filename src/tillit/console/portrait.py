@@ -13,18 +13,16 @@ import msgspec
 
 from tillit.clock import DAY, rfc3339
 from tillit.console.views import name_of
-from tillit.identity import Evidence, LinkEvidence, TenureEvidence
+from tillit.identity import LinkEvidence, TenureEvidence
 from tillit.profile import Act, Person, event_id
 from tillit.records import TRUST_NAMES, TRUST_OPERATOR
 from tillit.workspace import Related
 
 _LONGEST_VALUE = 300
-_LONGEST_LABEL = 22
 FIRST_TRAITS = 20
 FIRST_ROWS = 12
 _MOST_COLUMNS = 48  # of the drawing: then quarters, then years
 _MOST_SERIES = 6
-_MOST_NODES = (3, 6, 6)  # of the graph: people's ids, addresses, devices
 _MONTH_NAMES = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
@@ -112,36 +110,6 @@ class Activity(NamedTuple):
     jumps: list[tuple[str, str]]  # cursor, month; newest first
 
 
-class Node(NamedTuple):
-    """One identifier in the drawing of links."""
-
-    label: str
-    kind: str
-    x: int
-    y: int
-    column: int
-
-
-class Edge(NamedTuple):
-    """One link in the drawing."""
-
-    x1: int
-    y1: int
-    x2: int
-    y2: int
-    is_refused: bool
-
-
-class Graph(NamedTuple):
-    """Identifiers and their links, drawn."""
-
-    nodes: list[Node]
-    edges: list[Edge]
-    width: int
-    height: int
-    n_left_out: int
-
-
 def trait_views(person: Person, epoch: int, *, most: int) -> list[TraitView]:
     """Give a person's first traits, in the order of their names."""
     return [_trait(name, held, person, epoch) for name, held in islice(person.document["traits"].items(), most)]
@@ -225,7 +193,11 @@ def tenure_view(tenure: TenureEvidence, epoch: int) -> TenureView:
     )
 
 
-_WHY = {"device": "shared the device", "refused": "a link was refused at"}
+_WHY = {
+    "device": "shared the device",
+    "refused": "a link was refused at",
+    "withdrawn": "a colleague cut the link at",
+}
 
 
 def related_view(related: Related, epoch: int) -> RelatedView:
@@ -235,51 +207,6 @@ def related_view(related: Related, epoch: int) -> RelatedView:
         name_of(related.document),
         [(_WHY[one.reason], one.through.value, event_id(one.position, epoch)) for one in related.reasons],
     )
-
-
-def draw_links(person: Person, evidence: Evidence) -> Graph | None:
-    """Draw the identifiers in three columns (ids, addresses, devices) with a line for each link; None for one alone."""
-    links = evidence.links
-    mine = {(one["namespace"], one["value"]) for one in person.document["identifiers"]}
-    named = {
-        end
-        for link in links
-        for end in ((link.one.namespace, link.one.value), (link.other.namespace, link.other.value))
-    }
-    everyone = sorted(mine | named, key=lambda one: (one not in mine, one))
-    if len(everyone) < 2:
-        return None
-    columns: tuple[list[tuple[str, str]], ...] = ([], [], [])
-    devices = {(end.namespace, end.value) for link in links for end in (link.one, link.other) if end.is_device} | {
-        one for one in mine if one[0] == "anonymous_id"
-    }
-    for one in everyone:
-        at = 2 if one in devices else 1 if one[0] in {"email", "phone"} else 0
-        columns[at].append(one)
-    kept = [column[:most] for column, most in zip(columns, _MOST_NODES, strict=True)]
-    used = [column for column in kept if column]
-    rows = max(map(len, used))
-    width, row_height = 680, 52
-    places: dict[tuple[str, str], tuple[int, int, int]] = {}
-    nodes = []
-    for i, column in enumerate(used):
-        x = 100 + (i * (width - 200) // (len(used) - 1) if len(used) > 1 else (width - 200) // 2)
-        for j, one in enumerate(column):
-            y = row_height // 2 + (rows - len(column)) * row_height // 2 + j * row_height
-            places[one] = x, y, i
-            nodes.append(Node(_cut(one[1]), one[0], x, y, i))
-    edges = {
-        (places[a], places[b], link.verdict == "refused")
-        for link in links
-        if (a := (link.one.namespace, link.one.value)) in places
-        and (b := (link.other.namespace, link.other.value)) in places
-    }
-    drawn = [Edge(a[0], a[1], b[0], b[1], refused) for a, b, refused in sorted(edges)]
-    return Graph(nodes, drawn, width, rows * row_height, len(everyone) - len(nodes))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…"
 
 
 def draw_activity(months: dict[str, dict[int, int]]) -> Activity | None:

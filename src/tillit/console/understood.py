@@ -14,7 +14,8 @@ from tillit.clock import SECOND, rfc3339
 from tillit.collect.advice import Advice, advice_for
 from tillit.collect.quarantine import Quarantined
 from tillit.collect.stamp import instant
-from tillit.console.views import EventView, event_views, read_place
+from tillit.console.ties import DecisionView, decision_view
+from tillit.console.views import EventView, event_views, read_decision, read_place
 from tillit.identity import Said, list_said, read_event
 from tillit.records import TRUST_NAMES, LogRow, Permit
 from tillit.workspace import Workspace
@@ -30,6 +31,8 @@ FATES = {
     "quarantined": "Set aside: it is in the log and in the lake, but belongs to nobody.",
     "forgotten": "Forgotten: its content was erased; only its place is left.",
 }
+_STANDS = "It stands: who is who is judged under it, for what came before it and for what comes after."
+_UNDONE = "It was taken back since: it is as if it had never been."
 TRUSTS = {
     "claimed": "claimed: a public key sent it, so anybody could have; it joins no two known people",
     "server": "server: a secret key or a file",
@@ -59,6 +62,7 @@ class Understood(NamedTuple):
     trust_told: str
     bot: str
     identifiers: list[Said]
+    decision: DecisionView | None  # what a colleague decided about who is who
     fate_told: str
     code: str
     is_waiting: bool  # the fold has yet to come to it
@@ -95,6 +99,8 @@ def understand(workspace: Workspace, event_id: str, permit: Permit) -> Understoo
     trust = TRUST_NAMES.get(row.trust, str(row.trust))
     bot = document.get("context", {}).get("bot", {}) if isinstance(document.get("context"), dict) else {}
     is_waiting = position > workspace.folding.position()
+    told = read_decision(workspace, row, view.type, permit)
+    decision = decision_view(told, position) if told is not None else None
     return Understood(
         view=view,
         lines=mark_lines(row.body),
@@ -107,10 +113,17 @@ def understand(workspace: Workspace, event_id: str, permit: Permit) -> Understoo
         trust_told=TRUSTS.get(trust, trust),
         bot=_text(bot.get("kind")) if isinstance(bot, dict) and bot.get("is_bot") is True else "",
         identifiers=_identifiers(row),
-        fate_told="It waits to be applied." if is_waiting else FATES.get(view.fate, view.fate),
+        decision=decision,
+        fate_told="It waits to be applied." if is_waiting else _fate_told(view.fate, decision),
         code=code,
         is_waiting=is_waiting,
     )
+
+
+def _fate_told(fate: str, decision: DecisionView | None) -> str:
+    if decision is None:
+        return FATES.get(fate, fate)
+    return _STANDS if decision.stands else _UNDONE
 
 
 def refused_detail(workspace: Workspace, one: Quarantined) -> RefusedDetail:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillit.clock import rfc3339
-from tillit.identity import Event, Handle, handles_of
-from tillit.records import ACT_TYPES, TRUST_OPERATOR, LogRow, Permit
+from tillit.errors import NotFound
+from tillit.identity import Event, Handle, handles_of, is_identity_act
+from tillit.records import ACT_TYPES, IDENTITY_ACT_TYPES, TRUST_OPERATOR, LogRow, Permit
 from tillit.workspace import Workspace
 
 # Properties that tell most about an event, in this order; the others follow as they came.
@@ -21,6 +22,9 @@ _MONEY = {"revenue", "value", "price"}
 _UNTOLD = {"url", "title", "currency", "product_id"}
 _MOST_SUMMARY = 3
 _LONGEST_NAME = 80
+
+# What a colleague's decisions about who is who are called.
+DECISIONS = {"cut": "Cut a link", "pin": "Pinned apart", "join": "Joined", "undo": "Took a decision back"}
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode = msgspec.json.Decoder().decode
@@ -89,10 +93,16 @@ def _event_view(
     workspace: Workspace, row: LogRow, permit: Permit, epoch: int, fate: str, known: dict[str, tuple[str, str]] | None
 ) -> EventView:
     told, properties = _read_body(row)
-    who, profile_id = _whose(workspace, row, told, permit, known) if known is not None else ("", None)
+    decision = read_decision(workspace, row, told.type, permit)
+    if decision is not None and known is not None:
+        who, profile_id = _known_as(workspace, decision["a"], decision["a"].partition(":")[2], permit, known)
+    else:
+        who, profile_id = _whose(workspace, row, told, permit, known) if known is not None else ("", None)
     name = told.event if told.type == "track" else told.name
     if row.trust == TRUST_OPERATOR and told.type in ACT_TYPES:
-        name, properties = _act_words(row, told)
+        name, properties = _act_words(workspace, row, told)
+    elif is_identity_act(row):
+        name, properties = _decision_words(workspace, row, told.type, decision)
     return EventView(
         position=row.position,
         event_id=f"e{epoch}-{row.position}",
@@ -107,15 +117,45 @@ def _event_view(
     )
 
 
-def _act_words(row: LogRow, told: Event) -> tuple[str, dict[str, Any]]:
+def _act_words(workspace: Workspace, row: LogRow, told: Event) -> tuple[str, dict[str, Any]]:
     """Say what a colleague did, and who and why."""
     said = _decode(row.body or b"{}")
     names = {"correct": f"Corrected {', '.join(told.traits or ())}", "note": "Note", "retract": "Undone"}
-    words = {"reason": said.get("text") or said.get("reason"), "by": said.get("operator")}
+    by = operator_name(workspace, said.get("operator") or "")
+    words = {"reason": said.get("text") or said.get("reason"), "by": by}
     return names[told.type], {
         **{name: value for name, value in words.items() if value},
         **(told.traits if told.type == "correct" and isinstance(told.traits, dict) else {}),
     }
+
+
+def read_decision(workspace: Workspace, row: LogRow, kind: str, permit: Permit) -> dict[str, Any] | None:
+    """Give the decision about who is who that a row holds, once the fold has taken it."""
+    if row.trust != TRUST_OPERATOR or kind not in IDENTITY_ACT_TYPES:
+        return None
+    return workspace.identity.decision(f"e{workspace.log.epoch()}-{row.position}", permit)
+
+
+def _decision_words(
+    workspace: Workspace, row: LogRow, kind: str, decision: dict[str, Any] | None
+) -> tuple[str, dict[str, Any]]:
+    """Say what a colleague decided about who is who."""
+    said = _decode(row.body or b"{}")
+    pair = [decision["a"], decision["b"]] if decision is not None else [":".join(one) for one in said["identifiers"]]
+    words = {
+        "name": " and ".join(_short(one.partition(":")[2], 28) for one in pair),
+        "reason": said.get("reason"),
+        "by": operator_name(workspace, said.get("operator") or ""),
+    }
+    return DECISIONS[kind], {name: value for name, value in words.items() if value}
+
+
+def operator_name(workspace: Workspace, operator_id: str) -> str:
+    """Say what to call an operator: their name, or what an act was signed with where it is no operator's id."""
+    try:
+        return workspace.operators.get(operator_id).name
+    except NotFound:
+        return operator_id
 
 
 def _read_body(row: LogRow) -> tuple[Event, dict[str, Any]]:
@@ -149,9 +189,22 @@ def _whose(
     )
     if not held:
         return _shown_handle(anchor), None
+    return _known_as(workspace, f"{anchor.namespace}:{anchor.value}", _shown_handle(anchor), permit, known)
+
+
+def _known_as(
+    workspace: Workspace, who: str, fallback: str, permit: Permit, known: dict[str, tuple[str, str]]
+) -> tuple[str, str | None]:
+    """Say what whoever holds an identifier is called, and their id."""
+    membership = workspace.profiles.membership(who)
+    if membership is None:
+        return _short(fallback, _LONGEST_NAME), None
     if membership.profile_id not in known:
         document = workspace.profiles.find(membership.profile_id, permit)
-        known[membership.profile_id] = (name_of(document) if document is not None else _shown_handle(anchor), "")
+        known[membership.profile_id] = (
+            name_of(document) if document is not None and document["identifiers"] else fallback,
+            "",
+        )
     return known[membership.profile_id][0], membership.profile_id
 
 

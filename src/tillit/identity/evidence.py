@@ -12,12 +12,14 @@ from tillit.identity.members import is_device
 from tillit.records import Membership
 from tillit.store import Reading
 
-# Taste: more is no longer read by anybody. Refused links come first, because they need somebody's judgement.
+# Taste: more is no longer read by anybody. Refused links come first, because they need somebody's judgement, and what
+# colleagues cut follows.
 _MOST_LINKS = 200
 _MOST_DEVICES = 100
 _MOST_NEIGHBOURS = 50
 _COLUMNS = "strong_id, weak_id, trust, position, event_at, source, rule, verdict, reason"
-_ORDER = "CASE verdict WHEN 'refused' THEN 0 ELSE 1 END, trust DESC, position"
+_FIRST = {"refused": 0, "withdrawn": 1}
+_ORDER = "CASE verdict WHEN 'refused' THEN 0 WHEN 'withdrawn' THEN 1 ELSE 2 END, trust DESC, position"
 
 
 class Named(NamedTuple):
@@ -44,7 +46,7 @@ class LinkEvidence(NamedTuple):
     event_at: int  # UTC epoch microseconds
     source: str
     rule: str
-    verdict: str  # admitted, refused, noted
+    verdict: str  # admitted, refused, withdrawn, noted
     reason: str
 
 
@@ -63,7 +65,7 @@ class Neighbour(NamedTuple):
     """Somebody else, and one thing that both have to do with. Grain: one per person and reason."""
 
     root_id: int
-    reason: str  # device, refused
+    reason: str  # device, refused, withdrawn
     through: Named
     position: int  # the event that says so
 
@@ -96,7 +98,7 @@ def _link_rows(reading: Reading, ids: list[int]) -> list[tuple[int, int, int, in
                 f"SELECT {_COLUMNS} FROM link WHERE {column} IN {{in}} ORDER BY {_ORDER} LIMIT {_MOST_LINKS}", ids
             )
         )
-    return sorted(found, key=lambda row: (row[7] != "refused", -row[2], row[3], row[:2]))[:_MOST_LINKS]
+    return sorted(found, key=lambda row: (_FIRST.get(row[7], 2), -row[2], row[3], row[:2]))[:_MOST_LINKS]
 
 
 def _names(reading: Reading, ids: Iterable[int]) -> dict[int, Named]:
@@ -138,12 +140,12 @@ def _neighbours(links: list[LinkEvidence], tenures: list[TenureEvidence], held: 
             one = Neighbour(tenure.holder.root_id, "device", tenure.device, tenure.from_position)
             found.setdefault((one.root_id, one.reason), one)
     for link in links:
-        if link.verdict != "refused":
+        if link.verdict not in _FIRST:
             continue
         for end, through in ((link.one, link.other), (link.other, link.one)):
             if end.identifier_id not in held and not end.is_device:
                 one = Neighbour(
-                    end.root_id, "refused", through if through.identifier_id in held else end, link.position
+                    end.root_id, link.verdict, through if through.identifier_id in held else end, link.position
                 )
                 found.setdefault((one.root_id, one.reason), one)
     return list(found.values())[:_MOST_NEIGHBOURS]

@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 
 from tillit.identity.namespaces import ALIAS_RANK, BLOCKED_VALUES, Event, handles_of, namespace
+from tillit.records import IDENTITY_ACT_TYPES
 
 _LONGEST = 256
 
@@ -34,6 +35,9 @@ def list_said(event: Event) -> list[Said]:
 
 
 def _named(event: Event) -> list[tuple[str, str, Any]]:
+    if event.type in IDENTITY_ACT_TYPES:
+        pairs = event.identifiers if isinstance(event.identifiers, list) else []
+        return [(f"identifiers[{i}]", str(pair[0]), pair[1]) for i, pair in enumerate(pairs) if len(pair) > 1]
     found: list[tuple[str, str, Any]] = [("userId", "user_id", event.userId)]
     found.append(("anonymousId", "anonymous_id", event.anonymousId))
     if event.type == "identify" and isinstance(event.traits, dict):

@@ -123,9 +123,7 @@ class Identity:
         """Make a decision (also an undo) as if it had never been. Raises NotFound, ReasonInvalid, DecisionPending."""
         position = position_of(action_id, self._log.epoch())
         with self._state.snapshot() as reading:
-            act = find_decision(reading, position) if position is not None else None
-            told = read_decisions(reading, [act.one_id]) if act is not None else []
-            decision = next((one for one in told if one.act.position == position), None)
+            decision = _find(reading, position)
         if decision is None:
             raise NotFound("There is no decision by that action id here.", code="identity.unknown-action")
         if not decision.stands:
@@ -142,6 +140,14 @@ class Identity:
                 return None
             ids = [member.identifier_id for member in membership.identifiers]
             return [self._decision(one) for one in read_decisions(reading, ids)]
+
+    def decision(self, action_id: str, permit: Permit) -> dict[str, Any] | None:
+        """Give one decision; None when there is none by that action id."""
+        del permit
+        position = position_of(action_id, self._log.epoch())
+        with self._state.snapshot() as reading:
+            found = _find(reading, position)
+            return self._decision(found) if found is not None else None
 
     def violations(
         self, permit: Permit, *, limit: int = 100, before: str | None = None
@@ -270,6 +276,12 @@ class Identity:
 def name(one: Named) -> str:
     """Write an identifier as people and programs do."""
     return f"{one.namespace}:{one.value}"
+
+
+def _find(reading: Reading, position: int | None) -> Decision | None:
+    act = find_decision(reading, position) if position is not None else None
+    told = read_decisions(reading, [act.one_id]) if act is not None else []
+    return next((one for one in told if one.act.position == position), None)
 
 
 def _handle(one: Named) -> Handle:

@@ -14,12 +14,14 @@ from tillit.console.pages.customer import customer_routes
 from tillit.console.pages.customers import customers_routes
 from tillit.console.pages.entrance import entrance_routes
 from tillit.console.pages.event import event_routes
+from tillit.console.pages.identity import identity_routes
 from tillit.console.pages.imports import imports_routes
 from tillit.console.pages.live import live_routes
 from tillit.console.pages.operators import operators_routes
 from tillit.console.pages.overview import overview_routes
 from tillit.console.pages.quarantine import quarantine_routes
 from tillit.console.pages.sources import sources_routes
+from tillit.console.pages.violations import violations_routes
 
 __all__ = ["list_routes"]
 
@@ -29,6 +31,8 @@ PAGES = (
     live_routes,  # events as they arrive
     customers_routes,  # search
     customer_routes,  # one person
+    identity_routes,  # why they are one person
+    violations_routes,  # links that were refused
     event_routes,  # one event
     quarantine_routes,  # what was turned away
     sources_routes,  # where events come from

@@ -13,12 +13,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
 from tillit.console.desk import PART, Asking, Desk, Form
+from tillit.console.drawing import draw
 from tillit.console.portrait import (
     FIRST_ROWS,
     FIRST_TRAITS,
     act_view,
     draw_activity,
-    draw_links,
     link_view,
     month_of,
     parse_value,
@@ -28,7 +28,8 @@ from tillit.console.portrait import (
     tenure_view,
     trait_views,
 )
-from tillit.console.views import customer_detail, event_views
+from tillit.console.ties import list_ends, list_ties
+from tillit.console.views import customer_detail, event_views, name_of
 from tillit.profile import ActInvalid, position_of
 
 _TIMELINE_ROWS = 40
@@ -72,6 +73,9 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         assert evidence is not None, "whoever has a document has evidence"
         desk.note(request, 1 + len(related), profile_id)
         epoch = ws.log.epoch()
+        membership = ws.profiles.membership(profile_id)
+        own = list_ends(membership) if membership is not None else []
+        names = {one.document["id"]: name_of(one.document) for one in related if one.document["identifiers"]}
         most = _MOST_TRAITS if asked.get("traits") == "all" else FIRST_TRAITS
         return desk.page(
             request,
@@ -91,7 +95,7 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             links=[link_view(link, epoch) for link in evidence.links],
             tenures=[tenure_view(tenure, epoch) for tenure in evidence.tenures],
             related=[related_view(one, epoch) for one in related],
-            graph=draw_links(person, evidence),
+            drawing=draw(list_ties(evidence.links, own, epoch), own, names),
             activity=draw_activity(person.months),
             proved=frozenset(document["traits"]),
             may_edit=desk.session(request).may("editor"),

@@ -17,7 +17,7 @@ from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.live import FIRST_ROWS, ROUTE, Pace, Wanted, look, stream, wanted_from
 from tillit.console.views import EventView
 
-TYPES = ("track", "page", "screen", "identify", "group", "alias")
+TYPES = ("track", "page", "screen", "identify", "group", "alias", "cut", "pin", "join", "undo")
 
 
 def live_routes(desk: Desk) -> list[HTTPRouteHandler]:
