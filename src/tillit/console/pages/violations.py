@@ -76,8 +76,9 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return documents[who]
 
         def is_pinned(told: dict[str, Any], one: dict[str, Any] | None) -> bool:
-            if told["reason"] == PINNED or one is None:
-                return bool(told["reason"] == PINNED)
+            is_judged: bool = told["reason"] == PINNED
+            if is_judged or one is None:
+                return is_judged
             if one["id"] not in pinned:
                 decisions = ws.identity.decisions(one["id"], permit) or []
                 pinned[one["id"]] = [{d["a"], d["b"]} for d in decisions if d["kind"] == PIN and d["stands"]]

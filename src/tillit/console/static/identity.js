@@ -82,5 +82,5 @@ if (rows.length) {
   });
   // After a decision the next one that waits is at hand.
   const at = rows.findIndex((row) => "at" in row.dataset);
-  if (at >= 0) go(rows.slice(at).find(isOpen) ?? rows[at]);
+  if (at >= 0) go(rows.slice(at).find(isOpen) ?? rows.find(isOpen) ?? rows[at]);
 }
