@@ -203,6 +203,7 @@ def test_two_keys_go_to_a_page_and_a_list_tells_them(
     page.keyboard.press("g")
     page.keyboard.press("c")
     expect(page.locator("h1")).to_have_text("Customers")
+    page.wait_for_load_state("load")  # a heading is there before the keys are
     page.locator("main").focus()
     page.keyboard.press("?")
     expect(page.locator("#keys")).to_be_visible()
