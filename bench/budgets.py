@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 import tillit
-from bench import customers
+from bench import customers, identity
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -324,6 +324,24 @@ def memory() -> list[Figure]:
     return [Figure("memory of an idle server", sum(told.values()), "MB", 400, False, note=note)]
 
 
+def identity_cut() -> list[Figure]:
+    """Cut a link in a large profile."""
+    with _folder() as folder:
+        return identity.cut(folder)
+
+
+def identity_growth() -> list[Figure]:
+    """Resolve as history grows."""
+    with _folder() as folder:
+        return identity.growth(folder)
+
+
+def identity_harm() -> list[Figure]:
+    """Fold long chains, and identifiers that everybody has."""
+    with _folder() as folder:
+        return identity.harm(folder)
+
+
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-batches": collect_batches,
     "collect-singles": collect_singles,
@@ -336,4 +354,7 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "rebuild": rebuild,
     "history": history,
     "memory": memory,
+    "identity-cut": identity_cut,
+    "identity-growth": identity_growth,
+    "identity-harm": identity_harm,
 }

@@ -34,6 +34,20 @@ def codes(view: PulseView) -> set[str]:
     return {alarm.code for alarm in view.alarms}
 
 
+def test_a_state_of_another_fold_shows_nobody_and_says_what_to_do(desk: DeskInProcess) -> None:
+    tell(desk, 1)
+    desk.ws.flush()
+    who = desk.ws.profiles.get("user_id:u0")["id"]
+    with desk.ws.state.transaction() as tx:
+        tx.execute("UPDATE fold SET version = 2")
+
+    pages = [desk.get(path) for path in ("/console/customers?q=u0", f"/console/customers/{who}", "/console/live")]
+
+    assert [page.status for page in pages] == [500, 500, 500]
+    assert all(b"tillit rebuild" in page.body for page in pages)
+    assert desk.get("/console").status == 200
+
+
 def test_every_vendored_file_is_the_one_that_was_published() -> None:
     found = {
         entry.name: hashlib.sha256(entry.read_bytes()).hexdigest()

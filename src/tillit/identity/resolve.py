@@ -95,6 +95,32 @@ class _Usual(msgspec.Struct, eq=False, gc=False):
     gathers: bool  # events with traits stay single: of traits, what comes first in the log may count
 
 
+class _Touched:
+    """A device whose tenures change in this batch: as they were, and what went and came since."""
+
+    __slots__ = ("before", "come", "device", "gone")
+
+    def __init__(self, device: Ident, before: list[Tenure]) -> None:
+        self.device = device
+        self.before = before
+        self.gone: set[Tenure] = set()
+        self.come: set[Tenure] = set()
+
+    def put(self, tenures: list[Tenure], at: int, n_out: int, into: Sequence[Tenure]) -> None:
+        """Put tenures in the place of others."""
+        for tenure in tenures[at : at + n_out]:
+            if tenure in self.come:
+                self.come.remove(tenure)
+            else:
+                self.gone.add(tenure)
+        for tenure in into:
+            if tenure in self.gone:
+                self.gone.remove(tenure)
+            else:
+                self.come.add(tenure)
+        tenures[at : at + n_out] = into
+
+
 _PLAIN_TYPES = frozenset({"track", "page", "screen"})
 # User id and anonymous id; of an identify call also the e-mail and phone in its traits.
 _Said = tuple[str | None, ...]
@@ -238,7 +264,7 @@ class _Batch:
         self.moves: list[tuple[int, int]] = []
         self.counts: dict[int, Counter[str]] = {}  # root -> how many identifiers of each kind its person has
         self.joined: dict[int, list[int]] = {}  # root -> roots that joined it in this batch
-        self.touched: dict[int, tuple[Ident, list[Tenure]]] = {}  # device -> its tenures before this batch
+        self.touched: dict[int, _Touched] = {}  # device -> what becomes of its tenures
         self.claiming: dict[int, list[Tenure]] = {}  # device -> this batch's claims that are not in `claims` yet
         self.gathered: list[tuple[LogRow, _Usual]] = []  # claims that are not in `claiming` yet
         self.claims: dict[int, list[Tenure]] = {}  # device -> this batch's claims, in time order; made when asked for
@@ -559,33 +585,34 @@ class _Batch:
                 holder_id == person.identifier_id or self._same_person(holder_id, person)
             ):
                 return  # the usual case: still theirs
-        if device.identifier_id not in self.touched:
-            self.touched[device.identifier_id] = (device, list(tenures))
-        self._place_claim(person, tenures, at, device)
+        touched = self.touched.get(device.identifier_id)
+        if touched is None:
+            touched = self.touched[device.identifier_id] = _Touched(device, list(tenures))
+        self._place_claim(person, tenures, at, touched)
 
     def _same_person(self, holder_id: int, person: Ident) -> bool:
         return holder_id == person.identifier_id or self.r.root(self.by_id(holder_id)) == self.r.root(person)
 
-    def _place_claim(self, person: Ident, tenures: list[Tenure], at: tuple[int, int], device: Ident) -> None:
+    def _place_claim(self, person: Ident, tenures: list[Tenure], at: tuple[int, int], touched: _Touched) -> None:
         mine: Tenure = (*at, person.identifier_id)
         before = bisect_right(tenures, (*at, _LAST))
         if before == 0:
             if tenures and self._same_person(tenures[0][2], person):
-                tenures[0] = (*at, tenures[0][2])
+                touched.put(tenures, 0, 1, [(*at, tenures[0][2])])
             else:
-                tenures.insert(0, mine)
+                touched.put(tenures, 0, 0, [mine])
             return
         holder_id = tenures[before - 1][2]
         if self._same_person(holder_id, person):
             return
         after = tenures[before] if before < len(tenures) else None
-        again = self._next_claim(holder_id, device, at, after[:2] if after else None)
+        again = self._next_claim(holder_id, touched.device, at, after[:2] if after else None)
         if again is not None:
-            tenures[before:before] = [mine, again]
+            touched.put(tenures, before, 0, [mine, again])
         elif after is not None and self._same_person(after[2], person):
-            tenures[before] = (*at, after[2])
+            touched.put(tenures, before, 1, [(*at, after[2])])
         else:
-            tenures.insert(before, mine)
+            touched.put(tenures, before, 0, [mine])
 
     def _next_claim(
         self, holder_id: int, device: Ident, at: tuple[int, int], until: tuple[int, int] | None
@@ -669,15 +696,8 @@ class _Batch:
 
     def finish(self) -> Resolved:
         self._write()
-        resegment = []
-        changed: list[tuple[Ident, list[Tenure], list[Tenure]]] = []
-        for device, before in self.touched.values():
-            after = device.tenures or []
-            if after != before:
-                changed.append((device, before, after))
-                moved = self._moved_events(device, before, after)
-                if moved is not None:
-                    resegment.append(moved)
+        changed = [touched for touched in self.touched.values() if touched.gone or touched.come]
+        resegment = [moved for touched in changed if (moved := self._moved_events(touched)) is not None]
         self._write_tenures(changed)
         parted = [part for sighting in self.sightings for part in self._by_tenure(sighting)]
         return Resolved(parted, self.unassigned, resegment, self.husks)
@@ -723,40 +743,42 @@ class _Batch:
                 sorted(self.links),
             )
 
-    def _write_tenures(self, changed: Sequence[tuple[Ident, list[Tenure], list[Tenure]]]) -> None:
-        gone: list[tuple[int, ...]] = []
-        come: list[tuple[int, ...]] = []
-        for device, before, after in changed:
-            old, new = set(before), set(after)
-            gone += [(device.identifier_id, *t[:2]) for t in before if t not in new]
-            come += [(device.identifier_id, *t) for t in after if t not in old]
+    def _write_tenures(self, changed: Sequence[_Touched]) -> None:
+        gone = [(one.device.identifier_id, *tenure[:2]) for one in changed for tenure in sorted(one.gone)]
+        come = [(one.device.identifier_id, *tenure) for one in changed for tenure in one.come]
         # Together: PostgreSQL is asked once for the batch, not once for each device.
         self.tx.executemany("DELETE FROM tenure WHERE identifier_id = ? AND from_at = ? AND from_position = ?", gone)
         self.tx.executemany(
             "INSERT INTO tenure (identifier_id, from_at, from_position, holder_id) VALUES (?, ?, ?, ?)", sorted(come)
         )
 
-    def _moved_events(self, device: Ident, before: list[Tenure], after: list[Tenure]) -> Resegment | None:
+    def _moved_events(self, touched: _Touched) -> Resegment | None:
         """Find the spans in which an event stored earlier now falls into another tenure than it was folded into."""
+        device, before, after = touched.device, touched.before, touched.device.tenures or []
         if device.identifier_id in self.new_ids:
             return None
-        old, new = sorted({t[0] for t in before[1:]}), {t[0] for t in after[1:]}
-        changed = new.symmetric_difference(old)
-        if not changed:
-            return None
-        both = sorted(new.intersection(old))
+        # The first tenure also covers what came before it: where it begins parts nothing.
+        asked = {t[0] for t in (*touched.gone, *touched.come, *before[:1], *after[:1])}
         parts: list[int] = []
         spans: list[tuple[int, int]] = []
         high = -_LAST
-        for edge in sorted(changed):
-            if edge < high:
-                continue  # the same span
-            i = bisect_right(both, edge)
-            low, high = both[i - 1] if i else -_LAST, both[i] if i < len(both) else _LAST
+        for edge in sorted(asked):
+            if edge < high or _parts_at(before, edge) == _parts_at(after, edge):
+                continue
+            # From the last edge before it that stays to the next one.
+            i = bisect_left(after, (edge,)) - 1
+            while i > 0 and not _parts_at(before, after[i][0]):
+                i -= 1
+            low = after[i][0] if i > 0 else -_LAST
+            k = max(bisect_right(after, (edge, _LAST)), 1)
+            while k < len(after) and not _parts_at(before, after[k][0]):
+                k += 1
+            high = after[k][0] if k < len(after) else _LAST
             if self._moves_some(device, before, after, low, high):
                 spans.append((low, high))
-                parts.append(low if i else 0)
-                parts += old[bisect_right(old, low) : bisect_left(old, high)]
+                parts.append(low if i > 0 else 0)
+                inside = before[max(bisect_right(before, (low, _LAST)), 1) : bisect_left(before, (high,))]
+                parts += sorted({t[0] for t in inside})
         return Resegment(device, parts, spans) if spans else None
 
     def _moves_some(self, device: Ident, before: list[Tenure], after: list[Tenure], low: int, high: int) -> bool:
@@ -784,6 +806,12 @@ def part_of(tenures: Sequence[Tenure] | None, event_at: int) -> int:
     if not tenures or len(tenures) == 1 or event_at < tenures[1][0]:
         return 0
     return tenures[bisect_right(tenures, (event_at, _LAST)) - 1][0]
+
+
+def _parts_at(tenures: Sequence[Tenure], at: int) -> bool:
+    """Say whether another part of a device's time begins at an instant."""
+    i = max(bisect_left(tenures, (at,)), 1)
+    return i < len(tenures) and tenures[i][0] == at
 
 
 def _was_known(ident: Ident, position: int) -> bool:
