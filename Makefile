@@ -21,7 +21,7 @@ demo: $(CORE) ## a believable shop, live, in your browser
 	$(BIN)/tillit demo $(ARGS)
 
 test: check system $(SDK) ## everything: format, lint, types, spelling, the whole suite
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(DEV) ## format, lint, types, spelling
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ Out:   `workspace_dir`, an empty folder for one workspace; a failed run when a t
 Never: a room's own fixtures. They live beside its tests.
 """
 
+import gc
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -89,6 +90,25 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         allowed = read_allowed_skips(ALLOWED_SKIPS.read_text(encoding="utf-8"))
         config.pluginmanager.register(SkipsNeedLeave(allowed), "skips-need-leave")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a folder's tests together, in whatever order they were shuffled: they share a running server."""
+    order: dict[Path, int] = {}
+    for item in items:
+        order.setdefault(item.path.parent, len(order))
+    items.sort(key=lambda item: order[item.path.parent])
+
+
+def pytest_collection_finish() -> None:
+    """Take what is loaded by now out of the garbage collector's sight: looking through it all takes 0.1 s each time."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the collector end what it was not to see; libraries complain of leaks otherwise."""
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -7,16 +7,37 @@ Never: anything of the fold's own code but its records; anything kept from one r
 """
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from tillit.records import KIND_EVENT, TRUST_CLAIMED, TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, TRUST_VERIFIED, LogRow
+import yaml
+
+from tillit.records import (
+    KIND_DEFINITION,
+    KIND_EVENT,
+    TRUST_CLAIMED,
+    TRUST_NAMES,
+    TRUST_OPERATOR,
+    TRUST_SERVER,
+    TRUST_VERIFIED,
+    LogRow,
+)
 
 Key = tuple[str, str]  # namespace, value
 
-STRENGTH = {"user_id": 0, "email": 2, "phone": 3, "anonymous_id": 9, "ios.idfa": 9}  # any other name: 1
-LIMITS = {"email": 5, "phone": 5}  # any other name: 20; user ids have a rule of their own
+CLASSES = {"strong": 0, "weak": 1_000, "device": 2_000, "shared": 3_000}
+DEVICE, SHARED = 2_000, 3_000
+RULES: dict[str, dict[str, Any]] = {
+    "user_id": {"rank": 0, "limit": "1"},
+    "email": {"rank": 20, "limit": "5"},
+    "phone": {"rank": 30, "limit": "5"},
+    "anonymous_id": {"strength": "device", "limit": "none"},
+    "ios.idfa": {"strength": "device", "limit": "none"},
+}
+OTHERS = {"strength": "strong", "rank": 10, "limit": "20"}
+WINDOWS = {"ever": 10**18, "hourly": 3_600, "daily": 86_400, "weekly": 7 * 86_400}  # seconds
 NO_HANDLE = {"null", "undefined", "anonymous", "0", ""}
 WHAT_WAS_SAID = [
     *("type", "event", "name", "userId", "anonymousId", "groupId", "previousId"),
@@ -43,8 +64,8 @@ class Decided(NamedTuple):
     """What a colleague decided about who is who."""
 
     position: int
-    kind: str  # cut, pin, join, undo
-    pair: tuple[Key, ...]
+    kind: str  # cut, pin, join, undo, block, free
+    pair: tuple[Key, ...]  # of a block or a free: one
     message: str
     of: str
 
@@ -54,11 +75,37 @@ class World(NamedTuple):
 
     fates: dict[int, tuple[str, int | None]]  # position -> fate, position of the first; events only
     people: dict[Key, Person]
-    refused: list[tuple[Key, Key, str]]
+    refused: list[tuple[Key, Key, str]]  # also those that are only soft
+
+
+class RulesRead:
+    """The rules that were applied last: they hold for the whole log."""
+
+    def __init__(self, rows: Sequence[LogRow]) -> None:
+        texts = [json.loads(row.body or b"{}")["text"] for row in rows if row.kind == KIND_DEFINITION]
+        told = yaml.safe_load(texts[-1]) or {} if texts else {}
+        named = told.get("namespaces", {})
+        self.others = OTHERS | told.get("others", {})
+        self.named = {name: OTHERS | RULES.get(name, self.others) | named.get(name, {}) for name in {**RULES, **named}}
+
+    def of(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.named.get(name, self.others)
+        return found
+
+    def rank(self, key: Key) -> int:
+        return CLASSES[self.of(key[0])["strength"]] + int(self.of(key[0])["rank"])
+
+    def limit(self, name: str) -> tuple[int, int] | None:
+        words = str(self.of(name)["limit"]).split()
+        return None if words == ["none"] else (int(words[0]), WINDOWS[words[1] if words[1:] else "ever"] * 1_000_000)
+
+    def takes(self, key: Key) -> bool:
+        return key[1] not in self.of(key[0]).get("block", {}).get("values", ())
 
 
 def read_world(rows: Sequence[LogRow]) -> World:
     """Read a whole log."""
+    rules = RulesRead(rows)
     fates: dict[int, tuple[str, int | None]] = {}
     applied: dict[bytes, LogRow] = {}
     founded: dict[Key, tuple[int, int]] = {}  # where an identifier was first seen
@@ -73,33 +120,41 @@ def read_world(rows: Sequence[LogRow]) -> World:
             fates[row.position] = ("duplicate" if is_resend(said(first), said(row)) else "conflict", first.position)
             continue
         if row.source == "identity" and row.trust == TRUST_OPERATOR:
-            decision = decision_of(row, founded, decided)
+            decision = decision_of(row, founded, decided, rules)
             fates[row.position] = ("applied" if decision is not None else "quarantined", None)
             if decision is not None:
                 applied[row.message_hash] = row
                 decided.append(decision)
             continue
         body = read_body(row)
-        keys, previous = keys_of(body, row, founded) if body is not None else ([], None)
+        places = keys_of(body, rules) if body is not None else {}
+        previous = previous_in(body, row, {*founded, *places}, rules) if body is not None else None
+        keys = list(places)
         if body is None or (not keys and previous is None):
             fates[row.position] = ("quarantined", None)
             continue
         applied[row.message_hash] = row
         fates[row.position] = ("applied", None)
-        for place, key in enumerate([*keys, previous] if previous is not None else keys):
+        for key, place in places.items():
             founded.setdefault(key, (row.position, place))
-        if previous is not None and previous not in keys:
-            keys.insert(1, previous)
+        if previous is not None:
+            founded.setdefault(previous, (row.position, 63))
         aliases[row.position] = previous
         told.append(Told(row, body, keys))
-    people = People(decided)
+    people = People(decided, rules)
+    for one in told:
+        one.keys.sort(key=people.rank)
+        previous = aliases[one.row.position]
+        if previous is not None and previous not in one.keys:
+            stronger = one.keys and people.rank(previous) < people.rank(one.keys[0])
+            one.keys.insert(0 if stronger else 1, previous)
     heard = {decision.position: decision for decision in decided}
     met = {one.row.position: one for one in told}
     for position in sorted({*heard, *met}):
         if position in heard:
             people.hear(heard[position])
         else:
-            people.meet(met[position].keys, met[position].row, alias=aliases[position])
+            people.meet(met[position], alias=aliases[position])
     everyone = {key for one in told for key in one.keys}
     return World(fates, {key: tell(key, told, people, founded) for key in everyone}, people.refused)
 
@@ -139,30 +194,34 @@ def read_body(row: LogRow) -> dict[str, Any] | None:
     return body
 
 
-def keys_of(body: dict[str, Any], row: LogRow, founded: dict[Key, tuple[int, int]]) -> tuple[list[Key], Key | None]:
-    """Give an event's identifiers, strongest first, and apart from them the previous one that an alias call names."""
+def keys_of(body: dict[str, Any], rules: RulesRead) -> dict[Key, int]:
+    """Give an event's identifiers with the field that named each first, but for the previous one of an alias call."""
     context = body.get("context") or {}
     traits = body.get("traits") if body["type"] == "identify" else None
-    claims: list[tuple[str, Any]] = [("user_id", body.get("userId")), ("anonymous_id", body.get("anonymousId"))]
-    for where in (traits, context.get("traits")):
+    claims: list[tuple[str, Any, int]] = [
+        ("user_id", body.get("userId"), 0),
+        ("anonymous_id", body.get("anonymousId"), 1),
+    ]
+    for where, place in ((traits, 2), (context.get("traits"), 4)):
         if isinstance(where, dict):
-            claims += [("email", where.get("email")), ("phone", where.get("phone"))]
-    claims += [(item["type"], item["id"]) for item in context.get("externalIds") or []]
-    keys: list[Key] = []
-    for name, value in claims:
+            claims += [("email", where.get("email"), place), ("phone", where.get("phone"), place + 1)]
+    claims += [(item["type"], item["id"], 6 + i) for i, item in enumerate(context.get("externalIds") or [])]
+    keys: dict[Key, int] = {}
+    for name, value, place in claims:
         if isinstance(value, str) and value.strip().lower() not in NO_HANDLE:
             key = (name, value.strip().lower() if name == "email" else value.strip())
-            if key not in keys and (name != "email" or "@" in value):
-                keys.append(key)
-    keys.sort(key=strength)
+            if (name != "email" or "@" in value) and rules.takes(key):
+                keys.setdefault(key, place)
+    return keys
+
+
+def previous_in(body: dict[str, Any], row: LogRow, seen: set[Key], rules: RulesRead) -> Key | None:
+    """Give the identifier that an alias call names as the previous one."""
     if body["type"] != "alias" or not names_previous(body):
-        return keys, None
-    has_user = bool(keys) and keys[0][0] == "user_id"
-    return keys, previous_of(body["previousId"], row, {*founded, *keys}, has_user=has_user)
-
-
-def strength(key: Key) -> int:
-    return STRENGTH.get(key[0], 1)
+        return None
+    has_user = any(name == "user_id" for name in (key[0] for key in keys_of(body, rules)))
+    found = previous_of(body["previousId"], row, seen, has_user=has_user)
+    return found if found is not None and rules.takes(found) else None
 
 
 def names_previous(body: dict[str, Any]) -> bool:
@@ -182,15 +241,18 @@ def previous_of(text: str, row: LogRow, seen: set[Key], *, has_user: bool) -> Ke
 # -- what colleagues decided
 
 
-def decision_of(row: LogRow, founded: dict[Key, tuple[int, int]], before: list[Decided]) -> Decided | None:
+def decision_of(
+    row: LogRow, founded: dict[Key, tuple[int, int]], before: list[Decided], rules: RulesRead
+) -> Decided | None:
     body = json.loads(row.body or b"{}")
     if body["type"] == "undo":
         undone = next((one for one in before if one.message == body["of"]), None)
         return Decided(row.position, "undo", undone.pair, body["messageId"], body["of"]) if undone is not None else None
     pair = tuple((name, value) for name, value in body["identifiers"])
-    if len(set(pair)) != 2 or not all(key in founded for key in pair):
+    about_one = body["type"] in ("block", "free")
+    if len(set(pair)) != (1 if about_one else 2) or not all(key in founded for key in pair):
         return None
-    if body["type"] != "cut" and any(strength(key) == 9 for key in pair):
+    if body["type"] in ("pin", "join") and any(rules.rank(key) >= DEVICE for key in pair):
         return None
     return Decided(row.position, body["type"], pair, body["messageId"], "")
 
@@ -209,34 +271,52 @@ def those_that_stand(decided: list[Decided]) -> list[Decided]:
 class People:
     """Sets of identifiers that are one person, and who claimed which device when."""
 
-    def __init__(self, decided: list[Decided]) -> None:
+    def __init__(self, decided: list[Decided], rules: RulesRead) -> None:
         self.decided = decided
+        self.rules = rules
         self.stand = those_that_stand(decided)
+        self.blocked = {one.pair[0] for one in self.stand if one.kind == "block"}
+        for one in sorted(self.stand):
+            if one.kind in ("block", "free"):
+                (self.blocked.add if one.kind == "block" else self.blocked.discard)(one.pair[0])
+        self.births: dict[Key, str] = {}
+        self.since: dict[Key, int] = {}
         self.sets: list[set[Key]] = []
         self.known: set[Key] = set()
         self.judged: dict[tuple[Key, Key, int], int] = {}
         self.claims: dict[Key, list[tuple[int, int, Key]]] = {}
         self.refused: list[tuple[Key, Key, str]] = []
 
-    def meet(self, keys: list[Key], row: LogRow, *, alias: Key | None) -> None:
+    def rank(self, key: Key) -> int:
+        return max(self.rules.rank(key), SHARED) if key in self.blocked else self.rules.rank(key)
+
+    def meet(self, one: Told, *, alias: Key | None) -> None:
+        keys, row = one.keys, one.row
         anchor = keys[0]
         for key in keys:
-            if strength(key) < 9 and not any(key in one for one in self.sets):
+            self.since.setdefault(key, row.event_at)
+            if self.rank(key) < DEVICE and not any(key in people for people in self.sets):
                 self.sets.append({key})
-        if strength(anchor) == 9:
+        if self.rank(anchor) >= DEVICE:
             return
         if row.trust >= TRUST_SERVER:
-            self.known |= {key for key in keys if strength(key) < 9}
+            self.known |= {key for key in keys if self.rank(key) < DEVICE}
+        if one.body["type"] == "identify" and isinstance(one.body.get("traits"), dict):
+            birth = one.body["traits"].get("birthday")
+            if isinstance(birth, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", birth):
+                self.births.setdefault(anchor, birth)
         for key in keys[1:]:
+            if self.rank(key) >= SHARED:
+                continue
             turns = [d for d in self.decided if d.kind in ("cut", "join") and {*d.pair} == {anchor, key}]
             chapter = len([turn for turn in turns if turn.position < row.position])
             if self.is_withdrawn(anchor, key, row.position, row.trust):
                 continue
-            if strength(key) == 9:
+            if self.rank(key) >= DEVICE:
                 self.claims.setdefault(key, []).append((row.event_at, row.position, anchor))
             elif row.trust > self.judged.get((anchor, key, chapter), 0):
                 self.judged[(anchor, key, chapter)] = row.trust
-                self.judge(anchor, key, row.trust, is_alias=key == alias)
+                self.judge(anchor, key, row.trust, at=row.event_at, is_alias=key == alias)
 
     def is_withdrawn(self, one: Key, other: Key, position: int, trust: int) -> bool:
         """A cut that stands, and neither a join that stands between it and this place nor, since, the customer's proof.
@@ -245,38 +325,55 @@ class People:
         """
         about = [each for each in self.stand if {*each.pair} == {one, other}]
         ends = [each.position for each in about if each.kind == "join" and each.position <= position]
-        if trust == TRUST_VERIFIED and strength(other) < 9:
+        if trust == TRUST_VERIFIED and self.rank(other) < DEVICE:
             ends.append(position)
         return any(each.kind == "cut" and not any(each.position < end for end in ends) for each in about)
 
     def hear(self, decision: Decided) -> None:
         if decision.kind == "join" and decision in self.stand:
             one, other = decision.pair
+            if max(self.rank(one), self.rank(other)) >= DEVICE:
+                return
             if not self.is_withdrawn(one, other, decision.position, TRUST_OPERATOR):
-                self.judge(one, other, TRUST_OPERATOR, is_alias=False)
+                self.judge(one, other, TRUST_OPERATOR, at=0, is_alias=False)
 
-    def judge(self, one: Key, other: Key, trust: int, *, is_alias: bool) -> None:
+    def judge(self, one: Key, other: Key, trust: int, *, at: int, is_alias: bool) -> None:
         a, b = self.set_of(one), self.set_of(other)
         if a is b:
             return
         pinned = any(
             each.kind == "pin" and {len({*each.pair} & a), len({*each.pair} & b)} == {1} for each in self.stand
         )
-        users = [any(name == "user_id" for name, _ in each) for each in (a, b)]
+        births = [{self.births[key] for key in each if key in self.births} for each in (a, b)]
         if pinned:
             self.refused.append((one, other, "pinned apart by a colleague"))
-        elif all(users) and not (trust >= TRUST_OPERATOR or (is_alias and trust >= TRUST_SERVER)):
-            self.refused.append((one, other, "two user ids"))
-        elif trust == TRUST_CLAIMED and a & self.known and b & self.known:
+        elif trust < TRUST_OPERATOR and trust == TRUST_CLAIMED and a & self.known and b & self.known:
             self.refused.append((one, other, "two known people, claimed by a public key"))
-        elif trust < TRUST_OPERATOR and any(self.is_too_many(name, a | b) for name in {name for name, _ in a | b}):
-            self.refused.append((one, other, "more than one person may have"))
+        elif trust < TRUST_OPERATOR and (
+            name := self.beyond_limit(a, b, at, knows_better=is_alias and trust >= TRUST_SERVER)
+        ):
+            self.refused.append((one, other, "two user ids" if name == "user_id" else f"too many of {name}"))
+        elif trust < TRUST_OPERATOR and self.is_weak_bridge(one, other, a, b):
+            self.refused.append((one, other, "weak"))
+        elif trust < TRUST_OPERATOR and births[0] and births[1] and not births[0] & births[1]:
+            self.refused.append((one, other, "two birth dates"))
         else:
             self.sets.remove(b)
             a |= b
 
-    def is_too_many(self, name: str, together: set[Key]) -> bool:
-        return name != "user_id" and len([key for key in together if key[0] == name]) > LIMITS.get(name, 20)
+    def beyond_limit(self, a: set[Key], b: set[Key], at: int, *, knows_better: bool) -> str:
+        for name in sorted({name for name, _ in a | b}):
+            limit = self.rules.limit(name)
+            if limit is None or (name == "user_id" and knows_better):
+                continue
+            counts = [len([k for k in each if k[0] == name and self.since[k] > at - limit[1]]) for each in (a, b)]
+            if all(counts) and sum(counts) > limit[0]:
+                return name
+        return ""
+
+    def is_weak_bridge(self, one: Key, other: Key, a: set[Key], b: set[Key]) -> bool:
+        strong = [any(self.rank(key) < CLASSES["weak"] for key in each) for each in (a, b)]
+        return all(strong) and max(self.rank(one), self.rank(other)) >= CLASSES["weak"]
 
     def set_of(self, key: Key) -> set[Key]:
         return next(one for one in self.sets if key in one)
@@ -290,7 +387,7 @@ class People:
 
     def person(self, key: Key, at: int | None = None) -> frozenset[Key]:
         """The identifiers, without devices, of the person who has this one; an unclaimed device stands for itself."""
-        holder = self.holder(key, at) if strength(key) == 9 else key
+        holder = self.holder(key, at) if self.rank(key) >= DEVICE else key
         return frozenset(self.set_of(holder)) if holder is not None else frozenset([key])
 
     def devices(self, person: frozenset[Key]) -> set[Key]:
@@ -303,7 +400,7 @@ class People:
 def tell(key: Key, told: list[Told], people: People, founded: dict[Key, tuple[int, int]]) -> Person:
     person = people.person(key)
     own = [one for one in told if people.person(one.keys[0], one.row.event_at) == person]
-    root = min(person, key=lambda each: (strength(each), founded[each]))
+    root = min(person, key=lambda each: (people.rank(each), founded[each]))
     traits: dict[str, tuple[tuple[int, int, int], LogRow, Any]] = {}
     for one in own:
         rank = (one.row.trust, one.row.event_at, one.row.position)

@@ -9,7 +9,8 @@ import json
 import random
 from typing import Any
 
-from tests.strategies import POISON, place, row, tick
+from tests.strategies import NOON, POISON, place, row, tick
+from tillit.identity import rules_row
 from tillit.records import TRUST_CLAIMED, TRUST_OPERATOR, TRUST_SERVER, LogRow
 
 GIVEN = ["Ana", "Bo", "Cem", "Zoë", "Ångström", "あい", "Ольга", "👩‍👩‍👧 Ek", "O'Hara", "50 % ?", "nul\0l"]
@@ -29,6 +30,8 @@ def random_log(seed: int, n_rows: int, *, n_people: int = 300) -> list[LogRow]:
             rows.append(again if chance.random() < 0.7 else again._replace(body=json.dumps(body(chance, 3)).encode()))
         elif fate < 0.035:
             rows.append(tick(position))
+        elif fate < 0.036:
+            rows.append(LogRow(position, 0, *rules_row("{}", operator="kim", reason="", message_id="m", now=NOON)))
         elif fate < 0.045:
             rows.append(row(position, chance.choice(POISON), at=at, trust=trust))
         elif fate < 0.06:

@@ -25,6 +25,7 @@ TRAITS: dict[str, list[str | None]] = {
     "plan": [None, "free", "plus"],
     "firstName": [None, "Ana", "Bo Ek"],
     "email": [*EMAILS, "no address"],
+    "birthday": [None, "1984-02-29", "1991-12-31"],
 }
 NAMES = ["Order Completed", "Viewed"]
 

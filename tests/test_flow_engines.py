@@ -16,6 +16,7 @@ from tillit.collect.once import Once
 from tillit.flow import COMPARED_TABLES, Fold, prepare
 from tillit.flow.refold import find_closure, find_positions
 from tillit.identity import (
+    DEFAULT_RULES,
     Handle,
     find_decision,
     find_membership,
@@ -23,7 +24,6 @@ from tillit.identity import (
     find_path,
     iter_events,
     load_acts,
-    parse,
     read_decisions,
     read_direct,
     read_violations,
@@ -165,7 +165,8 @@ def test_people_are_found_alike_on_every_engine(engines: tuple[Engine, Engine]) 
                     [
                         (membership, iter_events(moment, membership, before=None, limit=50))
                         for n in range(80)
-                        if (handle := parse(f"user_id:u{n}")) and (membership := find_membership(moment, handle))
+                        if (handle := DEFAULT_RULES.parse(f"user_id:u{n}"))
+                        and (membership := find_membership(moment, handle))
                     ],
                 )
             )

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tillit.consent import permit_for
-from tillit.identity import find_membership, parse
+from tillit.identity import DEFAULT_RULES, find_membership
 from tillit.profile import get_document
 from tillit.store import SqliteState
 from tillit.workspace import Workspace, create_workspace
@@ -31,7 +31,7 @@ def test_answers_are_of_one_moment_while_another_process_folds(workspace_dir: Pa
     with Workspace(workspace_dir):
         pass
     permit = permit_for("service", declared=PURPOSES, position=0, asked_by="test")
-    who = parse("user_id:42")
+    who = DEFAULT_RULES.parse("user_id:42")
     assert who is not None
 
     engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(workspace_dir)], stdout=subprocess.PIPE)

@@ -223,8 +223,8 @@ def test_violations_are_listed_newest_first_page_by_page(ask: Asker, mixed: Work
 
     told = [(one["a"], one["b"], one["verdict"], one["reason"]) for one in first["violations"] + second["violations"]]
     assert told == [
-        ("user_id:cem", ANAS_MAIL, "refused", "two user ids"),
-        (BO, BOS_MAIL, "refused", "two user ids"),
+        ("user_id:cem", ANAS_MAIL, "soft", "two user ids"),
+        (BO, BOS_MAIL, "soft", "two user ids"),
     ]
     assert second["next"] is None
     for before in ("x", "e2-1", "e1-" + "9" * 40, "1"):

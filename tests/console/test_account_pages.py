@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.console.conftest import PATIENCE_MS, Opening
-from tests.console.test_pages import serious
+from tests.console.looks import faults_in_light_and_dark
 from tests.running import RunningServer, tillit
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -22,19 +22,15 @@ def colleague(server: RunningServer) -> str:
     return login
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390], ids=["wide", "phone"])
 def test_every_page_of_accounts_is_accessible_and_fits(
-    open_page: Opening, colleague: str, scheme: str, width: int
+    server: RunningServer, open_page: Opening, colleague: str, width: int
 ) -> None:
     faults: list[str] = []
+    page = open_page("/console/operators", viewport={"width": width, "height": 800})
     for path in ("/console/operators", "/console/me", "/console/audit", "/console/audit?action=none", "/console/enter"):
-        page = open_page(path, color_scheme=scheme, viewport={"width": width, "height": 800})
-        faults += [f"{path}  {one}" for one in serious(page)]
-        n_beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if n_beyond > 0:
-            faults.append(f"{path}  {n_beyond} px wider than the window")
-        page.context.close()
+        page.goto(server.url + path)
+        faults += [f"{path}  {one}" for one in faults_in_light_and_dark(page)]
 
     assert faults == []
 

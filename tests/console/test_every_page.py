@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # ships no types
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.console.conftest import PATIENCE_MS
+from tests.console.looks import serious
 from tests.console.test_pages import send_person
 from tests.console.walk import NO_PAGE, RouteOf, addresses_of, routes_of
 from tests.running import RunningServer, tillit
@@ -92,9 +92,7 @@ def test_axe_finds_nothing_serious_on_any_page(server: RunningServer, page: Page
     for template, path in addresses.items():
         page.goto(server.url + path)
         page.wait_for_load_state("load")
-        for one in Axe().run(page).response["violations"]:
-            if one["impact"] in {"serious", "critical"}:
-                found += [f"{template}  {one['id']}: {node['html'][:140]}" for node in one["nodes"][:3]]
+        found += [f"{template}  {one}" for one in serious(page)]
 
     assert found == []
 

@@ -9,11 +9,11 @@ import uuid
 from typing import Any, NamedTuple
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # ships no types
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from tests.console.conftest import PATIENCE_MS, Opening
 from tests.console.desk_in_process import DeskInProcess
+from tests.console.looks import faults_in_light_and_dark, serious
 from tests.console.test_customer import section
 from tests.console.test_pages import PICTURE, SCRIPT, id_of
 from tests.running import RunningServer, tillit
@@ -129,7 +129,7 @@ def test_another_customer_is_compared_and_joined(server: RunningServer, open_pag
     beside = section(page, "beside")
     expect(beside.locator(".differs", has_text="plan")).to_contain_text(re.compile("free.*plus", re.DOTALL))
     assert right not in page.url
-    assert _axe(page) == []
+    assert serious(page, within="main") == []
     beside.get_by_label("Why are they one person?").fill("same face on both cards")
     beside.get_by_role("button", name="They are one person").click()
 
@@ -153,7 +153,7 @@ def test_refused_links_are_judged_by_keyboard_alone(server: RunningServer, open_
         for user in (users[1], users[0])
     )
     expect(first.first).to_contain_text("one event named both")
-    assert _axe(page) == []
+    assert serious(page, within="main") == []
 
     # when: newest first, the first are kept apart, the next are one
     page.keyboard.press("j")
@@ -239,10 +239,7 @@ def test_a_line_of_the_drawing_leads_to_its_evidence(server: RunningServer, open
 
 
 @pytest.mark.parametrize("width", [1280, 390], ids=["wide", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_whatever_an_identifier_holds_is_text_and_fits(
-    server: RunningServer, open_page: Opening, width: int, scheme: str
-) -> None:
+def test_whatever_an_identifier_holds_is_text_and_fits(server: RunningServer, open_page: Opening, width: int) -> None:
     odd = [SCRIPT, PICTURE, "\u202eturned", "Donaudampfschiff" * 15, "محمد الأحمد", "{{ 7 * 7 }}"]
     user_id = f"{SCRIPT}{uuid.uuid4().hex[:6]}"
     for one in odd:
@@ -252,13 +249,11 @@ def test_whatever_an_identifier_holds_is_text_and_fits(
     server.settle()
     page = open_page(
         f"/console/customers/{id_of(server, user_id)}/identity",
-        color_scheme=scheme,
         viewport={"width": width, "height": 800},
     )
 
     assert page.locator("main script, main img").count() == 0
-    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-    assert _axe(page) == []
+    assert faults_in_light_and_dark(page, within="main") == []
 
 
 def test_who_has_one_identifier_is_told_so_kindly(server: RunningServer, open_page: Opening) -> None:
@@ -293,15 +288,6 @@ def test_a_decision_is_an_event_that_says_what_it_was(
     line = page.locator(".event", has_text="Cut a link").filter(has_text=mixed.bo)
     expect(line).to_contain_text(f"{mixed.ana} and {mixed.bo}")
     expect(line.locator(".kind")).to_have_text("cut")
-
-
-def _axe(page: Page) -> list[str]:
-    found = Axe().run(page, context="main").response["violations"]
-    return [
-        f"{one['id']}: {one['nodes'][0]['html'][:140]} {one['nodes'][0]['any'][:1]}"
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-    ]
 
 
 # -- without a browser

@@ -64,7 +64,7 @@ class Folded:
         return {p: told.get(p, ("applied", None)) for p, one in self.log.items() if one.kind == KIND_EVENT}
 
     def refused(self) -> list[tuple[Any, ...]]:
-        return self.state.read("SELECT * FROM link WHERE verdict = 'refused'")
+        return self.state.read("SELECT * FROM link WHERE verdict IN ('refused', 'soft')")
 
 
 @contextlib.contextmanager

@@ -35,7 +35,8 @@ ABOUT: list[Key] = [
 
 def act(position: int, kind: str, one: Key, other: Key, *, of: str = "") -> LogRow:
     """Give one act as the log holds it; its message id is `act-` and its position."""
-    about = [] if kind == "undo" else [Handle(0, *one), Handle(0, *other)]
+    ends = [one] if kind in {"block", "free"} else [one, other]
+    about = [] if kind == "undo" else [Handle(0, *end) for end in ends]
     now = NOON + (2_000 + position) * SECOND
     new = identity_act_row(
         kind, about, of=of, operator="kim", reason="seen on the telephone", message_id=f"act-{position}", now=now
@@ -67,7 +68,7 @@ def decided_logs(
     draw: st.DrawFn,
     *,
     max_size: int = 12,
-    kinds: str = "cut cut pin join undo undo",
+    kinds: str = "cut cut pin join undo undo block free",
     about: Sequence[Key] = tuple(ABOUT),
     users: Sequence[str] = USERS,
 ) -> list[LogRow]:

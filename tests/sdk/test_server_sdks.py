@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -86,24 +86,27 @@ def test_an_answer_later_than_the_sdk_waits_loses_and_doubles_nothing(server: Ru
     assert fates_of_resends(server, told.message_ids) == ["duplicate"] * 5
 
 
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that others do not need."""
+    with RunningServer(tmp_path_factory.mktemp("mortal") / "shop") as running:
+        yield running
+
+
 # The SDKs that are left out give up after three resends, which is sooner than a server is back.
 @pytest.mark.parametrize("sdk", [sdk for sdk in SERVER_SDKS if sdk.tries_a_restart], ids=lambda sdk: sdk.name)
-def test_a_server_killed_and_started_again_loses_and_doubles_nothing(tmp_path: Path, sdk: ServerSdk) -> None:
+def test_a_server_killed_and_started_again_loses_and_doubles_nothing(mortal: RunningServer, sdk: ServerSdk) -> None:
     ana = somebody()
 
-    with (
-        RunningServer(tmp_path / "shop") as server,
-        FaultyProxy(server.url, [[STORED_BUT_CUT]]) as proxy,
-        ThreadPoolExecutor(1) as beside,
-    ):
-        telling = beside.submit(sdk.tell, shopping_trip(ana), host=proxy.url, key=server.keys["secret"], flush_at=1)
+    with FaultyProxy(mortal.url, [[STORED_BUT_CUT]]) as proxy, ThreadPoolExecutor(1) as beside:
+        telling = beside.submit(sdk.tell, shopping_trip(ana), host=proxy.url, key=mortal.keys["secret"], flush_at=1)
         while not any(attempt.server_said for attempt in proxy.attempts):
             time.sleep(0.01)
-        server.kill9()
-        server.start()
+        mortal.kill9()
+        mortal.start()
         told = telling.result()
 
-        assert told.failed == ()
-        assert len(told.message_ids) == N_CALLS
-        assert_in_profile_once(server, ana, ana.device, told.message_ids)
-        assert set(fates_of_resends(server, told.message_ids)) == {"duplicate"}
+    assert told.failed == ()
+    assert len(told.message_ids) == N_CALLS
+    assert_in_profile_once(mortal, ana, ana.device, told.message_ids)
+    assert set(fates_of_resends(mortal, told.message_ids)) == {"duplicate"}

@@ -118,6 +118,7 @@ _WITHDRAWN = {
     "b": "email:bo@example.org",
     **_SAID,
     "verdict": "withdrawn",
+    "violation": "",
     "reason": "cut by a colleague",
 }
 _DECISION = {
@@ -135,9 +136,16 @@ _WHY = {
     **_ENDS,
     "together": True,
     "path": [
-        {"from": "user_id:ana", "to": "email:bo@example.org", **_SAID, "verdict": "admitted", "reason": ""},
+        {
+            "from": "user_id:ana",
+            "to": "email:bo@example.org",
+            **_SAID,
+            "verdict": "admitted",
+            "violation": "",
+            "reason": "",
+        },
     ],
-    "direct": [{**_ENDS, **_SAID, "verdict": "admitted", "reason": ""}],
+    "direct": [{**_ENDS, **_SAID, "verdict": "admitted", "violation": "", "reason": ""}],
     "decisions": [],
 }
 _REASON = {"reason": "The till mistook one for the other."}
@@ -147,7 +155,7 @@ def _decided(kind: str, *, together: bool) -> dict[str, Any]:
     one = "p0000000000040"
     decision = {**_DECISION, "kind": kind}
     said = {**_SAID, "event_id": "e1-9", "rule": "colleague", "trust": "operator", "source": "identity"}
-    joined = {**said, "verdict": "admitted", "reason": ""}
+    joined = {**said, "verdict": "admitted", "violation": "", "reason": ""}
     return {
         "action": "e1-9",
         "kind": kind,
@@ -190,7 +198,8 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
                     "a": "user_id:bo",
                     "b": "email:ana@example.org",
                     **_SAID,
-                    "verdict": "refused",
+                    "verdict": "soft",
+                    "violation": "two_logins",
                     "reason": "two user ids",
                 }
             ],

@@ -191,7 +191,11 @@ class EventsDocument(TypedDict):
 
 
 class EvidenceDocument(TypedDict):
-    """What one event said of two identifiers. `verdict` is admitted, refused, withdrawn or noted."""
+    """What one event said of two identifiers.
+
+    `verdict` is admitted, soft (it waits for somebody's word), refused, withdrawn or noted; `violation` names the rule
+    that it would break.
+    """
 
     a: str
     b: str
@@ -201,6 +205,7 @@ class EvidenceDocument(TypedDict):
     trust: str
     source: str
     verdict: str
+    violation: str
     reason: str
 
 
@@ -215,6 +220,7 @@ StepDocument = TypedDict(
         "trust": str,
         "source": str,
         "verdict": str,
+        "violation": str,
         "reason": str,
     },
 )
@@ -256,7 +262,7 @@ class DecidedDocument(WhyDocument):
 
 
 class ViolationsDocument(TypedDict):
-    """A page of links that were refused, newest first. `next` is the `before` of the page after, or null at the end."""
+    """A page of links that are soft or refused, newest first. `next` is the `before` of the page after, or null."""
 
     violations: list[EvidenceDocument]
     next: str | None

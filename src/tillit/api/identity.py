@@ -114,7 +114,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def list_violations(
         request: Asking, purpose: QueryPurpose = None, limit: QueryLimit = None, before: QueryBefore = None
     ) -> ViolationsDocument:
-        """List links that were refused, newest first, each with the reason."""
+        """List links that are soft or refused, newest first, each with the rule that it would break."""
         permit = desk.permit(request, purpose)
         found, more = identity.violations(permit, limit=desk.limit(limit), before=before)
         desk.note(request, permit)

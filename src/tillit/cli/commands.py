@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tillit.cli.definitions import apply, plan, rules
 from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
 from tillit.cli.identity import identity
@@ -52,6 +53,10 @@ for name, group in (
     ("operators", operators),
 ):
     app.add_typer(group, name=name)
+
+for command in (plan, apply, rules):
+    app.command()(command)
+identity.command("plan")(plan)
 
 _TAIL_ROWS = 100  # log rows looked at in one go
 

@@ -44,7 +44,7 @@ def identity_why(
     if json:
         show(told)
     else:
-        _print(_why_lines(told, people, names))
+        print_lines(_why_lines(told, people, names))
 
 
 @identity.command("cut")
@@ -98,6 +98,30 @@ def identity_undo(
     _decide("undo", action_id, reason=reason, operator=operator, workspace=workspace, json=json)
 
 
+@identity.command("block")
+def identity_block(
+    value: One,
+    reason: ReasonOption,
+    workspace: WorkspaceOption,
+    operator: OperatorOption = ACTOR,
+    json: JsonOption = False,
+) -> None:
+    """Say that a value stands for many: it joins nobody, and nobody holds it."""
+    _decide_value("block", value, reason=reason, operator=operator, workspace=workspace, json=json)
+
+
+@identity.command("free")
+def identity_free(
+    value: One,
+    workspace: WorkspaceOption,
+    reason: ReasonOption = "",
+    operator: OperatorOption = ACTOR,
+    json: JsonOption = False,
+) -> None:
+    """Let a value that was blocked stand for somebody again."""
+    _decide_value("free", value, reason=reason, operator=operator, workspace=workspace, json=json)
+
+
 @identity.command("violations")
 def identity_violations(
     workspace: WorkspaceOption,
@@ -106,7 +130,7 @@ def identity_violations(
     purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List links that were refused, newest first."""
+    """List links that were not admitted, newest first: soft ones wait for somebody's word, others are refused."""
     with Workspace(workspace) as ws:
         ws.flush()
         permit = ws.permit(purpose, asked_by=ACTOR)
@@ -115,9 +139,9 @@ def identity_violations(
     if json:
         show({"violations": found, "next": more})
         return
-    _print(f"{_evidence(one['a'], one['b'], one)}: {one['reason']}" for one in found)
+    print_lines(f"{evidence_line(one['a'], one['b'], one)}: {one['verdict']}, {one['reason']}" for one in found)
     if not found:
-        print("No link was refused.")
+        print("No link is soft or refused.")
     if more is not None:
         print(f"There are more: --before {more}")
 
@@ -142,9 +166,33 @@ def identity_history(
     if json:
         show({"decisions": found})
     else:
-        _print(_decision(one, names) for one in found)
+        print_lines(_decision(one, names) for one in found)
         if not found:
             print("Nothing was decided about this person.")
+
+
+def _decide_value(kind: str, value: str, *, reason: str, operator: str, workspace: Path, json: bool) -> None:
+    with Workspace(workspace) as ws:
+        ws.flush()
+        colleague = ws.operators.find(operator)
+        by = colleague.operator_id if colleague is not None else operator
+        told = getattr(ws.identity, kind)(value, reason=reason, operator=by)
+        ws.audit.note(
+            operator_id=by if colleague is not None else ACTOR, action=f"identity.{kind}", target=told["action"]
+        )
+    if json:
+        show(told)
+        return
+    done = "stands for nobody now" if kind == "block" else "may stand for somebody again"
+    where = f"--workspace {shlex.quote(str(workspace))}"
+    print_lines(
+        iter(
+            [
+                f"{told['value']} {done}.",
+                f"Action {told['action']}. To undo it: tillit identity undo {told['action']} {where}",
+            ]
+        )
+    )
 
 
 def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path, json: bool) -> None:
@@ -163,7 +211,7 @@ def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path,
                 if json:
                     show(told)
                 else:
-                    _print(_why_lines(told, people, _names(ws)))
+                    print_lines(_why_lines(told, people, _names(ws)))
             raise
         people = _people(ws, told)
         _note_read(ws, permit, kind, people)
@@ -173,7 +221,7 @@ def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path,
     if json:
         show(told)
     else:
-        _print(_decided_lines(told, people, workspace))
+        print_lines(_decided_lines(told, people, workspace))
 
 
 # -- views
@@ -216,15 +264,16 @@ def _verdict(told: dict[str, Any], people: list[str | None], still: str = "") ->
 
 def _steps(told: dict[str, Any]) -> Iterator[str]:
     for step in told["path"]:
-        yield f"  {_evidence(step['from'], step['to'], step)}"
+        yield f"  {evidence_line(step['from'], step['to'], step)}"
 
 
-def _evidence(a: str, b: str, said: dict[str, Any]) -> str:
+def evidence_line(a: str, b: str, said: dict[str, Any]) -> str:
+    """Write one piece of evidence for a terminal."""
     return f"{a} — {b} · {said['rule']}, {said['trust']}, {said['source']}, {said['at']}, {said['event_id']}"
 
 
 def _unheeded(one: dict[str, Any]) -> str:
-    return f"  {_evidence(one['a'], one['b'], one)}: {one['verdict']}, {one['reason']}"
+    return f"  {evidence_line(one['a'], one['b'], one)}: {one['verdict']}, {one['reason']}"
 
 
 def _decision(one: dict[str, Any], names: dict[str, str]) -> str:
@@ -234,7 +283,8 @@ def _decision(one: dict[str, Any], names: dict[str, str]) -> str:
     return f"{one['action']}  {one['at']}  {one['kind']}  {one['a']} — {one['b']}, {by}{why}{undone}"
 
 
-def _print(lines: Iterator[str]) -> None:
+def print_lines(lines: Iterator[str]) -> None:
+    """Print what may hold words of strangers."""
     for line in lines:
         # Anybody can send an identifier that would move the cursor or change the colours.
         print("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))

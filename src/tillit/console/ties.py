@@ -6,13 +6,12 @@ Never: a verdict of its own: it shows what was judged.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tillit.clock import rfc3339
 from tillit.console.portrait import shown
 from tillit.console.views import CustomerView, customer_view
-from tillit.identity import UNDO, LinkEvidence, Named, profile_id
+from tillit.identity import DEVICE_RANK, UNDO, LinkEvidence, Named, profile_id
 from tillit.profile import event_id
 from tillit.records import TRUST_NAMES, Membership
 
@@ -135,10 +134,9 @@ class Compared(NamedTuple):
     n_more: int
 
 
-@lru_cache(maxsize=256)
-def sort_of(kind: str) -> str:
+def sort_of(kind: str, rank: int) -> str:
     """Say how an identifier of a namespace is drawn."""
-    if Named(0, kind, "", 0).is_device:
+    if rank >= DEVICE_RANK:
         return DEVICE
     return ADDRESS if kind in {"email", "phone"} else PERSON
 
@@ -147,7 +145,7 @@ def list_ends(membership: Membership) -> list[End]:
     """Give a person's own identifiers, strongest first."""
     own = membership.profile_id
     return [
-        End(profile_id(m.identifier_id), m.namespace, m.value, sort_of(m.namespace), own, is_theirs=True)
+        End(profile_id(m.identifier_id), m.namespace, m.value, sort_of(m.namespace, m.rank), own, is_theirs=True)
         for m in membership.identifiers
     ]
 
@@ -187,7 +185,7 @@ def _counting(told: list[LinkEvidence]) -> str:
 
 def _end(one: Named, theirs: set[str]) -> End:
     key = profile_id(one.identifier_id)
-    return End(key, one.namespace, one.value, sort_of(one.namespace), profile_id(one.root_id), key in theirs)
+    return End(key, one.namespace, one.value, sort_of(one.namespace, one.rank), profile_id(one.root_id), key in theirs)
 
 
 def _word(link: LinkEvidence, epoch: int) -> Word:

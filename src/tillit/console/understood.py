@@ -112,7 +112,7 @@ def understand(workspace: Workspace, event_id: str, permit: Permit) -> Understoo
         trust=trust,
         trust_told=TRUSTS.get(trust, trust),
         bot=_text(bot.get("kind")) if isinstance(bot, dict) and bot.get("is_bot") is True else "",
-        identifiers=_identifiers(row),
+        identifiers=_identifiers(workspace, row),
         decision=decision,
         fate_told="It waits to be applied." if is_waiting else _fate_told(view.fate, decision),
         code=code,
@@ -176,14 +176,14 @@ def _document(row: LogRow) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _identifiers(row: LogRow) -> list[Said]:
+def _identifiers(workspace: Workspace, row: LogRow) -> list[Said]:
     if not row.body:
         return []
     try:
         event = read_event(row.body)
     except msgspec.MsgspecError:
         return []
-    return list_said(event) if event.type != "husk" else []
+    return list_said(event, workspace.identity.rules()) if event.type != "husk" else []
 
 
 def _skew(document: dict[str, Any], row: LogRow) -> str:

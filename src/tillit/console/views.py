@@ -12,7 +12,7 @@ import msgspec
 
 from tillit.clock import rfc3339
 from tillit.errors import NotFound
-from tillit.identity import Event, Handle, handles_of, is_identity_act
+from tillit.identity import Event, Handle, is_identity_act
 from tillit.records import ACT_TYPES, IDENTITY_ACT_TYPES, TRUST_OPERATOR, LogRow, Permit
 from tillit.workspace import Workspace
 
@@ -174,7 +174,7 @@ def _read_body(row: LogRow) -> tuple[Event, dict[str, Any]]:
 def _whose(
     workspace: Workspace, row: LogRow, told: Event, permit: Permit, known: dict[str, tuple[str, str]]
 ) -> tuple[str, str | None]:
-    handles = [one for one in handles_of(told) if one.rank >= 0]
+    handles = [one for one in workspace.identity.rules().handles_of(told) if one.rank >= 0]
     if not handles:
         return "nobody named", None
     anchor = handles[0]

@@ -5,6 +5,7 @@ Out:   derived state, the lake.
 Never: a concept of its own. Rooms say what a step means; this package says when it happens.
 """
 
+from tillit.flow.changeover import Beside, take_over
 from tillit.flow.engine import Engine, EngineBusy, LakeWriter, file_lock, is_held
 from tillit.flow.fold import (
     COMPARED_TABLES,
@@ -19,13 +20,17 @@ from tillit.flow.fold import (
     trusted_position,
 )
 from tillit.flow.forget import forget_act, is_husk
-from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, reset_state
+from tillit.flow.plan import Case, Cluster, Planned, measure
+from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, iter_log, reset_state, rules_of
 
 __all__ = [
     "COMPARED_TABLES",
     "FOLD",
     "FOLD_VERSION",
     "Applied",
+    "Beside",
+    "Case",
+    "Cluster",
     "Difference",
     "Engine",
     "EngineBusy",
@@ -33,6 +38,7 @@ __all__ = [
     "FoldAhead",
     "FoldOutdated",
     "LakeWriter",
+    "Planned",
     "carry_fates",
     "compare_states",
     "file_lock",
@@ -40,8 +46,12 @@ __all__ = [
     "forget_act",
     "is_held",
     "is_husk",
+    "iter_log",
+    "measure",
     "prepare",
     "quiet_garbage_collector",
     "reset_state",
+    "rules_of",
+    "take_over",
     "trusted_position",
 ]

@@ -7,6 +7,7 @@ Never: two folds of one workspace at once (a kernel lock); work on an idle log b
 
 import fcntl
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from pathlib import Path
 import msgspec
 
 from tillit.errors import BusyError
+from tillit.flow.changeover import Beside, take_over
 from tillit.flow.fold import Fold, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
+from tillit.identity import applied_rules, find_values_of_many, newest_rules, value_row
 from tillit.records import KIND_ACT, KIND_EVENT, KIND_TICK, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, State
 from tillit.store.lake import Lake
@@ -61,13 +64,29 @@ class Engine:
     """Folds the log into state. Made while holding the engine lock."""
 
     def __init__(
-        self, log: Log, state: State, lake_path: Path, *, now: Callable[[], int], batch_rows: int, tick_s: int
+        self,
+        log: Log,
+        state: State,
+        lake_path: Path,
+        beside_path: Path,
+        *,
+        now: Callable[[], int],
+        batch_rows: int,
+        tick_s: int,
     ) -> None:
-        """Open the fold where it stood and refuse to run beyond the log's end."""
+        """Open the fold where it stood and refuse to run beyond the log's end.
+
+        `beside_path` is where other rules are folded before they are taken over.
+        """
         self.log = log
         self.state = state
         self._lake_path = lake_path
         self._lake: Lake | None = None
+        self._beside_path = beside_path
+        self._beside: Beside | None = None
+        self._looked_at = -1  # where the fold was when it was last asked whether rules are to be changed
+        # What another process left of a changeover: it begins anew.
+        shutil.rmtree(beside_path, ignore_errors=True)
         self._now = now
         self._batch_rows = batch_rows
         self._tick_us = tick_s * 1_000_000
@@ -78,11 +97,14 @@ class Engine:
         """Read log rows again, from the lake where the log was trimmed."""
         found = self.log.get(positions)
         if len(found) < len(positions) and self.log.first_position() > 1:
-            if self._lake is None:
-                self._lake = Lake.open(self._lake_path, read_only=True)
             missing = [p for p in positions if p not in found]
-            found.update((row.position, row) for row in self._lake.read_positions(missing))
+            found.update((row.position, row) for row in self._open_lake().read_positions(missing))
         return found
+
+    def _open_lake(self) -> Lake:
+        if self._lake is None:
+            self._lake = Lake.open(self._lake_path, read_only=True)
+        return self._lake
 
     def step(self) -> int:
         """Fold the next micro-batch; say how many rows it held (0: nothing new)."""
@@ -105,13 +127,55 @@ class Engine:
             forget_in_log(self.log, self.state, self.rows, act["positions"])
             self.fold.forget_memory()
             self.state.scrub()
+            self._let_go()  # it may hold what was forgotten
 
     def catch_up(self) -> int:
-        """Fold everything that is in the log now."""
+        """Fold everything that is in the log now, and come under the rules that were applied last."""
         n_rows = 0
-        while n := self.step():
-            n_rows += n
-        return n_rows
+        while True:
+            while n := self.step():
+                n_rows += n
+            self.block_what_stands_for_many()
+            if not self.change_rules() and self.fold.position == self.log.head():
+                return n_rows
+
+    # -- rules
+
+    def change_rules(self) -> bool:
+        """Do one piece of coming under the rules that were applied last; say whether there was any to do."""
+        if self._beside is None:
+            if self._looked_at == self.fold.position:
+                return False
+            self._looked_at = self.fold.position
+            wanted = newest_rules(self.state)
+            if wanted.position == applied_rules(self.state).position:
+                return False
+            self._beside = Beside(
+                self._beside_path, wanted, log=self.log, lake=self._open_lake, rows=self.rows, live=self.state
+            )
+            return True
+        beside = self._beside
+        if beside.step(self.fold.position):
+            return True
+        if newest_rules(self.state).position == beside.rules.position:
+            take_over(self.state, beside)
+            self.fold.forget_memory()
+        self._let_go()
+        return True
+
+    def _let_go(self) -> None:
+        if self._beside is not None:
+            self._beside.discard()
+            self._beside = None
+            self._looked_at = -1
+
+    def block_what_stands_for_many(self) -> None:
+        """Put into the log what the fold found to stand for many: a block, or an alarm where rules say no more."""
+        busy = self.fold.take_busy()
+        found = find_values_of_many(self.state, self.fold.rules, sorted(busy)) if busy else []
+        if found:
+            now = self._now()
+            self.log.append([value_row(one, now=now) for one in found], now=now)
 
     def run(self, stop: threading.Event, *, poll_s: float) -> None:
         """Fold until told to stop."""
@@ -124,14 +188,18 @@ class Engine:
         while not stop.is_set():
             now_version = self.log.data_version()
             if now_version == version:
+                if self.change_rules():
+                    continue
                 n_looks += 1
                 stop.wait(poll_s if n_looks < _IDLE_AFTER else max(poll_s, _IDLE_PAUSE_S))
                 if n_looks % 50 == 0:
                     self.tick()
                 continue
             version = now_version
-            if self.catch_up():
+            while self.step():
                 n_looks = 0
+            self.change_rules()
+            self.block_what_stands_for_many()
 
     def tick(self) -> None:
         """Note the time in the log when it has been idle for long enough."""

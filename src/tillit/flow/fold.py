@@ -26,27 +26,34 @@ from tillit.flow.fates import (
     SAME_MESSAGE,
 )
 from tillit.flow.refold import ReadRows, refold_people
-from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
-from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.identity import (
+    ALARM,
+    DEFAULT,
+    AppliedRules,
     Event,
     Ident,
     Resolved,
     Resolver,
+    Rules,
     Sighting,
     index_events,
     is_identity_act,
     keep_act,
+    keep_definition,
+    read_definition,
     read_event,
+    rules_in_force,
 )
+from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
+from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandMemory, StrandWriter
-from tillit.records import KIND_EVENT, TRUST_OPERATOR, LogRow
+from tillit.records import KIND_DEFINITION, KIND_EVENT, TRUST_OPERATOR, LogRow
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),
@@ -135,7 +142,7 @@ class Fold:
         prepare(state)
         self.position = trusted_position(state)
         self._once = Once(state)
-        self._resolver = Resolver(self._events_at)
+        self._resolver = Resolver(self._events_at, rules_in_force(state))
         self._strands = StrandMemory()
         self._is_stale = False  # what is in memory may say more, or less, than the state
 
@@ -196,7 +203,18 @@ class Fold:
         """
         self._is_stale = True
 
+    @property
+    def rules(self) -> Rules:
+        """Give the identity rules it goes by."""
+        return self._resolver.rules
+
+    def take_busy(self) -> set[int]:
+        """Give the identifiers that got new evidence since this was asked last: some may stand for many."""
+        busy, self._resolver.busy = self._resolver.busy, set()
+        return busy
+
     def _recall(self) -> None:
+        self._resolver.rules = rules_in_force(self.state)
         self._resolver.reset()
         self._strands.clear()
         self._once.reload()
@@ -223,6 +241,12 @@ class Fold:
             same = told is None or _is_same(told, _essence(row.body))
             code = SAME_MESSAGE if same else OTHER_BODY
             batch.fates.append((row.position, DUPLICATE if same else CONFLICT, code, of_position))
+
+    def keep_definitions(self, batch: Batch, tx: Writing) -> None:
+        """Note definitions that were applied. What follows from them is folded beside, and taken over whole."""
+        for row in batch.rows:
+            if row.kind == KIND_DEFINITION and (applied := read_definition(row)) is not None:
+                keep_definition(tx, applied)
 
     def read_events(self, batch: Batch, tx: Writing) -> None:
         """Read the bodies; a husk keeps only the identifiers that survived."""
@@ -262,11 +286,13 @@ class Fold:
         if len(batch.events) != 1 or not is_identity_act(batch.events[0][0]):
             return
         row = batch.events.pop()[0]
-        act = keep_act(tx, row)
+        act = keep_act(tx, row, self._resolver.rules)
         if act is None:
             self._set_aside(batch, tx, [row], NO_IDENTIFIER)
             return
-        refold_people(tx, act.pair, self._rows, row)
+        if act.kind == ALARM:
+            return
+        refold_people(tx, act.pair, self._rows, row, self._resolver.rules)
         self._resolver.reset()
         self._strands.clear()
 
@@ -316,6 +342,7 @@ Step = Callable[[Fold, Batch, Writing], None]
 
 FOLD: tuple[Step, ...] = (
     Fold.drop_repeats,  # rows           -> fresh rows, fates     was it applied before?
+    Fold.keep_definitions,  # rows   -> identity_rules
     Fold.read_events,  # fresh rows      -> events
     Fold.judge_again,  # an identity act -> identifiers, links, tenures, strands of whom it touches
     Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?
@@ -329,29 +356,37 @@ def quiet_garbage_collector(young: int = 1_000_000) -> Iterator[None]:
     """Let the collector look seldom, after so many new objects: the fold makes and drops records that hold no cycles.
 
     Where requests are answered some do, with whole bodies in them: there a million would be hundreds of megabytes.
+    Inside another of its kind it only sets the number: what is frozen stays so, and nothing is looked through again.
     """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
+    before, is_frozen = gc.get_threshold(), gc.get_freeze_count() > 0
+    if not is_frozen:
+        gc.collect()
+        gc.freeze()
     gc.set_threshold(young, 20, 100)
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if not is_frozen:
+            gc.unfreeze()
 
 
-def prepare(state: State) -> None:
-    """Bring the state's tables to the newest number and put the fold at the start of the log when it is new."""
+def prepare(state: State, rules: AppliedRules = DEFAULT) -> None:
+    """Bring the state's tables to the newest number and put the fold at the start of the log when it is new.
+
+    A new fold goes by these rules from the first event on.
+    """
     for migrations in MIGRATIONS:
         state.migrate(migrations)
     if not state.read("SELECT 1 FROM fold"):
         with state.transaction() as tx:
             tx.execute(
-                "INSERT INTO fold (one, position, logged_at, epoch, version) VALUES (1, 0, 0, 1, ?) "
+                "INSERT INTO fold (one, position, logged_at, epoch, version, rules) VALUES (1, 0, 0, 1, ?, ?) "
                 "ON CONFLICT (one) DO NOTHING",
-                (FOLD_VERSION,),
+                (FOLD_VERSION, rules.position),
             )
+            if rules.text:
+                keep_definition(tx, rules)
 
 
 def trusted_position(state: Reading) -> int:

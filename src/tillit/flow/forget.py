@@ -17,7 +17,7 @@ import msgspec
 
 from tillit.flow.fates import DUPLICATE, FORGOTTEN, IS_FORGOTTEN, NOT_FOLDED, QUARANTINED, SAME_MESSAGE
 from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_positions, refold
-from tillit.identity import Event, handles_of, read_event
+from tillit.identity import Event, Rules, read_event, rules_in_force
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State
 
@@ -34,15 +34,16 @@ def forget_act(positions: Sequence[int], *, now: int) -> NewRow:
 
 def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[int]) -> None:
     """Replace bodies by husks and fold anew whoever these events were about. May be repeated after a crash."""
+    rules = rules_in_force(state)
     wanted = _with_repeats(state, positions)
     undone = _with_repeats(state, _undoing(state, wanted))
     told = {p: row for p, row in rows(wanted).items() if row.kind == KIND_EVENT and not is_husk(row)}
-    named = _named(state, [event for row in told.values() if (event := _event(row)) is not None])
+    named = _named(state, [event for row in told.values() if (event := _event(row)) is not None], rules)
     # An undo names nobody: whom it touches is said by what it undoes.
     decided = state.read_in("SELECT one_id, other_id FROM identity_act WHERE position IN {in}", [*told, *undone])
     closure = find_closure(state, named.union(*decided))
     alive = rows([p for p in find_positions(state, closure) if p not in told and p not in undone])
-    carried = _carried(alive.values())
+    carried = _carried(alive.values(), rules)
     earlier = rows([p for p in find_founding_husks(state, closure) if p not in told])
     aside = _aside(state, list(told))
     husks = {
@@ -113,10 +114,10 @@ def _husk(state: Reading, position: int, carried: set[tuple[str, str]], closure:
     return msgspec.json.encode({"type": "husk", "identifiers": places}) if places else None
 
 
-def _carried(rows: Any) -> set[tuple[str, str]]:
+def _carried(rows: Any, rules: Rules) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for row in rows:
-        for h in handles_of(read_event(row.body)):
+        for h in rules.handles_of(read_event(row.body)):
             # An alias does not say what kind its previous id is.
             found.update((name, h.value) for name in (("user_id", "anonymous_id") if h.rank < 0 else (h.namespace,)))
     return found
@@ -127,11 +128,11 @@ def _aside(state: Reading, positions: Sequence[int]) -> set[int]:
     return {p for (p,) in found}
 
 
-def _named(state: Reading, events: Sequence[Event]) -> set[int]:
+def _named(state: Reading, events: Sequence[Event], rules: Rules) -> set[int]:
     """Give the ids of the identifiers that events name."""
     ids: set[int] = set()
     for event in events:
-        for h in handles_of(event):
+        for h in rules.handles_of(event):
             names = ("user_id", "anonymous_id") if h.rank < 0 else (h.namespace,)
             for name in names:
                 ids.update(

@@ -7,16 +7,20 @@ Never: an answer that looks at only part of the tables.
 
 import re
 from collections.abc import Callable, Iterator
+from heapq import merge
+from itertools import islice
 from typing import Any, NamedTuple
 
 from tillit.flow.fold import COMPARED_TABLES, Applied, Fold, prepare, quiet_garbage_collector
 from tillit.flow.refold import ReadRows
+from tillit.identity import DEFAULT, AppliedRules, read_definition
 from tillit.records import LogRow
 from tillit.store import Log, Reading, State
 from tillit.store.lake import Lake
 
 _BATCH = 20_000
 _PAGE = 10_000
+ONCE_TABLES = ("seen_run", "seen_bucket", "seen_filter")
 
 
 class Difference(NamedTuple):
@@ -46,10 +50,11 @@ def iter_log(log: Log, lake: Callable[[], Lake], through: int) -> Iterator[list[
     """Give all rows up to a position in blocks: from the lake what the log no longer holds, then from the log."""
     after = 0
     first = log.first_position()
-    husks = {row.position: row for row in log.husked() if row.position < first}
-    if first > 1:
+    if first > 1 and through > 0:
+        husks = {row.position: row for row in log.husked() if row.position < first}
+        definitions = (row for row in log.definitions() if row.position <= min(first - 1, through))
         block: list[LogRow] = []
-        for row in lake().iter_rows(0, min(first - 1, through)):
+        for row in merge(lake().iter_rows(0, min(first - 1, through)), definitions):
             block.append(husks.get(row.position, row))
             if len(block) == _BATCH:
                 yield block
@@ -65,19 +70,28 @@ def iter_log(log: Log, lake: Callable[[], Lake], through: int) -> Iterator[list[
         after = rows[-1].position
 
 
+def rules_of(log: Log) -> AppliedRules:
+    """Give the identity rules that the log applied last."""
+    told = [applied for row in log.definitions() if (applied := read_definition(row)) is not None]
+    return told[-1] if told else DEFAULT
+
+
 def fold_anew(
     state: State,
     blocks: Iterator[list[LogRow]],
     rows: ReadRows,
     *,
     epoch: int,
+    rules: AppliedRules,
     progress: Callable[[Applied], None] | None = None,
 ) -> Fold:
-    """Fold blocks of rows into an empty state."""
+    """Fold blocks of rows into an empty state, under rules that hold from the first row on."""
+    prepare(state, rules)
     fold = Fold(state, rows)
     with quiet_garbage_collector():
         for block in blocks:
             applied = fold.apply(block, epoch=epoch)
+            fold.take_busy()  # what stands for many was found when it came
             if progress is not None:
                 progress(applied)
     return fold
@@ -96,49 +110,53 @@ def carry_fates(live: Reading, anew: State, *, before: int) -> None:
         after = rows[-1][0]
 
 
-def reset_state(state: State, *, first_position: int) -> None:
+def reset_state(state: State, rules: AppliedRules, *, first_position: int) -> None:
     """Throw away everything derived. What was folded is folded again from the log; a crash in between loses nothing.
 
     The fates of resends before the log's first position stay: they cannot be derived again.
     """
     with state.transaction() as tx:
-        for table in ("seen_run", "seen_bucket", "seen_filter", *(name for name in COMPARED_TABLES if name != "fate")):
+        for table in (*ONCE_TABLES, *(name for name in COMPARED_TABLES if name != "fate")):
             tx.execute(f"DELETE FROM {table}")
         tx.execute("DELETE FROM fate WHERE position >= ? OR of_position IS NULL", (first_position,))
-    prepare(state)
+    prepare(state, rules)
 
 
 def compare_states(live: Reading, anew: Reading, *, most: int = 20) -> list[Difference]:
     """Compare every derived table row by row; give the first differences (none: law L8 holds)."""
     found: list[Difference] = []
     for table, key in COMPARED_TABLES.items():
-        found.extend(_compare_table(table, key, live, anew, most - len(found)))
+        found += islice(iter_differences(table, key, live, anew), most - len(found))
         if len(found) >= most:
             break
     return found
 
 
-def _compare_table(table: str, key: tuple[str, ...], live: Reading, anew: Reading, most: int) -> list[Difference]:
-    found: list[Difference] = []
+def iter_differences(table: str, key: tuple[str, ...], live: Reading, anew: Reading) -> Iterator[Difference]:
+    """Walk over one table of two states, in the order of its key, and give what they do not agree on."""
     width = len(key)
     ours, theirs = _iter_table(live, table, key), _iter_table(anew, table, key)
     a, b = next(ours, None), next(theirs, None)
-    while (a is not None or b is not None) and len(found) < most:
+    while a is not None or b is not None:
         if a == b:
             a, b = next(ours, None), next(theirs, None)
             continue
         at_a = a[:width] if a is not None else None
         at_b = b[:width] if b is not None else None
         if at_a == at_b:
-            found.append(Difference(table, at_a or (), a, b))
+            yield _difference(table, width, a, b)
             a, b = next(ours, None), next(theirs, None)
         elif at_b is None or (at_a is not None and at_a < at_b):
-            found.append(Difference(table, at_a or (), a, None))
+            yield _difference(table, width, a, None)
             a = next(ours, None)
         else:
-            found.append(Difference(table, at_b, None, b))
+            yield _difference(table, width, None, b)
             b = next(theirs, None)
-    return found
+
+
+def _difference(table: str, width: int, live: tuple[Any, ...] | None, anew: tuple[Any, ...] | None) -> Difference:
+    key = (live or anew or ())[:width]
+    return Difference(table, key, live[width:] if live else None, anew[width:] if anew else None)
 
 
 def _iter_table(reading: Reading, table: str, key: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:

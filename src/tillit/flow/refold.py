@@ -8,8 +8,19 @@ Never: a second way to judge: it is the resolver and the strands that every even
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tillit.flow.fates import FORGOTTEN
+from tillit.identity import (
+    DEVICE_RANK,
+    Acts,
+    Event,
+    Resolver,
+    Rules,
+    Sighting,
+    index_events,
+    load_acts,
+    read_event,
+    rules_in_force,
+)
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.identity import Acts, Event, Resolver, Sighting, index_events, is_device, load_acts, read_event
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandWriter
 from tillit.records import LogRow
@@ -60,20 +71,21 @@ def find_founding_husks(state: Reading, ids: set[int]) -> list[int]:
     return [p for (p,) in forgotten]
 
 
-def find_people(state: Reading, ids: Iterable[int]) -> tuple[set[int], set[int]]:
+def find_people(state: Reading, ids: Iterable[int], *, through: int | None = None) -> tuple[set[int], set[int]]:
     """Give the identifiers of all people whom a decision about some of these may touch, and the devices they claim.
 
-    Other people who hold the same devices are not touched: who they are does not hang on these.
+    Other people who hold the same devices are not touched: who they are does not hang on these; but all who have to do
+    with `through` are, whatever kind of identifier it is.
     """
-    named: dict[int, str] = {}
+    ranks: dict[int, int] = {}
     people: set[int] = set()
     devices: set[int] = set()
     edge, seen = set(ids), set[int]()
     while edge:
         told = list(edge)
-        named.update(state.read_in("SELECT identifier_id, namespace FROM identifier WHERE identifier_id IN {in}", told))
-        devices |= {i for i in edge if i in named and is_device(named[i])}
-        fresh = sorted(i for i in edge if i in named and i not in devices)
+        ranks.update(state.read_in("SELECT identifier_id, rank FROM identifier WHERE identifier_id IN {in}", told))
+        devices |= {i for i in edge if i in ranks and ranks[i] >= DEVICE_RANK and i != through}
+        fresh = sorted(i for i in edge if i in ranks and i not in devices)
         people.update(fresh)
         seen |= edge
         found: set[int] = set()
@@ -91,21 +103,29 @@ def find_people(state: Reading, ids: Iterable[int]) -> tuple[set[int], set[int]]
     return people, devices
 
 
-def refold_people(tx: Writing, ids: Iterable[int], rows: ReadRows, act: LogRow) -> None:
-    """Judge anew, under the acts that stand, who these identifiers are, and fold what follows for them.
+def refold_people(tx: Writing, pair: tuple[int, int], rows: ReadRows, act: LogRow, rules: Rules) -> None:
+    """Judge anew, under the acts that stand, who two identifiers are, and fold what follows for them.
 
-    The device of somebody else stays theirs, and where hands do not change its own events are not looked at.
+    The device of somebody else stays theirs, and where hands do not change its own events are not looked at. An act
+    about one identifier alone (a block, a free) may give it another strength: then also the events that name it beside
+    a device are looked at.
     """
+    alone = pair[0] if pair[0] == pair[1] else None
 
     def bodies(positions: Sequence[int]) -> dict[int, Event]:
         return {p: read_event(row.body) for p, row in rows(positions).items() if row.body}
 
-    people, devices = find_people(tx, ids)
-    positions = {*find_positions(tx, people), *find_founding_husks(tx, people)} - {act.position}
+    people, devices = find_people(tx, pair, through=alone)
+    loosened = _loosen(tx, alone, sorted(devices), rows, rules) if alone is not None else {}
+    positions = {
+        *find_positions(tx, people),
+        *find_founding_husks(tx, people),
+        *(position for taken in loosened.values() for position in taken),
+    } - {act.position}
     before = _tenures(tx, devices)
     _clear(tx, sorted(people))
     tx.executemany("DELETE FROM tenure WHERE holder_id = ?", [(i,) for i in sorted(people)])
-    resolver = Resolver(bodies, Acts.load(tx))
+    resolver = Resolver(bodies, rules, Acts.load(tx))
     strands = StrandWriter(tx)
     told = {**rows(sorted(positions)), act.position: act}
     items = [(row, read_event(row.body)) for _, row in sorted(told.items()) if row.body]
@@ -113,12 +133,35 @@ def refold_people(tx: Writing, ids: Iterable[int], rows: ReadRows, act: LogRow) 
     after = _tenures(tx, devices)
     for device in sorted(devices):
         # Part 0 is the first tenure and all before it, so that only later ones part its events.
-        if [at for at, _, _ in before[device][1:]] != [at for at, _, _ in after[device][1:]]:
+        if device in loosened or [at for at, _, _ in before[device][1:]] != [at for at, _, _ in after[device][1:]]:
             strands.drop([(device, part) for part in (0, *(at for at, _, _ in before[device][1:]))])
             strands.fold(_own_sightings(tx, resolver, device, rows))
     strands.fold(resolved.sightings)
     strands.write()
     index_events(tx, resolved.sightings)
+
+
+def _loosen(tx: Writing, ident: int, devices: list[int], rows: ReadRows, rules: Rules) -> dict[int, list[int]]:
+    """Take from devices those of their own events that name an identifier; give their places, by device."""
+    linked = tx.read_in("SELECT strong_id FROM link WHERE weak_id = ? AND strong_id IN {in}", devices, (ident,))
+    (key,) = tx.read("SELECT namespace, value FROM identifier WHERE identifier_id = ?", (ident,))
+    taken: dict[int, list[int]] = {}
+    for device in sorted({i for (i,) in linked}):
+        own = tx.read("SELECT event_at, position FROM event_index WHERE anchor_id = ?", (device,))
+        bodies = rows([position for _, position in own])
+        taken[device] = [
+            position
+            for _, position in own
+            if position in bodies
+            and any(h[1:3] == key for h in rules.handles_of(read_event(bodies[position].body or b"{}")))
+        ]
+        gone = set(taken[device])
+        tx.executemany(
+            "DELETE FROM event_index WHERE anchor_id = ? AND event_at = ? AND position = ?",
+            [(device, event_at, position) for event_at, position in own if position in gone],
+        )
+        tx.execute("DELETE FROM link WHERE strong_id = ? AND weak_id = ?", (device, ident))
+    return taken
 
 
 def _tenures(reading: Reading, devices: set[int]) -> dict[int, list[tuple[int, int, int]]]:
@@ -148,7 +191,7 @@ def refold(tx: Writing, ids: set[int], rows: Mapping[int, LogRow]) -> None:
     _clear(tx, sorted(ids))
     acts = Acts.load(tx)  # now each of these identifiers is on its own again
     events = {p: read_event(row.body) for p, row in sorted(rows.items()) if row.body}
-    resolver = Resolver(lambda positions: {p: events[p] for p in positions if p in events}, acts)
+    resolver = Resolver(lambda positions: {p: events[p] for p in positions if p in events}, rules_in_force(tx), acts)
     resolved = resolver.resolve(tx, [(rows[p], event) for p, event in events.items()])
     strands = StrandWriter(tx)
     strands.fold(resolved.sightings)

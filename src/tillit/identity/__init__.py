@@ -6,7 +6,9 @@ Never: traits; a merge that cannot be explained by an event and a rule.
 """
 
 from tillit.identity.acts import (
+    BLOCK,
     CUT,
+    FREE,
     JOIN,
     PIN,
     UNDO,
@@ -20,27 +22,41 @@ from tillit.identity.acts import (
     standing,
     takes,
 )
+from tillit.identity.definitions import (
+    DEFAULT,
+    AppliedRules,
+    applied_rules,
+    keep_definition,
+    newest_rules,
+    read_applied,
+    read_definition,
+    rules_in_force,
+    rules_row,
+)
 from tillit.identity.evidence import Evidence, LinkEvidence, Named, Neighbour, TenureEvidence, read_evidence
+from tillit.identity.many import ALARM, ValueOfMany, find_values_of_many, value_row
 from tillit.identity.members import (
     find_membership,
     identifier_of,
-    is_device,
     iter_events,
     profile_id,
     search_identifiers,
 )
-from tillit.identity.namespaces import ALIAS_RANK, Event, Handle, handle, handles_of, parse, read_event
+from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, SHARED_RANK, Event, Handle, read_event
 from tillit.identity.paths import (
     Decision,
     Step,
     find_decision,
     find_named,
     find_path,
+    is_blocked_value,
     read_decisions,
     read_direct,
+    read_links,
     read_violations,
 )
 from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_events, part_of
+from tillit.identity.rules import DEFAULT_RULES, Rules, RulesInvalid, read_rules, write_rules
 from tillit.identity.said import Said, list_said
 from tillit.store import migrations_of
 
@@ -50,19 +66,28 @@ TABLES = {
     "identifier": ("identifier_id",),
     "link": ("strong_id", "weak_id", "trust", "chapter"),
     "identity_act": ("position",),
+    "identity_rules": ("position",),
     "tenure": ("identifier_id", "from_at", "from_position"),
     "event_index": ("anchor_id", "event_at", "position"),
 }
 
 __all__ = [
+    "ALARM",
     "ALIAS_RANK",
+    "BLOCK",
     "CUT",
+    "DEFAULT",
+    "DEFAULT_RULES",
+    "DEVICE_RANK",
+    "FREE",
     "JOIN",
     "MIGRATIONS",
     "PIN",
+    "SHARED_RANK",
     "TABLES",
     "UNDO",
     "Acts",
+    "AppliedRules",
     "Decision",
     "Event",
     "Evidence",
@@ -75,34 +100,46 @@ __all__ = [
     "ReasonInvalid",
     "Resolved",
     "Resolver",
+    "Rules",
+    "RulesInvalid",
     "Said",
     "Sighting",
     "Step",
     "TenureEvidence",
+    "ValueOfMany",
+    "applied_rules",
     "find_decision",
     "find_membership",
     "find_named",
     "find_path",
-    "handle",
-    "handles_of",
+    "find_values_of_many",
     "identifier_of",
     "identity_act_row",
     "index_events",
-    "is_device",
+    "is_blocked_value",
     "is_identity_act",
     "iter_events",
     "keep_act",
+    "keep_definition",
     "list_said",
     "load_acts",
-    "parse",
+    "newest_rules",
     "part_of",
     "profile_id",
+    "read_applied",
     "read_decisions",
+    "read_definition",
     "read_direct",
     "read_event",
     "read_evidence",
+    "read_links",
+    "read_rules",
     "read_violations",
+    "rules_in_force",
+    "rules_row",
     "search_identifiers",
     "standing",
     "takes",
+    "value_row",
+    "write_rules",
 ]

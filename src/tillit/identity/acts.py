@@ -5,8 +5,9 @@ Out:   log rows; for two identifiers, whether their evidence counts and whether 
 Never: an act that a source's key could send; an act that copies or moves anything. Whoever it touches is folded anew.
 
 A *cut* withdraws all direct evidence between two identifiers, past and future. A *join* is evidence of its own, and
-ends a cut for what comes after it. A *pin* holds two identifiers apart whatever the path. An *undo* makes another act
-(also an undo) as if it had never been.
+ends a cut for what comes after it. A *pin* holds two identifiers apart whatever the path. A *block* says that a value
+stands for many: it joins nobody and nobody holds it, past and future, until it is *freed*; an *alarm* only tells so.
+An *undo* makes another act (also an undo) as if it had never been.
 """
 
 import hashlib
@@ -17,11 +18,12 @@ import msgspec
 
 from tillit.clock import rfc3339
 from tillit.errors import InputError
-from tillit.identity.namespaces import DEVICE_RANK, Handle, handle
+from tillit.identity.namespaces import DEVICE_RANK, Handle
+from tillit.identity.rules import Rules
 from tillit.records import IDENTITY_ACT_TYPES, KIND_EVENT, TRUST_OPERATOR, TRUST_VERIFIED, LogRow, NewRow
 from tillit.store import Reading, Writing
 
-CUT, PIN, JOIN, UNDO = "cut", "pin", "join", "undo"
+CUT, PIN, JOIN, UNDO, BLOCK, FREE = "cut", "pin", "join", "undo", "block", "free"
 SOURCE = "identity"
 LONGEST_REASON = 500
 
@@ -44,9 +46,9 @@ class IdentityAct(NamedTuple):
     """One act. Grain: one per event of a colleague."""
 
     position: int
-    kind: str  # cut, pin, join, undo
+    kind: str  # cut, pin, join, undo, block, free, alarm
     one_id: int
-    other_id: int  # of an undo: those of the act that it undoes
+    other_id: int  # of a block, a free or an alarm: the same; of an undo: those of the act that it undoes
     of_message: str  # of an undo: the message id of what it undoes; else empty
     message_id: str
     operator: str
@@ -97,13 +99,13 @@ def identity_act_row(
     message_id: str,
     now: int,
 ) -> NewRow:
-    """Write an act about two identifiers, or (with `of`, a message id) one that undoes another.
+    """Write an act about two identifiers (a block or a free: about one), or with `of`, a message id, an undo.
 
     Units:  now is UTC epoch microseconds.
     Raises: ReasonInvalid.
     """
     reason = reason.strip()
-    if kind == CUT and not reason:
+    if kind in {CUT, BLOCK} and not reason:
         raise ReasonInvalid("is missing: whoever looks at this later wants to know why.")
     if len(reason) > LONGEST_REASON or "\0" in reason or any("\ud800" <= c <= "\udfff" for c in reason):
         raise ReasonInvalid(f"must have at most {LONGEST_REASON} whole characters and no NUL.")
@@ -122,7 +124,7 @@ def identity_act_row(
     return NewRow(KIND_EVENT, SOURCE, TRUST_OPERATOR, now, now, digest, _encode(told))
 
 
-def keep_act(tx: Writing, row: LogRow) -> IdentityAct | None:
+def keep_act(tx: Writing, row: LogRow, rules: Rules) -> IdentityAct | None:
     """Write an act of the log into the state; None when nobody it names was known when it came."""
     said = _decode(row.body or b"{}")
     if said.type == UNDO:
@@ -131,8 +133,12 @@ def keep_act(tx: Writing, row: LogRow) -> IdentityAct | None:
             return None
         one_id, other_id = found[0][2:4]
     else:
-        ids = [_known_id(tx, one, row.position) for one in map(_handle, said.identifiers) if takes(said.type, one)]
-        if len(ids) != 2 or ids[0] is None or ids[1] is None or ids[0] == ids[1]:
+        about = [rules.handle(told[0], told[1]) for told in said.identifiers if len(told) == 2]
+        ids = [_known_id(tx, one, row.position) for one in about if one is not None and takes(said.type, one.rank)]
+        about_one = said.type not in {CUT, PIN, JOIN}
+        if about_one:
+            ids *= 2
+        if len(ids) != 2 or ids[0] is None or ids[1] is None or (ids[0] == ids[1]) != about_one:
             return None
         one_id, other_id = ids
     act = IdentityAct(
@@ -142,19 +148,15 @@ def keep_act(tx: Writing, row: LogRow) -> IdentityAct | None:
     return act
 
 
-def takes(kind: str, one: Handle | None) -> bool:
+def takes(kind: str, rank: int) -> bool:
     """Say whether an act of this kind can be about an identifier: a device is held for a time, it is nobody."""
-    return one is not None and (kind == CUT or one.rank != DEVICE_RANK)
-
-
-def _handle(told: Sequence[str]) -> Handle | None:
-    return handle(told[0], told[1]) if len(told) == 2 else None
+    return kind not in {PIN, JOIN} or rank < DEVICE_RANK
 
 
 def _known_id(reading: Reading, written: Handle | None, position: int) -> int | None:
     if written is None:
         return None
-    rows = reading.read("SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", written[1:])
+    rows = reading.read("SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", written.key)
     # Its id holds the position of the event that named it first.
     return int(rows[0][0]) if rows and rows[0][0] // 64 <= position else None
 
@@ -196,6 +198,7 @@ class Acts:
         self._turns: dict[Pair, list[int]] = {}  # acts that open a new chapter for a pair's evidence
         self._joined_at: set[int] = set()
         self._pins: dict[int, set[int]] = {}  # root -> pins of which it holds one end
+        self.blocked: set[int] = set()  # identifiers that stand for many
         known = roots or {}
         for act in acts:
             if act.kind in {CUT, JOIN}:
@@ -207,6 +210,10 @@ class Acts:
             elif act.kind == JOIN:
                 self._joins.setdefault(act.pair, []).append(act.position)
                 self._joined_at.add(act.position)
+            elif act.kind == BLOCK:
+                self.blocked.add(act.one_id)
+            elif act.kind == FREE:
+                self.blocked.discard(act.one_id)
             elif act.kind == PIN:
                 for end in act.pair:
                     self._pins.setdefault(known.get(end, end), set()).add(act.position)

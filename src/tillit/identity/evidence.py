@@ -8,7 +8,7 @@ Never: a value of a trait; a list without an end.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tillit.identity.members import is_device
+from tillit.identity.namespaces import DEVICE_RANK
 from tillit.records import Membership
 from tillit.store import Reading
 
@@ -17,9 +17,12 @@ from tillit.store import Reading
 _MOST_LINKS = 200
 _MOST_DEVICES = 100
 _MOST_NEIGHBOURS = 50
-_COLUMNS = "strong_id, weak_id, trust, position, event_at, source, rule, verdict, reason"
-_FIRST = {"refused": 0, "withdrawn": 1}
-_ORDER = "CASE verdict WHEN 'refused' THEN 0 WHEN 'withdrawn' THEN 1 ELSE 2 END, trust DESC, position"
+LINK = "strong_id, weak_id, trust, position, event_at, source, rule, verdict, violation, reason"
+NAMED = "identifier_id, namespace, value, root_id, rank"
+_FIRST = {"soft": 0, "refused": 1, "withdrawn": 2}
+_ORDER = (
+    "CASE verdict WHEN 'soft' THEN 0 WHEN 'refused' THEN 1 WHEN 'withdrawn' THEN 2 ELSE 3 END, trust DESC, position"
+)
 
 
 class Named(NamedTuple):
@@ -29,11 +32,12 @@ class Named(NamedTuple):
     namespace: str
     value: str
     root_id: int
+    rank: int
 
     @property
     def is_device(self) -> bool:
         """Say whether people may share it."""
-        return is_device(self.namespace)
+        return self.rank >= DEVICE_RANK
 
 
 class LinkEvidence(NamedTuple):
@@ -46,7 +50,8 @@ class LinkEvidence(NamedTuple):
     event_at: int  # UTC epoch microseconds
     source: str
     rule: str
-    verdict: str  # admitted, refused, withdrawn, noted
+    verdict: str  # admitted, soft, refused, withdrawn, noted
+    violation: str  # which rule it would break; empty: none
     reason: str
 
 
@@ -65,7 +70,7 @@ class Neighbour(NamedTuple):
     """Somebody else, and one thing that both have to do with. Grain: one per person and reason."""
 
     root_id: int
-    reason: str  # device, refused, withdrawn
+    reason: str  # device, soft, refused, withdrawn
     through: Named
     position: int  # the event that says so
 
@@ -84,29 +89,27 @@ def read_evidence(reading: Reading, membership: Membership) -> Evidence:
     rows = _link_rows(reading, mine)
     named = _names(reading, {i for row in rows for i in row[:2]})
     links = [LinkEvidence(named[r[0]], named[r[1]], *r[2:]) for r in rows if r[0] in named and r[1] in named]
-    devices = [m.identifier_id for m in membership.identifiers if is_device(m.namespace)]
-    held = {m.identifier_id for m in membership.identifiers if not is_device(m.namespace)}
+    devices = [m.identifier_id for m in membership.identifiers if m.rank >= DEVICE_RANK]
+    held = {m.identifier_id for m in membership.identifiers if m.rank < DEVICE_RANK}
     tenures = _tenures(reading, devices, held)
     return Evidence(links, tenures, _neighbours(links, tenures, held))
 
 
-def _link_rows(reading: Reading, ids: list[int]) -> list[tuple[int, int, int, int, int, str, str, str, str]]:
+def _link_rows(reading: Reading, ids: list[int]) -> list[tuple[int, int, int, int, int, str, str, str, str, str]]:
     found = set()
     for column in ("strong_id", "weak_id"):
         found.update(
             reading.read_in(
-                f"SELECT {_COLUMNS} FROM link WHERE {column} IN {{in}} ORDER BY {_ORDER} LIMIT {_MOST_LINKS}", ids
+                f"SELECT {LINK} FROM link WHERE {column} IN {{in}} ORDER BY {_ORDER} LIMIT {_MOST_LINKS}", ids
             )
         )
-    return sorted(found, key=lambda row: (_FIRST.get(row[7], 2), -row[2], row[3], row[:2]))[:_MOST_LINKS]
+    return sorted(found, key=lambda row: (_FIRST.get(row[7], 3), -row[2], row[3], row[:2]))[:_MOST_LINKS]
 
 
 def _names(reading: Reading, ids: Iterable[int]) -> dict[int, Named]:
     return {
         row[0]: Named(*row)
-        for row in reading.read_in(
-            "SELECT identifier_id, namespace, value, root_id FROM identifier WHERE identifier_id IN {in}", sorted(ids)
-        )
+        for row in reading.read_in(f"SELECT {NAMED} FROM identifier WHERE identifier_id IN {{in}}", sorted(ids))
     }
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from heapq import merge
 from typing import NamedTuple
 
-from tillit.identity.namespaces import DEVICE_RANK, Handle, namespace
+from tillit.identity.namespaces import DEVICE_RANK, Handle
 from tillit.records import MemberIdentifier, Membership
 from tillit.store import Reading
 
-_COLUMNS = "identifier_id, namespace, value, root_id"
+_COLUMNS = "identifier_id, namespace, value, root_id, rank"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 _FOREVER = 1 << 62
 # The oldest so many, of devices and of others each: a sender that makes up a device or an e-mail for every event must
@@ -51,6 +51,7 @@ class _Row(NamedTuple):
     namespace: str
     value: str
     root_id: int
+    rank: int
 
 
 def find_membership(reading: Reading, who: Handle | str) -> Membership | None:
@@ -60,20 +61,20 @@ def find_membership(reading: Reading, who: Handle | str) -> Membership | None:
         if identifier_id is None:
             return None
         return _find(reading, "s.identifier_id = ?", (identifier_id,))
-    return _find(reading, "s.namespace = ? AND s.value = ?", who[1:])
+    return _find(reading, "s.namespace = ? AND s.value = ?", who.key)
 
 
 def _find(reading: Reading, start: str, asked: Sequence[object]) -> Membership | None:
     # A device is its own root: what is found is then the device alone.
     rows = reading.read(
-        f"SELECT m.identifier_id, m.namespace, m.value, m.root_id FROM identifier s "
+        f"SELECT m.identifier_id, m.namespace, m.value, m.root_id, m.rank FROM identifier s "
         f"JOIN identifier m ON m.root_id = s.root_id WHERE {start} ORDER BY m.identifier_id LIMIT {MAX_IDENTIFIERS}",
         asked,
     )
     if not rows:
         return None
     people = [_Row(*row) for row in rows]
-    if not is_device(people[0].namespace):
+    if people[0].rank < DEVICE_RANK:
         return _membership(reading, people)
     device = people[0]
     held = reading.read(
@@ -82,7 +83,7 @@ def _find(reading: Reading, start: str, asked: Sequence[object]) -> Membership |
     )
     if held:
         return _find(reading, "s.identifier_id = ?", held[0])
-    own = MemberIdentifier(device.identifier_id, device.namespace, device.value, ((0, 0, _FOREVER),))
+    own = MemberIdentifier(device.identifier_id, device.namespace, device.value, device.rank, ((0, 0, _FOREVER),))
     return Membership(profile_id(device.identifier_id), (own,))
 
 
@@ -92,21 +93,21 @@ def _membership(reading: Reading, people: list[_Row]) -> Membership:
         root = reading.read(f"SELECT {_COLUMNS} FROM identifier WHERE identifier_id = ?", (root_id,))
         people += [_Row(*r) for r in root]
     ids = [p.identifier_id for p in people]
-    members = [MemberIdentifier(p.identifier_id, p.namespace, p.value, ((0, 0, _FOREVER),)) for p in people]
-    members.sort(key=_order)
+    members = [MemberIdentifier(p.identifier_id, p.namespace, p.value, p.rank, ((0, 0, _FOREVER),)) for p in people]
+    members.sort(key=lambda m: (m.rank, m.identifier_id))
     return Membership(profile_id(root_id), (*members, *_devices(reading, ids)))
 
 
 def _devices(reading: Reading, holder_ids: Sequence[int]) -> Iterator[MemberIdentifier]:
     holders = set(holder_ids)
     told: dict[int, list[tuple[int, int]]] = {}
-    names: dict[int, tuple[str, str]] = {}
+    names: dict[int, tuple[str, str, int]] = {}
     # A device whose holders are asked for in two parts is told of twice.
-    for device_id, from_at, _, holder_id, name, value in sorted(
+    for device_id, from_at, _, holder_id, name, value, rank in sorted(
         set(
             reading.read_in(
-                "SELECT i.identifier_id, t.from_at, t.from_position, t.holder_id, i.namespace, i.value FROM tenure t "
-                "JOIN identifier i ON i.identifier_id = t.identifier_id WHERE t.identifier_id IN "
+                "SELECT i.identifier_id, t.from_at, t.from_position, t.holder_id, i.namespace, i.value, i.rank "
+                "FROM tenure t JOIN identifier i ON i.identifier_id = t.identifier_id WHERE t.identifier_id IN "
                 "(SELECT DISTINCT identifier_id FROM tenure WHERE holder_id IN {in} "
                 f"ORDER BY identifier_id LIMIT {MAX_IDENTIFIERS})",
                 holder_ids,
@@ -116,7 +117,7 @@ def _devices(reading: Reading, holder_ids: Sequence[int]) -> Iterator[MemberIden
         if device_id not in told:
             if len(told) == MAX_IDENTIFIERS:
                 break
-            names[device_id] = name, value
+            names[device_id] = name, value, rank
         told.setdefault(device_id, []).append((from_at, holder_id))
     for device_id, tenures in told.items():
         spans = []
@@ -127,17 +128,6 @@ def _devices(reading: Reading, holder_ids: Sequence[int]) -> Iterator[MemberIden
                 # The first tenure reaches back before its first claim: part 0.
                 spans.append((0, -_FOREVER, until) if i == 0 else (from_at, from_at, until))
         yield MemberIdentifier(device_id, *names[device_id], tuple(spans))
-
-
-def is_device(name: str) -> bool:
-    """Say whether identifiers of this namespace belong to things that people share and pass on."""
-    kind = namespace(name)
-    return kind is not None and kind.rank == DEVICE_RANK
-
-
-def _order(member: MemberIdentifier) -> tuple[int, int]:
-    kind = namespace(member.namespace)
-    return kind.rank if kind is not None else DEVICE_RANK, member.identifier_id
 
 
 def iter_events(
@@ -188,12 +178,14 @@ def search_identifiers(reading: Reading, text: str, *, limit: int) -> list[int]:
 
 def _namespaces(reading: Reading) -> list[str]:
     """Give the namespaces in use, strongest first: each is found with one step through the index."""
-    found: list[str] = []
+    found: list[tuple[int, str]] = []
     after = ""
     while len(found) < _MOST_NAMESPACES:
-        rows = reading.read("SELECT min(namespace) FROM identifier WHERE namespace > ?", (after,))
-        if rows[0][0] is None:
+        rows = reading.read(
+            "SELECT namespace, rank FROM identifier WHERE namespace > ? ORDER BY namespace, value LIMIT 1", (after,)
+        )
+        if not rows:
             break
-        after = rows[0][0]
-        found.append(after)
-    return sorted(found, key=lambda name: (kind.rank if (kind := namespace(name)) is not None else DEVICE_RANK, name))
+        after, rank = rows[0]
+        found.append((rank, after))
+    return [name for _, name in sorted(found)]

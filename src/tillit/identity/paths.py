@@ -8,13 +8,11 @@ Never: a step without an event and a rule; a path through a device: people share
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tillit.identity.acts import IdentityAct, load_acts, standing
-from tillit.identity.evidence import LinkEvidence, Named
-from tillit.identity.members import is_device
+from tillit.identity.acts import Acts, IdentityAct, load_acts, standing
+from tillit.identity.evidence import LINK, NAMED, LinkEvidence, Named
+from tillit.identity.namespaces import DEVICE_RANK
 from tillit.records import Membership
 from tillit.store import Reading
-
-_COLUMNS = "strong_id, weak_id, trust, position, event_at, source, rule, verdict, reason"
 
 
 class Step(NamedTuple):
@@ -37,16 +35,23 @@ class Decision(NamedTuple):
 def find_named(reading: Reading, namespace: str, value: str) -> Named | None:
     """Give an identifier as it is known; None when no event named it."""
     rows = reading.read(
-        "SELECT identifier_id, namespace, value, root_id FROM identifier WHERE namespace = ? AND value = ?",
+        f"SELECT {NAMED} FROM identifier WHERE namespace = ? AND value = ?",
         (namespace, value),
     )
     return Named(*rows[0]) if rows else None
 
 
+def read_links(reading: Reading, keys: Sequence[tuple[int, int, int, int]]) -> list[LinkEvidence]:
+    """Give links by their keys (strong id, weak id, trust, chapter), in that order."""
+    named = read_names(reading, {end for key in keys for end in key[:2]})
+    sql = f"SELECT {LINK} FROM link WHERE strong_id = ? AND weak_id = ? AND trust = ? AND chapter = ?"
+    return [LinkEvidence(named[row[0]], named[row[1]], *row[2:]) for key in keys for row in reading.read(sql, key)]
+
+
 def read_direct(reading: Reading, one: Named, other: Named) -> list[LinkEvidence]:
     """Give all direct evidence between two identifiers, whatever was decided about it, oldest first."""
     rows = reading.read(
-        f"SELECT {_COLUMNS} FROM link WHERE (strong_id = ? AND weak_id = ?) OR (strong_id = ? AND weak_id = ?) "
+        f"SELECT {LINK} FROM link WHERE (strong_id = ? AND weak_id = ?) OR (strong_id = ? AND weak_id = ?) "
         "ORDER BY position",
         (one.identifier_id, other.identifier_id, other.identifier_id, one.identifier_id),
     )
@@ -72,7 +77,7 @@ def find_path(reading: Reading, membership: Membership, one: Named, other: Named
                         following[end] = (start, strong_id, weak_id, trust)
         came.update(following)
         # A device may end a path; a path does not go on from it.
-        edge = [i for i in following if not is_device(inside[i].namespace)]
+        edge = [i for i in following if inside[i].rank < DEVICE_RANK]
     if other.identifier_id not in came:
         return []
     hops: list[tuple[int, int]] = []
@@ -103,9 +108,7 @@ def read_names(reading: Reading, ids: set[int]) -> dict[int, Named]:
     """Give identifiers by their ids."""
     return {
         row[0]: Named(*row)
-        for row in reading.read_in(
-            "SELECT identifier_id, namespace, value, root_id FROM identifier WHERE identifier_id IN {in}", sorted(ids)
-        )
+        for row in reading.read_in(f"SELECT {NAMED} FROM identifier WHERE identifier_id IN {{in}}", sorted(ids))
     }
 
 
@@ -122,6 +125,11 @@ def read_decisions(reading: Reading, ids: Sequence[int]) -> list[Decision]:
     ]
 
 
+def is_blocked_value(reading: Reading, one: Named) -> bool:
+    """Say whether a block of this identifier stands."""
+    return one.identifier_id in Acts(load_acts(reading, [one.identifier_id])).blocked
+
+
 def find_decision(reading: Reading, position: int) -> IdentityAct | None:
     """Give the act at a place in the log."""
     rows = reading.read("SELECT one_id FROM identity_act WHERE position = ?", (position,))
@@ -129,12 +137,14 @@ def find_decision(reading: Reading, position: int) -> IdentityAct | None:
     return found[0] if found else None
 
 
-def read_violations(reading: Reading, *, before: int, limit: int) -> list[LinkEvidence]:
-    """Give links that were refused, newest first."""
+def read_violations(
+    reading: Reading, *, before: int, limit: int, verdicts: Sequence[str] = ("soft", "refused")
+) -> list[LinkEvidence]:
+    """Give links that were not admitted, newest first: the soft ones, the refused ones, or both."""
     rows = reading.read(
-        f"SELECT {_COLUMNS} FROM link WHERE verdict = 'refused' AND position < ? "
+        f"SELECT {LINK} FROM link WHERE verdict IN ({', '.join('?' * len(verdicts))}) AND position < ? "
         "ORDER BY position DESC, strong_id, weak_id LIMIT ?",
-        (before, limit),
+        (*verdicts, before, limit),
     )
     named = read_names(reading, {end for row in rows for end in row[:2]})
     return [LinkEvidence(named[r[0]], named[r[1]], *r[2:]) for r in rows if r[0] in named and r[1] in named]

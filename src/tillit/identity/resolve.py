@@ -1,26 +1,40 @@
 """Resolve identities: who is this event about?
 
-In:    events in log order, with the identifiers they carry.
+In:    events in log order, with the identifiers they carry; rules.
 Out:   for each its anchor (the strongest identifier) and, for devices, whose tenure it falls in;
        rows of identifier, link, tenure and event_index.
 Never: a merge of two known people on a public key's word; a copy from one profile to another.
 
-Persons: identifiers that are no devices form trees by `root_id`. A link joins two trees unless both hold a user id
-(an alias from a server may join them) or a public key alone says so about two known people. Verdicts are in log order.
+Persons: identifiers that people do not pass on form trees by `root_id`. A link joins two trees unless it breaks a rule:
+then it is refused, or soft where it may well be true and nobody has said so who would know. Verdicts are in log order.
 Devices: a device is held by one person at a time. Each event with a device and a person is that person's claim at its
 event time; the device is theirs from their first claim until someone else's, whatever order the claims arrive in.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tillit.identity.acts import JOIN, Acts
-from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, LIMITS, OTHER_LIMIT, Event, Handle, handle, handles_of
+from tillit.identity.namespaces import ALIAS_PLACE, ALIAS_RANK, DEVICE_RANK, SHARED_RANK, Event, Handle
+from tillit.identity.person import (
+    KNOWN_PEOPLE_CLAIMED,
+    MIXED_ALPHABETS,
+    PINNED_APART,
+    TWO_BIRTH_DATES,
+    TWO_LOGINS,
+    VALUE_BLOCKED,
+    WEAK_IDENTIFIER,
+    Broken,
+    PersonSoFar,
+    birth_date,
+    broken_growth,
+    broken_limit,
+)
+from tillit.identity.rules import Rules, is_weak, mixes_alphabets
 from tillit.records import (
     ACT_TYPES,
     IDENTITY_ACT_TYPES,
@@ -40,6 +54,9 @@ OPERATOR_RULE = "colleague"
 Tenure = tuple[int, int, int]  # from_at, from_position, holder_id
 Item = tuple[LogRow, Event]
 _LAST = 1 << 62  # later than any instant and any id
+_COLUMNS = "identifier_id, namespace, value, rank, root_id, known, since, birth"
+_NOTHING = Broken("", "")
+_SHARED = "people share it"
 _MANY = 16  # identifiers that are asked for one by one; more are asked for together first
 
 
@@ -52,12 +69,14 @@ class Ident(msgspec.Struct, eq=False, gc=False):
     rank: int
     root_id: int
     known: int
+    since: int  # event time of its first sight
+    birth: int  # the birth date that was said of it, as yyyymmdd; 0: none
     tenures: list[Tenure] | None = None  # of a device, once read; sorted
 
     @property
     def is_device(self) -> bool:
         """Say whether it belongs to a thing that people share and pass on."""
-        return self.rank == DEVICE_RANK
+        return self.rank >= DEVICE_RANK
 
 
 class Sighting(msgspec.Struct, eq=False, gc=False):
@@ -145,9 +164,14 @@ def _said_in(event: Event) -> _Said | None:
 class Resolver:
     """Resolves one micro-batch after another; used by the one process that folds."""
 
-    def __init__(self, bodies: Callable[[Sequence[int]], dict[int, Event]], acts: Acts | None = None) -> None:
+    def __init__(
+        self, bodies: Callable[[Sequence[int]], dict[int, Event]], rules: Rules, acts: Acts | None = None
+    ) -> None:
         """Take a way to read earlier events again (for claims that arrive late); without acts they are read first."""
         self._bodies = bodies
+        self.rules = rules
+        # Identifiers that were there and got new evidence: some may turn out to stand for many. Emptied by who looks.
+        self.busy: set[int] = set()
         self.reset(acts)
 
     def reset(self, acts: Acts | None = None) -> None:
@@ -180,7 +204,7 @@ class Resolver:
                     told.append(as_usual)
                     continue
                 in_batch.add(said)
-            handles = handles_of(event)
+            handles = self.rules.handles_of(event)
             told.append(handles)
             unusual.append(handles)
         work.load(unusual)
@@ -192,8 +216,10 @@ class Resolver:
             row, event = item
             as_usual = known if type(known) is _Usual else usual.get(_said_in(event) or ())
             if as_usual is None or row.trust > as_usual.trust:
-                work.take(item, handles_of(event))
+                work.take(item, self.rules.handles_of(event))
                 continue
+            if not as_usual.gathers and type(event.traits) is dict:
+                work.note_birth(as_usual.idents[0], event.traits)
             sighting = gathering.get(as_usual)
             if sighting is not None and as_usual.gathers:
                 sighting.events.append(item)
@@ -214,15 +240,16 @@ class Resolver:
     def sightings_again(self, tx: Writing, device: Ident, events: Sequence[Item]) -> list[Sighting]:
         """Give the sightings of a device's own earlier events under its present tenures; nothing is written."""
         work = _Batch(self, tx, self._acts if self._acts is not None else Acts.load(tx))
-        told = [handles_of(event) for _, event in events]
+        told = [self.rules.handles_of(event) for _, event in events]
         work.load(told)
         again = []
         for (row, event), handles in zip(events, told, strict=True):
-            idents = [self._by_handle[h[1:]] for h in handles if h.rank != ALIAS_RANK]
-            for rank, _, value in handles:
+            idents = [self._by_handle[h[1:3]] for h in handles if h.rank != ALIAS_RANK]
+            idents.sort(key=_rank)
+            for rank, _, value, _ in handles:
                 previous = self._by_handle.get(("anonymous_id", value)) if rank == ALIAS_RANK else None
                 if previous is not None and previous not in idents and _was_known(previous, row.position):
-                    idents.insert(1, previous)
+                    idents.insert(_place_of(previous, idents), previous)
             again.append(Sighting(idents, idents[0], [(row, event)], part_of(device.tenures, row.event_at)))
         return again
 
@@ -262,7 +289,8 @@ class _Batch:
         self.known: list[Ident] = []
         self.links: list[tuple[object, ...]] = []
         self.moves: list[tuple[int, int]] = []
-        self.counts: dict[int, Counter[str]] = {}  # root -> how many identifiers of each kind its person has
+        self.people: dict[int, PersonSoFar] = {}  # root -> what is known of its person's identifiers
+        self.births: list[Ident] = []  # whose birth date was said in this batch
         self.joined: dict[int, list[int]] = {}  # root -> roots that joined it in this batch
         self.touched: dict[int, _Touched] = {}  # device -> what becomes of its tenures
         self.claiming: dict[int, list[Tenure]] = {}  # device -> this batch's claims that are not in `claims` yet
@@ -279,7 +307,7 @@ class _Batch:
         by_handle = self.r._by_handle
         wanted: dict[str, set[str]] = {}
         for handles in told:
-            for rank, name, value in handles:
+            for rank, name, value, _ in handles:
                 if rank == ALIAS_RANK:
                     wanted.setdefault("user_id", set()).add(value)
                     wanted.setdefault("anonymous_id", set()).add(value)
@@ -290,26 +318,24 @@ class _Batch:
         for name, values in wanted.items():
             missing = [value for value in values if (name, value) not in by_handle]
             for row in self.tx.read_in(
-                "SELECT identifier_id, namespace, value, root_id, known FROM identifier "
-                "WHERE namespace = ? AND value IN {in}",
+                f"SELECT {_COLUMNS} FROM identifier WHERE namespace = ? AND value IN {{in}}",
                 missing,
                 (name,),
             ):
                 ident = self._remember(row)
-                if ident.rank == DEVICE_RANK:
+                if ident.rank >= DEVICE_RANK:
                     devices.append(ident)
                 else:
                     roots.add(self.r.root(ident))
         self._load_ids(roots)
         self._load_tenures(devices)
 
-    def _remember(self, row: tuple[int, str, str, int, int]) -> Ident:
-        identifier_id, name, value, root_id, known = row
-        found = self.r._by_id.get(identifier_id)
+    def _remember(self, row: tuple[Any, ...]) -> Ident:
+        found = self.r._by_id.get(row[0])
         if found is not None:
             return found
-        written = handle(name, value)
-        ident = Ident(identifier_id, name, value, written.rank if written else DEVICE_RANK, root_id, known)
+        ident = Ident(*row)
+        identifier_id, name, value = row[:3]
         self.r._by_handle[(name, value)] = ident
         self.r._by_id[identifier_id] = ident
         return ident
@@ -317,7 +343,7 @@ class _Batch:
     def _load_ids(self, ids: "set[int]") -> None:
         missing = [i for i in ids if i not in self.r._by_id]
         for row in self.tx.read_in(
-            "SELECT identifier_id, namespace, value, root_id, known FROM identifier WHERE identifier_id IN {in}",
+            f"SELECT {_COLUMNS} FROM identifier WHERE identifier_id IN {{in}}",
             missing,
         ):
             self._remember(row)
@@ -368,15 +394,18 @@ class _Batch:
         idents: list[Ident] = []
         previous = None
         passed_over = None
-        for place, (rank, name, value) in enumerate(handles):
-            if rank == ALIAS_RANK:
-                previous = self._previous(row, value, place, has_user=bool(idents) and idents[0].rank == 0)
-                passed_over = self._known_user(row, value) if previous is None else None
+        for told in handles:
+            if told.rank == ALIAS_RANK:
+                has_user = any(ident.namespace == "user_id" for ident in idents)
+                previous = self._previous(row, told.value, has_user=has_user)
+                passed_over = self._known_user(row, told.value) if previous is None else None
             else:
-                idents.append(self._ident(row.position, place, rank, name, value))
+                idents.append(self._ident(row, told))
+        if self.acts.blocked:
+            idents.sort(key=_rank)  # what stands for many comes last, whatever the rules say of its kind
         if previous is not None and previous not in idents:
             # Right after the anchor: what an alias call is about is judged before what else it carries.
-            idents.insert(1, previous)
+            idents.insert(_place_of(previous, idents), previous)
         if not idents:
             self.unassigned.append(row)
             return
@@ -385,25 +414,28 @@ class _Batch:
         if passed_over is not None and passed_over not in idents:
             # Were this person forgotten, the alias would name a device: whoever forgets them must find it.
             self._link(anchor, passed_over, row, "alias", noted="a user id that it may not join")
-        if anchor.rank == DEVICE_RANK:
+        if anchor.rank >= DEVICE_RANK:
             for ident in idents[1:]:
                 # Two devices in one event join nobody; whoever forgets one must find the events that name it.
                 rule = "alias" if ident is previous else "same event"
-                self._link(anchor, ident, row, rule, noted="two devices")
+                self._link(anchor, ident, row, rule, noted="two devices" if ident.rank < SHARED_RANK else _SHARED)
             self._keep_usual(event, sighting, TRUST_VERIFIED)
             return
         if row.trust >= TRUST_SERVER:
             for ident in idents:
-                if not ident.known and ident.rank != DEVICE_RANK:
+                if not ident.known and ident.rank < DEVICE_RANK:
                     self._make_known(ident)
+        if event.type == "identify" and type(event.traits) is dict:
+            self.note_birth(anchor, event.traits)
         for ident in idents[1:]:
             # Only the previous id is what an alias call joins; an e-mail in its context says no more than in any event.
-            self._link(anchor, ident, row, "alias" if ident is previous else "same event")
+            rule = "alias" if ident is previous else "same event"
+            self._link(anchor, ident, row, rule, noted="" if ident.rank < SHARED_RANK else _SHARED)
         self._keep_usual(event, sighting, row.trust)
 
     def _take_act(self, item: Item, handles: list[Handle]) -> None:
         """Give a colleague's own act to whom it is about: it founds nobody, links nothing, makes nobody known."""
-        anchor = self.r._by_handle.get(handles[0][1:]) if handles else None
+        anchor = self.r._by_handle.get(handles[0][1:3]) if handles else None
         if anchor is None or not _was_known(anchor, item[0].position):
             self.unassigned.append(item[0])
         else:
@@ -413,17 +445,17 @@ class _Batch:
         """Link two identifiers on a colleague's word. What other acts say is asked by each piece of evidence."""
         if event.type != JOIN or not self.acts.stands_join(row.position):
             return
-        ends = [self.r._by_handle.get(told[1:]) for told in handles]
-        one, other = sorted((end for end in ends if end is not None), key=_strength)
-        self._link(one, other, row, OPERATOR_RULE)
+        ends = sorted((end for told in handles if (end := self.r._by_handle.get(told[1:3])) is not None), key=_strength)
+        if len(ends) == 2 and ends[1].rank < DEVICE_RANK:
+            self._link(ends[0], ends[1], row, OPERATOR_RULE)
 
     def sighting(self, idents: list[Ident], item: Item) -> Sighting:
         anchor = idents[0]
         sighting = Sighting(idents, anchor, [item])
         self.sightings.append(sighting)
-        if anchor.rank != DEVICE_RANK:
+        if anchor.rank < DEVICE_RANK:
             for ident in idents[1:]:
-                if ident.rank == DEVICE_RANK and not self._is_cut(anchor, ident, item[0]):
+                if DEVICE_RANK <= ident.rank < SHARED_RANK and not self._is_cut(anchor, ident, item[0]):
                     self.note_claim(anchor, ident, item[0])
         return sighting
 
@@ -444,47 +476,62 @@ class _Batch:
             if any(self.acts.names(anchor.identifier_id, ident.identifier_id) for ident in idents[1:]):
                 return  # the same words may say something else after the next act, also where all is folded in one go
             devices = []
-            if anchor.rank != DEVICE_RANK:
-                devices = [ident for ident in idents[1:] if ident.rank == DEVICE_RANK]
+            if anchor.rank < DEVICE_RANK:
+                devices = [ident for ident in idents[1:] if DEVICE_RANK <= ident.rank < SHARED_RANK]
             usual = self.r._usual[said] = _Usual(idents, devices, trust, event.type in _PLAIN_TYPES)
             self.gathering[usual] = sighting
 
     def _take_husk(self, row: LogRow, event: Event) -> None:
         self.husks.append(row)
         # The event is forgotten; identifiers that others still use keep the id they were given here.
-        for place, pair in enumerate(event.identifiers or ()):
-            survivor = handle(str(pair[0]), pair[1]) if pair else None
-            if survivor is not None:
-                self._ident(row.position, place, *survivor)
+        for survivor in self.r.rules.handles_of(event):
+            self._ident(row, survivor)
 
-    def _ident(self, position: int, place: int, rank: int, name: str, value: str) -> Ident:
-        found = self.r._by_handle.get((name, value))
+    def _ident(self, row: LogRow, told: Handle) -> Ident:
+        key = told[1:3]
+        found = self.r._by_handle.get(key)
         if found is not None:
             return found
-        identifier_id = position * 64 + place
-        ident = Ident(identifier_id, name, value, rank, identifier_id, 0)
+        identifier_id = row.position * 64 + told.place
+        rank = told.rank
+        if rank < SHARED_RANK and identifier_id in self.acts.blocked:
+            rank = SHARED_RANK
+        ident = Ident(identifier_id, *key, rank, identifier_id, 0, row.event_at, 0)
         ident.tenures = []
-        self.r._by_handle[(name, value)] = ident
+        self.r._by_handle[key] = ident
         self.r._by_id[identifier_id] = ident
         self.new.append(ident)
         self.new_ids.add(identifier_id)
         return ident
 
-    def _previous(self, row: LogRow, value: str, place: int, *, has_user: bool) -> Ident | None:
+    def _previous(self, row: LogRow, value: str, *, has_user: bool) -> Ident | None:
         # An alias does not say what kind its previous id is: a device we know, else (from a server) a user id.
         device = self.r._by_handle.get(("anonymous_id", value))
         # When a part of the log is folded again, later identifiers are there already: then they were not known.
         if device is not None and _was_known(device, row.position):
             return device
         if row.trust >= TRUST_SERVER and has_user:
-            return self._ident(row.position, place, 0, "user_id", value)
+            user = self.r.rules.handle("user_id", value, ALIAS_PLACE)
+            return self._ident(row, user) if user is not None else None
         if self._known_user(row, value) is not None:
             return None
-        return self._ident(row.position, place, DEVICE_RANK, "anonymous_id", value)
+        unknown = self.r.rules.handle("anonymous_id", value, ALIAS_PLACE)
+        return self._ident(row, unknown) if unknown is not None else None
 
     def _known_user(self, row: LogRow, value: str) -> Ident | None:
         user = self.r._by_handle.get(("user_id", value))
         return user if user is not None and _was_known(user, row.position) else None
+
+    def note_birth(self, anchor: Ident, traits: dict[str, Any]) -> None:
+        """Remember the first birth date that was said of somebody: two people who were born on two days are two."""
+        if anchor.birth or anchor.rank >= DEVICE_RANK or not (told := birth_date(traits)):
+            return
+        anchor.birth = told
+        if anchor.identifier_id not in self.new_ids:
+            self.births.append(anchor)
+        person = self.people.get(self.r.root(anchor))
+        if person is not None:
+            person.births.add(told)
 
     def _make_known(self, ident: Ident) -> None:
         ident.known = 1
@@ -510,64 +557,89 @@ class _Batch:
         is_cut = self._is_cut(anchor, ident, row)
         if told is None or row.trust > told:
             self.r._pairs[(*pair, chapter)] = row.trust
+            self.r.busy.update(end for end in pair if end not in self.new_ids)
+            verdict, broken = "admitted", _NOTHING
             if noted:
-                verdict, reason = "noted", noted
+                verdict, broken = "noted", Broken("", noted)
+                if ident.identifier_id in self.acts.blocked:
+                    broken = Broken(VALUE_BLOCKED, "it stands for many")
             elif is_cut:
-                verdict, reason = "withdrawn", "cut by a colleague"
-            elif ident.rank == DEVICE_RANK:
-                verdict, reason = "admitted", ""
-            else:
-                verdict, reason = self._judge(anchor, ident, row.trust, rule)
+                verdict, broken = "withdrawn", Broken("", "cut by a colleague")
+            elif ident.rank < DEVICE_RANK:
+                verdict, broken = self._judge(anchor, ident, row, rule)
             self.links.append(
-                (*pair, row.trust, chapter, row.position, row.event_at, row.source, rule, verdict, reason)
+                (*pair, row.trust, chapter, row.position, row.event_at, row.source, rule, verdict, *broken)
             )
-        if ident.rank == DEVICE_RANK and not noted and not is_cut:
+        if ident.rank >= DEVICE_RANK and not noted and not is_cut:
             self.claim(anchor, ident, row)
 
     def _is_cut(self, one: Ident, other: Ident, row: LogRow) -> bool:
         pair = one.identifier_id, other.identifier_id
         # Having a device in hand proves nothing about whose it is.
-        trust = TRUST_CLAIMED if other.rank == DEVICE_RANK else row.trust
+        trust = TRUST_CLAIMED if other.rank >= DEVICE_RANK else row.trust
         return self.acts.names(*pair) and self.acts.withdraws(*pair, row.position, trust)
 
-    def _judge(self, one: Ident, other: Ident, trust: int, rule: str) -> tuple[str, str]:
+    def _judge(self, one: Ident, other: Ident, row: LogRow, rule: str) -> tuple[str, Broken]:
+        """Join the people of two identifiers, or say what stands against it."""
         a, b = self.root(one), self.root(other)
         if a is b:
-            return "admitted", ""
+            return "admitted", _NOTHING
         if self.acts.hold_apart(a.identifier_id, b.identifier_id):
-            return "refused", "pinned apart by a colleague"
-        is_told = trust >= TRUST_OPERATOR or (rule == "alias" and trust >= TRUST_SERVER)
-        if a.namespace == "user_id" and b.namespace == "user_id" and not is_told:
-            return "refused", "two user ids"
-        if trust == TRUST_CLAIMED and a.known and b.known:
-            return "refused", "two known people, claimed by a public key"
-        counts = self._counts(a), self._counts(b)
-        if trust < TRUST_OPERATOR and (name := _beyond_limit(*counts)) is not None:
-            return "refused", f"more than {_limit(name)} of {name}"
+            return "refused", Broken(PINNED_APART, "pinned apart by a colleague")
+        mine, theirs = self._person(a), self._person(b)
+        if row.trust < TRUST_OPERATOR:
+            if row.trust == TRUST_CLAIMED and a.known and b.known:
+                return "refused", Broken(KNOWN_PEOPLE_CLAIMED, "two known people, claimed by a public key")
+            # An alias call of a server joins two user ids: that is what it is for.
+            but = "user_id" if rule == "alias" and row.trust >= TRUST_SERVER else ""
+            broken = broken_limit(mine, theirs, self.r.rules, row.event_at, but=but)
+            if broken is not None:
+                return ("soft" if broken.violation == TWO_LOGINS else "refused"), broken
+            risk = self._risk(one, other, a, b, row.event_at)
+            if risk is not None:
+                return "soft", risk
         winner, loser = (a, b) if _strength(a) <= _strength(b) else (b, a)
         self.r._moved[loser.identifier_id] = winner.identifier_id
         self.acts.move(winner.identifier_id, loser.identifier_id)
-        self.counts[winner.identifier_id] = counts[0] + counts[1]
-        self.counts.pop(loser.identifier_id, None)
+        mine.take_in(theirs)
+        self.people[winner.identifier_id] = mine
+        self.people.pop(loser.identifier_id, None)
         self.moves.append((winner.identifier_id, loser.identifier_id))
         self.joined.setdefault(winner.identifier_id, []).append(loser.identifier_id)
         if loser.known and not winner.known:
             winner.known = 1
             self.known.append(winner)
-        return "admitted", ""
+        return "admitted", _NOTHING
 
-    def _counts(self, root: Ident) -> Counter[str]:
-        """Say how many identifiers of each kind a person has."""
-        found = self.counts.get(root.identifier_id)
+    def _risk(self, one: Ident, other: Ident, a: Ident, b: Ident, at: int) -> Broken | None:
+        """Say why a link may well be wrong, though no limit forbids it."""
+        rules = self.r.rules
+        for end in (one, other):
+            if is_weak(end.rank) and not is_weak(a.rank) and not is_weak(b.rank):
+                return Broken(WEAK_IDENTIFIER, f"{end.namespace} alone joins no two people")
+            if not end.value.isascii() and mixes_alphabets(end.value):
+                kind = rules.namespace(end.namespace)
+                if kind is not None and kind.one_alphabet:
+                    return Broken(MIXED_ALPHABETS, f"the {end.namespace} mixes alphabets")
+        mine, theirs = self._person(a), self._person(b)
+        if rules.one_birth_date and mine.births and theirs.births and mine.births.isdisjoint(theirs.births):
+            return Broken(TWO_BIRTH_DATES, "two birth dates")
+        return broken_growth(mine, theirs, rules, at)
+
+    def _person(self, root: Ident) -> PersonSoFar:
+        """Say what is known of a person's identifiers, also by this batch."""
+        found = self.people.get(root.identifier_id)
         if found is None:
-            found = Counter((root.namespace,))
-            if root.identifier_id not in self.new_ids:
-                rows = self.tx.read(
-                    "SELECT namespace, count(*) FROM identifier WHERE root_id = ? GROUP BY namespace",
-                    (root.identifier_id,),
+            if root.identifier_id in self.new_ids:
+                found = PersonSoFar([(root.namespace, root.since, root.birth)])
+            else:
+                found = PersonSoFar(
+                    self.tx.read(
+                        "SELECT namespace, since, birth FROM identifier WHERE root_id = ?", (root.identifier_id,)
+                    )
                 )
-                found = Counter(dict(rows))
-            self.counts[root.identifier_id] = found
+                found.births.update(ident.birth for ident in self.births if self.r.root(ident) == root.identifier_id)
+            self.people[root.identifier_id] = found
         return found
 
     # -- tenures of devices
@@ -686,11 +758,21 @@ class _Batch:
             bodies = self.r._bodies([p for _, p in inside])
             for event_at, position in inside:
                 event = bodies.get(position)
-                if event is not None and _names(event, position, device):
+                if event is not None and self._names(event, position, device):
                     return event_at, position, member
             if len(inside) < 50:
                 return None
             cursor = inside[-1]
+
+    def _names(self, event: Event, position: int, device: Ident) -> bool:
+        """Say whether an applied event names this device, as its own or as the previous id of an alias."""
+        for rank, name, value, _ in self.r.rules.handles_of(event):
+            if value == device.value:
+                if name == device.namespace:
+                    return True
+                if rank == ALIAS_RANK and device.namespace == "anonymous_id" and _was_known(device, position):
+                    return True
+        return False
 
     # -- the end of the batch
 
@@ -705,7 +787,7 @@ class _Batch:
     def _by_tenure(self, sighting: Sighting) -> Sequence[Sighting]:
         """Part the events of a device by whose time they fall in."""
         anchor = sighting.anchor
-        if anchor.rank != DEVICE_RANK:
+        if not DEVICE_RANK <= anchor.rank < SHARED_RANK:
             return (sighting,)
         if anchor.tenures is None:
             self._load_tenures([anchor])
@@ -721,8 +803,11 @@ class _Batch:
         tx = self.tx
         if self.new:
             tx.executemany(
-                "INSERT INTO identifier (identifier_id, namespace, value, root_id, known) VALUES (?, ?, ?, ?, ?)",
-                [(i.identifier_id, i.namespace, i.value, self.r.root(i), i.known) for i in self.new],
+                f"INSERT INTO identifier ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (i.identifier_id, i.namespace, i.value, i.rank, self.r.root(i), i.known, i.since, i.birth)
+                    for i in self.new
+                ],
             )
         for _, loser_id in self.moves:
             # Once each, with the final root: a chain may be joined from its weak end, link by link. New identifiers
@@ -735,11 +820,16 @@ class _Batch:
                 "UPDATE identifier SET known = 1 WHERE identifier_id = ?",
                 [(i,) for i in sorted({k.identifier_id for k in self.known} - self.new_ids)],
             )
+        if self.births:
+            tx.executemany(
+                "UPDATE identifier SET birth = ? WHERE identifier_id = ?",
+                [(ident.birth, ident.identifier_id) for ident in self.births],
+            )
         if self.links:
             tx.executemany(
                 "INSERT INTO link "
-                "(strong_id, weak_id, trust, chapter, position, event_at, source, rule, verdict, reason) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "(strong_id, weak_id, trust, chapter, position, event_at, source, rule, verdict, violation, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 sorted(self.links),
             )
 
@@ -819,27 +909,13 @@ def _was_known(ident: Ident, position: int) -> bool:
     return ident.identifier_id // 64 <= position
 
 
-def _names(event: Event, position: int, device: Ident) -> bool:
-    """Say whether an applied event names this device, as its own or as the previous id of an alias."""
-    for rank, name, value in handles_of(event):
-        if value == device.value:
-            if name == device.namespace:
-                return True
-            if rank == ALIAS_RANK and device.namespace == "anonymous_id" and _was_known(device, position):
-                return True
-    return False
+def _place_of(previous: Ident, idents: Sequence[Ident]) -> int:
+    # The anchor stands for many when the other is stronger: else an alias names somebody as strong.
+    return 0 if idents and previous.rank < idents[0].rank else 1
 
 
-def _limit(name: str) -> int:
-    return LIMITS.get(name, OTHER_LIMIT)
-
-
-def _beyond_limit(mine: Counter[str], theirs: Counter[str]) -> str | None:
-    """Give a kind of identifier of which two people together have more than one person may, if there is one."""
-    for name in sorted(theirs.keys() | mine.keys()):
-        if name != "user_id" and mine[name] + theirs[name] > _limit(name):
-            return name
-    return None
+def _rank(ident: Ident) -> int:
+    return ident.rank
 
 
 def _strength(ident: Ident) -> tuple[int, int]:

@@ -8,7 +8,8 @@ Never: another answer than the fold's: both ask the same namespaces.
 import re
 from typing import Any, NamedTuple
 
-from tillit.identity.namespaces import ALIAS_RANK, BLOCKED_VALUES, Event, handles_of, namespace
+from tillit.identity.namespaces import ALIAS_RANK, BLOCKED_VALUES, Event
+from tillit.identity.rules import Rules
 from tillit.records import IDENTITY_ACT_TYPES
 
 _LONGEST = 256
@@ -25,10 +26,10 @@ class Said(NamedTuple):
     is_device: bool
 
 
-def list_said(event: Event) -> list[Said]:
+def list_said(event: Event, rules: Rules) -> list[Said]:
     """Give every identifier that an event names, in the order in which the fold looks."""
-    counted = {(one.namespace, one.value) for one in handles_of(event) if one.rank != ALIAS_RANK}
-    said = [_judge(place, name, value, counted) for place, name, value in _named(event)]
+    counted = {(one.namespace, one.value) for one in rules.handles_of(event) if one.rank != ALIAS_RANK}
+    said = [_judge(place, name, value, counted, rules) for place, name, value in _named(event)]
     if event.type == "alias" and event.previousId is not None:
         said.append(Said("previousId", "previous", event.previousId, event.previousId, "", is_device=False))
     return said
@@ -56,8 +57,8 @@ def _named(event: Event) -> list[tuple[str, str, Any]]:
     return [one for one in found if one[2] is not None]
 
 
-def _judge(place: str, name: str, value: Any, counted: set[tuple[str, str]]) -> Said:
-    kind = namespace(name)
+def _judge(place: str, name: str, value: Any, counted: set[tuple[str, str]], rules: Rules) -> Said:
+    kind = rules.namespace(name)
     given = value if isinstance(value, str) else str(value)
     if kind is None:
         return Said(place, name, given, "", "no namespace can be called so", is_device=False)
@@ -67,7 +68,7 @@ def _judge(place: str, name: str, value: Any, counted: set[tuple[str, str]]) -> 
     if written is None:
         return Said(place, name, given, "", _why_not(kind.name, value), is_device=kind.is_device)
     if (kind.name, written) not in counted:
-        return Said(place, name, given, "", "the event names more than 60", is_device=kind.is_device)
+        return Said(place, name, given, "", "the event names too many", is_device=kind.is_device)
     return Said(place, name, given, written, "", is_device=kind.is_device)
 
 
@@ -88,4 +89,4 @@ def _why_not(name: str, value: str) -> str:
         )
     if plain.lower() in BLOCKED_VALUES:
         return "programs send this when they have no id"
-    return "it cannot stand for anybody"
+    return "the identity rules do not take it"

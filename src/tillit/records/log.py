@@ -22,7 +22,7 @@ TRUST_NAMES = {TRUST_CLAIMED: "claimed", TRUST_SERVER: "server", TRUST_OPERATOR:
 # Types of event that only a colleague's own acts have: no door takes them from a source.
 ACT_TYPES = frozenset({"correct", "note", "retract"})
 # The same for what they decide about who is who.
-IDENTITY_ACT_TYPES = frozenset({"cut", "pin", "join", "undo"})
+IDENTITY_ACT_TYPES = frozenset({"cut", "pin", "join", "undo", "block", "free", "alarm"})
 
 
 class NewRow(NamedTuple):

@@ -14,6 +14,7 @@ class MemberIdentifier(NamedTuple):
     identifier_id: int
     namespace: str
     value: str
+    rank: int  # lower is stronger; what people pass on or share comes last
     spans: tuple[tuple[int, int, int], ...]  # (part, from_at, until): UTC epoch microseconds, until is not included
 
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import apsw
 
-from tillit.records import LogRow, NewRow, QuarantineRow
+from tillit.records import KIND_DEFINITION, LogRow, NewRow, QuarantineRow
 from tillit.store.migrations import migrations_of
 from tillit.store.sqlite import StoreUnreachable, connect, execute_many, translated, truncate_wal
 from tillit.store.state import SqliteState
@@ -123,6 +123,12 @@ class Log:
                     found[position] = LogRow._make(row)
         return found
 
+    def definitions(self) -> list[LogRow]:
+        """Give every definition that was ever applied, in order, also from before the first position."""
+        sql = f"SELECT {_COLUMNS} FROM log WHERE kind = {KIND_DEFINITION} ORDER BY position"
+        with self._read_lock, translated(self.path):
+            return [LogRow._make(row) for row in self._reader.execute(sql)]
+
     def arrivals(self, after: int, limit: int) -> list[tuple[int, int, str, int]]:
         """Give (position, kind, source, received_at) of rows after a position: what arrived, not what it said."""
         sql = "SELECT position, kind, source, received_at FROM log WHERE position > ? ORDER BY position LIMIT ?"
@@ -217,13 +223,14 @@ class Log:
     def trim(self, through: int) -> int:
         """Drop rows up to a position (they are in the lake) and say how many went. The newest row always stays.
 
-        None goes while the lake still holds something that was forgotten here.
+        Definitions stay: the lake holds events alone. None goes while the lake still holds something that was
+        forgotten here.
         """
         through = min(through, self.head() - 1)
         with self._writing() as writer:
             gone = 0
             if not writer.execute("SELECT 1 FROM husked LIMIT 1").fetchall():
-                writer.execute("DELETE FROM log WHERE position <= ?", (through,))
+                writer.execute(f"DELETE FROM log WHERE position <= ? AND kind <> {KIND_DEFINITION}", (through,))
                 gone = writer.changes()
                 writer.execute("UPDATE log_head SET first_position = max(first_position, ?)", (through + 1,))
         return gone

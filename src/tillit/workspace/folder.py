@@ -49,6 +49,7 @@ class Paths:
         self.run = root / "run"
         self.engine_lock = self.run / "engine.lock"
         self.lake_lock = self.run / "lake.lock"
+        self.changeover = self.run / "changeover"  # a state under rules that are to be taken over
         self.serve_lock = self.run / "serve.lock"
         self.serve_url = self.run / "serve.url"
 

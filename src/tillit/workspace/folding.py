@@ -25,11 +25,13 @@ from tillit.flow import (
     compare_states,
     file_lock,
     fold_anew,
+    iter_log,
     prepare,
     reset_state,
+    rules_of,
     trusted_position,
 )
-from tillit.flow.rebuild import iter_log
+from tillit.identity import applied_rules
 from tillit.records import KIND_ACT, LogRow
 from tillit.settings import Engine as EngineSettings
 from tillit.store import Log, SqliteState, State
@@ -99,6 +101,7 @@ class Folding:
             self._log,
             self._state,
             self._paths.lake,
+            self._paths.changeover,
             now=self._now,
             batch_rows=self._settings.batch_rows,
             tick_s=self._settings.tick_s,
@@ -152,9 +155,11 @@ class Folding:
             with file_lock(folder / "lock", "check"), self._state.snapshot() as live:
                 position, _, epoch = live.read("SELECT position, logged_at, epoch FROM fold")[0]
                 anew = SqliteState(folder / "state.db", synchronous="OFF")
-                prepare(anew)
+                rules = applied_rules(live)
+                prepare(anew, rules)
                 carry_fates(live, anew, before=self._log.first_position())
-                fold_anew(anew, iter_log(self._log, self._lake, position), self.rows, epoch=epoch, progress=progress)
+                blocks = iter_log(self._log, self._lake, position)
+                fold_anew(anew, blocks, self.rows, epoch=epoch, rules=rules, progress=progress)
                 found = compare_states(live, anew)
                 anew.close()
             return found
@@ -163,7 +168,7 @@ class Folding:
 
     def clear_checks(self) -> None:
         """Delete what checks left behind that were killed: it holds what people may have asked to be forgotten."""
-        for folder in self._paths.run.glob("check-*"):
+        for folder in [*self._paths.run.glob("check-*"), *self._paths.run.glob("plan-*")]:
             with contextlib.suppress(EngineBusy, FileNotFoundError), file_lock(folder / "lock", "check"):
                 shutil.rmtree(folder)
 
@@ -172,7 +177,8 @@ class Folding:
         with self._mutex:
             if self._engine is None:
                 self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
-            reset_state(self._state, first_position=self._log.first_position())
+            rules = rules_of(self._log)
+            reset_state(self._state, rules, first_position=self._log.first_position())
             acts: list[LogRow] = []
 
             def noting_acts() -> Iterator[list[LogRow]]:
@@ -181,7 +187,9 @@ class Folding:
                     yield block
 
             with self._state.hurried():
-                fold = fold_anew(self._state, noting_acts(), self.rows, epoch=self._log.epoch(), progress=progress)
+                fold = fold_anew(
+                    self._state, noting_acts(), self.rows, epoch=self._log.epoch(), rules=rules, progress=progress
+                )
             position = fold.position
             if acts:
                 # An engine may have been killed in the middle of one: the fold has now passed it for good.

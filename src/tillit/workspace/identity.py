@@ -5,14 +5,16 @@ Out:   documents; events in the log, which the fold applies.
 Never: a change that is no event in the log; a decision without a reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from tillit.clock import rfc3339
 from tillit.collect.door import random_id
 from tillit.errors import BusyError, InputError, NotFound
 from tillit.identity import (
+    BLOCK,
     CUT,
+    FREE,
     JOIN,
     PIN,
     UNDO,
@@ -20,17 +22,19 @@ from tillit.identity import (
     Handle,
     LinkEvidence,
     Named,
+    Rules,
     Step,
     find_decision,
     find_membership,
     find_named,
     find_path,
     identity_act_row,
-    parse,
+    is_blocked_value,
     profile_id,
     read_decisions,
     read_direct,
     read_violations,
+    rules_in_force,
     takes,
 )
 from tillit.profile import event_id, position_of
@@ -102,7 +106,7 @@ class Identity:
         """
         with self._state.snapshot() as reading:
             ends = _ends(reading, one, other)
-            if not any(link.verdict in {"admitted", "refused"} for link in read_direct(reading, *ends)):
+            if not any(link.verdict in {"admitted", "soft", "refused"} for link in read_direct(reading, *ends)):
                 raise DecisionRefused(
                     "There is no direct evidence between these two to cut. Cut a link on the path between them, or pin "
                     "the two apart.",
@@ -110,6 +114,14 @@ class Identity:
                     n_steps=len(self._path(reading, ends)),
                 )
         return self._decide(CUT, ends, reason=reason, operator=operator)
+
+    def block(self, value: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+        """Say that a value stands for many: it joins nobody, and nobody holds it. Raises as `pin` does."""
+        return self._decide_about_value(BLOCK, value, reason=reason, operator=operator)
+
+    def free(self, value: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+        """Let a value that was blocked stand for somebody again. Raises as `pin` does."""
+        return self._decide_about_value(FREE, value, reason=reason, operator=operator)
 
     def pin(self, one: str, other: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
         """Hold two identifiers apart, whatever ties them. Raises as `cut` does."""
@@ -162,12 +174,18 @@ class Identity:
         more = event_id(found[limit - 1].position, self._log.epoch()) if len(found) > limit else None
         return [self._evidence(link) for link in found[:limit]], more
 
+    # -- rules
+
+    def rules(self) -> Rules:
+        """Give the rules in force."""
+        return rules_in_force(self._state)
+
     # -- deciding
 
     def _decide_about_people(self, kind: str, one: str, other: str, *, reason: str, operator: str) -> dict[str, Any]:
         with self._state.snapshot() as reading:
             ends = _ends(reading, one, other)
-            if not all(takes(kind, _handle(end)) for end in ends):
+            if not all(takes(kind, end.rank) for end in ends):
                 raise DecisionRefused(
                     "A device is held for a time and by one person after another: it cannot be pinned or joined. "
                     "Cut it from the identifier that claims it.",
@@ -176,6 +194,24 @@ class Identity:
             if kind == JOIN:
                 self._check_pins(reading, ends)
         return self._decide(kind, ends, reason=reason, operator=operator)
+
+    def _decide_about_value(self, kind: str, value: str, *, reason: str, operator: str) -> dict[str, Any]:
+        with self._state.snapshot() as reading:
+            one = _named(reading, value)
+            is_blocked = is_blocked_value(reading, one)
+            if is_blocked == (kind == BLOCK):
+                raise DecisionRefused("That value is as you would have it already.", code="identity.value-as-it-was")
+        action = self._append_act(kind, [_handle(one)], reason=reason, operator=operator)
+        with self._state.snapshot() as reading:
+            found = _membership(reading, one)
+        return {
+            "action": action,
+            "kind": kind,
+            "reason": reason.strip(),
+            "operator": operator,
+            "value": name(one),
+            "profile": found.profile_id if found is not None else "",
+        }
 
     def _check_pins(self, reading: Reading, ends: Ends) -> None:
         mine, theirs = (
@@ -192,21 +228,8 @@ class Identity:
                 )
 
     def _decide(self, kind: str, ends: Ends, *, reason: str, operator: str, of: str = "") -> dict[str, Any]:
-        row = identity_act_row(
-            kind,
-            [_handle(end) for end in ends] if not of else [],
-            of=of,
-            operator=operator,
-            reason=reason,
-            message_id=random_id(),
-            now=self._now(),
-        )
-        position = self._append([row])[0]
-        action = event_id(position, self._log.epoch())
-        try:
-            self._folding.reach(position, _WAIT_S)
-        except BusyError as exc:
-            raise DecisionPending(action) from exc
+        about = [_handle(end) for end in ends] if not of else []
+        action = self._append_act(kind, about, of=of, reason=reason, operator=operator)
         with self._state.snapshot() as reading:
             told = self._why(reading, ends)
             profiles = [m.profile_id for end in ends if (m := _membership(reading, end)) is not None]
@@ -218,6 +241,19 @@ class Identity:
             "profiles": profiles,
             **told,
         }
+
+    def _append_act(self, kind: str, about: Sequence[Handle], *, of: str = "", reason: str, operator: str) -> str:
+        """Put an act in the log, wait until it is applied, and give its action id."""
+        row = identity_act_row(
+            kind, about, of=of, operator=operator, reason=reason, message_id=random_id(), now=self._now()
+        )
+        position = self._append([row])[0]
+        action = event_id(position, self._log.epoch())
+        try:
+            self._folding.reach(position, _WAIT_S)
+        except BusyError as exc:
+            raise DecisionPending(action) from exc
+        return action
 
     # -- documents
 
@@ -256,6 +292,7 @@ class Identity:
             "trust": TRUST_NAMES[link.trust],
             "source": link.source,
             "verdict": link.verdict,
+            "violation": link.violation,
             "reason": link.reason,
         }
 
@@ -285,9 +322,7 @@ def _find(reading: Reading, position: int | None) -> Decision | None:
 
 
 def _handle(one: Named) -> Handle:
-    written = parse(name(one))
-    assert written is not None, "it was read from the state, where only handles are"
-    return written
+    return Handle(one.rank, one.namespace, one.value)
 
 
 def _membership(reading: Reading, one: Named) -> Any:
@@ -295,13 +330,15 @@ def _membership(reading: Reading, one: Named) -> Any:
 
 
 def _ends(reading: Reading, one: str, other: str) -> Ends:
-    found = []
-    for text in (one, other):
-        written = parse(text) if can_be_known(text) else None
-        named = find_named(reading, written.namespace, written.value) if written is not None else None
-        if named is None:
-            raise unknown_profile()
-        found.append(named)
-    if found[0] == found[1]:
+    ends = Ends(_named(reading, one), _named(reading, other))
+    if ends.one == ends.other:
         raise InputError("These two are one identifier, written twice.", code="identity.same-identifier")
-    return Ends(*found)
+    return ends
+
+
+def _named(reading: Reading, text: str) -> Named:
+    written = rules_in_force(reading).parse(text) if can_be_known(text) else None
+    named = find_named(reading, written.namespace, written.value) if written is not None else None
+    if named is None:
+        raise unknown_profile()
+    return named

@@ -8,7 +8,7 @@ Never: somebody who does not answer every word that was typed.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tillit.identity import Evidence, Neighbour, find_membership, parse, profile_id, search_identifiers
+from tillit.identity import Evidence, Neighbour, find_membership, profile_id, rules_in_force, search_identifiers
 from tillit.profile import (
     answer,
     get_document,
@@ -37,7 +37,7 @@ def find_membership_of(reading: Reading, who: str) -> Membership | None:
     """Say who holds an identifier (`namespace:value`) or a profile id."""
     if not can_be_known(who):
         return None
-    told = parse(who) if ":" in who else who
+    told = rules_in_force(reading).parse(who) if ":" in who else who
     return find_membership(reading, told) if told is not None else None
 
 

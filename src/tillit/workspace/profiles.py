@@ -17,11 +17,11 @@ from tillit.identity import (
     Handle,
     Named,
     find_membership,
-    handles_of,
     iter_events,
     profile_id,
     read_event,
     read_evidence,
+    rules_in_force,
 )
 from tillit.profile import (
     Earlier,
@@ -130,13 +130,14 @@ class Profiles:
             if membership is None:
                 return None
             places = iter_events(reading, membership, before=(instant + 1, 0), limit=_MOST_PAST)
+            rules = rules_in_force(reading)
         rows = self._folding.rows([p for _, p in places])
-        own = {(one.namespace, one.value): Named(*one[:3], 0) for one in membership.identifiers}
+        own = {(one.namespace, one.value): Named(*one[:3], 0, one.rank) for one in membership.identifiers}
         told = []
         for row in rows.values():
             if row.logged_at <= instant:
                 event = read_event(row.body or b"{}")
-                idents = [own[key] for h in handles_of(event) for key in _keys(h) if key in own]
+                idents = [own[key] for h in rules.handles_of(event) for key in _keys(h) if key in own]
                 told.append(Told(row, event, idents))
         return past_document(membership, told, permit, epoch=self._log.epoch())
 
@@ -223,7 +224,7 @@ class Profiles:
         body = retract_body(row) if row is not None and row.kind == KIND_EVENT else None
         if row is None or body is None:
             raise _unknown_act()
-        told = handles_of(read_event(row.body or b"{}"))
+        told = rules_in_force(self._state).handles_of(read_event(row.body or b"{}"))
         if who is not None and (not told or not self._holds(who, told[0])):
             raise _unknown_act()
         # The same id for every try: taking one thing back twice is one act.

@@ -28,6 +28,7 @@ from tillit.workspace.folding import Folding
 from tillit.workspace.identity import Identity
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
+from tillit.workspace.rules import Rules
 
 _WAIT_S = 5.0
 
@@ -65,6 +66,16 @@ class Workspace:
             self.folding,
             permit=self.permit,
             purposes=self.settings.consent.purposes,
+            append=self.append_rows,
+            now=now,
+        )
+        self.rules = Rules(
+            self.log,
+            self.state,
+            self.folding,
+            self.paths,
+            self.profiles,
+            lake=lambda: self.lake,
             append=self.append_rows,
             now=now,
         )

@@ -32,7 +32,7 @@ from tillit.console.ties import (
 )
 from tillit.console.views import CustomerView, customer_view, name_of
 from tillit.errors import BusyError, InputError, NotFound
-from tillit.identity import CUT, JOIN, PIN, UNDO, ReasonInvalid, identifier_of, parse, takes
+from tillit.identity import CUT, JOIN, PIN, UNDO, ReasonInvalid, identifier_of, takes
 from tillit.identity import profile_id as key_of
 from tillit.profile import position_of
 from tillit.records import Membership, Permit
@@ -282,7 +282,8 @@ def tell(ws: Workspace, permit: Permit, one: str, other: str) -> Told:
         told["together"],
         [step_of(step) for step in told["path"]],
         [step_of(link) for link in told["direct"]],
-        told["together"] and all((end := parse(text)) is not None and takes(PIN, end) for text in (one, other)),
+        told["together"]
+        and all((end := ws.identity.rules().parse(text)) is not None and takes(PIN, end.rank) for text in (one, other)),
         list(people.values()),
     )
 
@@ -338,7 +339,7 @@ def _key_of(ws: Workspace, who: str) -> str | None:
     if ":" not in who:
         who = f"email:{who}" if "@" in who else who
     membership = ws.profiles.membership(who)
-    written = parse(who) if ":" in who else None
+    written = ws.identity.rules().parse(who) if ":" in who else None
     if membership is None:
         return None
     for member in membership.identifiers:
@@ -353,7 +354,7 @@ def _strongest(membership: Membership | None, key: str) -> str | None:
         return None
     asked = identifier_of(key)
     named = [m for m in membership.identifiers if m.identifier_id == asked]
-    fit = [m for m in [*named, *membership.identifiers] if takes(PIN, parse(f"{m.namespace}:{m.value}"))]
+    fit = [m for m in [*named, *membership.identifiers] if takes(PIN, m.rank)]
     found = (fit or list(membership.identifiers))[0]
     return f"{found.namespace}:{found.value}"
 

@@ -1,0 +1,104 @@
+"""Rules of who is who: whatever they say, the fold is the model's, and other rules hold as if they always had."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.laws.folding import Folded, assert_tells_the_same
+from tests.laws.test_forgetting import Shop, new_shop
+from tests.laws.test_identity_acts import decided_logs
+from tests.model import read_world
+from tests.strategies import NOON, cuts, place
+from tillit.flow import prepare
+from tillit.identity import AppliedRules, rules_row
+from tillit.records import KIND_DEFINITION, LogRow
+from tillit.store import SqliteState
+
+RULES = [
+    "",
+    "namespaces: {email: {strength: weak}}",
+    "namespaces: {email: {strength: device}}",
+    "namespaces: {email: {strength: shared}, card: {limit: 1}}",
+    "namespaces: {card: {strength: device}, email: {rank: 5}}",
+    "namespaces: {user_id: {limit: 2}, email: {limit: 1}}",
+    "namespaces: {user_id: {limit: none}, card: {limit: 1 hourly}}",
+    "namespaces: {email: {rank: 5}, card: {rank: 50}}",
+    "namespaces: {email: {block: {values: [ana@example.org]}}, user_id: {block: {values: [bo]}}}",
+    "namespaces: {anonymous_id: {strength: shared}}",
+    "namespaces: {anonymous_id: {strength: weak}}",
+    "others: {strength: weak}",
+]
+rule_texts = st.sampled_from(RULES)
+
+
+def definition(text: str, number: int) -> LogRow:
+    new = rules_row(text, operator="kim", reason="", message_id=f"rules-{number}", now=NOON)
+    return LogRow(number, NOON, *new)
+
+
+class FoldedUnder(Folded):
+    """A fold that goes by rules from its first event on."""
+
+    def __init__(self, path: Path, rules: AppliedRules) -> None:
+        state = SqliteState(path, synchronous="OFF")
+        prepare(state, rules)
+        state.close()
+        super().__init__(path)
+
+
+@given(st.data())
+def test_under_any_rules_the_fold_is_the_models(data: st.DataObject) -> None:
+    text = data.draw(rule_texts)
+    rows = place([definition(text, 1), *data.draw(decided_logs())])
+    with tempfile.TemporaryDirectory() as folder:
+        folded = FoldedUnder(Path(folder) / "state.db", AppliedRules(1, text, "kim", "", NOON))
+        done: list[LogRow] = []
+        for batch in data.draw(cuts(len(rows))):
+            folded.take(rows[batch])
+            done += rows[batch]
+            assert_tells_the_same(folded, read_world(done if batch.start else [rows[0], *done]))
+        folded.state.close()
+
+
+def held_against_the_model(shop: Shop) -> None:
+    rows = shop.log.read(0, 10_000)
+    asked = object.__new__(Folded)
+    asked.state, asked.log = shop.state, {one.position: one for one in rows}
+    assert_tells_the_same(asked, read_world(rows))
+    assert shop.differences() == []
+
+
+def with_rules(data: st.DataObject, rows: Sequence[LogRow]) -> list[LogRow]:
+    told = list(rows)
+    for number in range(data.draw(st.integers(1, 3))):
+        told.insert(data.draw(st.integers(0, len(told))), definition(data.draw(rule_texts), 5_000 + number))
+    return place(told)
+
+
+@pytest.mark.slow
+@settings(max_examples=max(20, settings.default.max_examples // 3 if settings.default is not None else 0))
+@given(st.data())
+def test_other_rules_hold_as_if_they_always_had(data: st.DataObject) -> None:
+    rows = with_rules(data, data.draw(decided_logs()))
+    with new_shop() as shop:
+        for batch in data.draw(cuts(len(rows))):
+            shop.take(rows[batch])
+            held_against_the_model(shop)
+
+
+@given(st.data())
+@settings(max_examples=20)
+def test_rules_survive_what_is_trimmed_and_what_is_forgotten(data: st.DataObject) -> None:
+    rows = with_rules(data, data.draw(decided_logs(max_size=20)))
+    with new_shop() as shop:
+        shop.take(rows[: len(rows) // 2])
+        shop.trim(data.draw(st.integers(0, len(rows))))
+        shop.forget(data.draw(st.lists(st.integers(1, max(len(rows) // 2, 1)), max_size=2)))
+        shop.take(rows[len(rows) // 2 :])
+
+        assert shop.differences() == []
+        assert len(shop.log.definitions()) == sum(row.kind == KIND_DEFINITION for row in rows)
