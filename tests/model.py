@@ -39,6 +39,7 @@ RULES: dict[str, dict[str, Any]] = {
 OTHERS = {"strength": "strong", "rank": 10, "limit": "20"}
 WINDOWS = {"ever": 10**18, "hourly": 3_600, "daily": 86_400, "weekly": 7 * 86_400}  # seconds
 NO_HANDLE = {"null", "undefined", "anonymous", "0", ""}
+GROUPS_AT = "2026-06-01T00:00:00Z"  # as of when groups are told
 WHAT_WAS_SAID = [
     *("type", "event", "name", "userId", "anonymousId", "groupId", "previousId"),
     *("originalTimestamp", "properties", "traits"),
@@ -112,6 +113,8 @@ def read_world(rows: Sequence[LogRow]) -> World:
     told: list[Told] = []
     decided: list[Decided] = []
     aliases: dict[int, Key | None] = {}
+    used: set[Any] = set()  # tokens
+    proofs: dict[int, list[Key]] = {}
     for row in rows:
         if row.kind != KIND_EVENT:
             continue
@@ -140,6 +143,9 @@ def read_world(rows: Sequence[LogRow]) -> World:
         if previous is not None:
             founded.setdefault(previous, (row.position, 63))
         aliases[row.position] = previous
+        token = (body.get("proof") or {}).get("jti")
+        proofs[row.position] = [key for key in proof_keys(body) if provable(key, rules)] if token not in used else []
+        used |= {token}
         told.append(Told(row, body, keys))
     people = People(decided, rules)
     for one in told:
@@ -154,7 +160,7 @@ def read_world(rows: Sequence[LogRow]) -> World:
         if position in heard:
             people.hear(heard[position])
         else:
-            people.meet(met[position], alias=aliases[position])
+            people.meet(met[position], alias=aliases[position], proof=proofs[position])
     everyone = {key for one in told for key in one.keys}
     return World(fates, {key: tell(key, told, people, founded) for key in everyone}, people.refused)
 
@@ -199,9 +205,9 @@ def keys_of(body: dict[str, Any], rules: RulesRead) -> dict[Key, int]:
     context = body.get("context") or {}
     traits = body.get("traits") if body["type"] == "identify" else None
     claims: list[tuple[str, Any, int]] = [
-        ("user_id", body.get("userId"), 0),
-        ("anonymous_id", body.get("anonymousId"), 1),
+        (*key, 57 + i) for i, key in enumerate(proof_keys(body)) if provable(key, rules)
     ]
+    claims += [("user_id", body.get("userId"), 0), ("anonymous_id", body.get("anonymousId"), 1)]
     for where, place in ((traits, 2), (context.get("traits"), 4)):
         if isinstance(where, dict):
             claims += [("email", where.get("email"), place), ("phone", where.get("phone"), place + 1)]
@@ -222,6 +228,16 @@ def previous_in(body: dict[str, Any], row: LogRow, seen: set[Key], rules: RulesR
     has_user = any(name == "user_id" for name in (key[0] for key in keys_of(body, rules)))
     found = previous_of(body["previousId"], row, seen, has_user=has_user)
     return found if found is not None and rules.takes(found) else None
+
+
+def proof_keys(body: dict[str, Any]) -> list[Key]:
+    """Give what an identity token names, its subject first."""
+    proof = body.get("proof") or {}
+    return [(name, value) for name, value in [proof["sub"], *proof["also"]]] if "sub" in proof else []
+
+
+def provable(key: Key, rules: RulesRead) -> bool:
+    return rules.takes(key) and rules.rank(key) < DEVICE
 
 
 def names_previous(body: dict[str, Any]) -> bool:
@@ -290,7 +306,7 @@ class People:
     def rank(self, key: Key) -> int:
         return max(self.rules.rank(key), SHARED) if key in self.blocked else self.rules.rank(key)
 
-    def meet(self, one: Told, *, alias: Key | None) -> None:
+    def meet(self, one: Told, *, alias: Key | None, proof: list[Key]) -> None:
         keys, row = one.keys, one.row
         anchor = keys[0]
         for key in keys:
@@ -305,18 +321,26 @@ class People:
             birth = one.body["traits"].get("birthday")
             if isinstance(birth, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", birth):
                 self.births.setdefault(anchor, birth)
+        proof = [key for key in proof if self.rank(key) < DEVICE]
+        self.known |= set(proof)
+        for key in proof[1:]:
+            if key != proof[0]:
+                strong, weak = sorted((proof[0], key), key=self.rank)
+                self.link(strong, weak, row, TRUST_VERIFIED, is_alias=False)
         for key in keys[1:]:
-            if self.rank(key) >= SHARED:
-                continue
-            turns = [d for d in self.decided if d.kind in ("cut", "join") and {*d.pair} == {anchor, key}]
-            chapter = len([turn for turn in turns if turn.position < row.position])
-            if self.is_withdrawn(anchor, key, row.position, row.trust):
-                continue
-            if self.rank(key) >= DEVICE:
-                self.claims.setdefault(key, []).append((row.event_at, row.position, anchor))
-            elif row.trust > self.judged.get((anchor, key, chapter), 0):
-                self.judged[(anchor, key, chapter)] = row.trust
-                self.judge(anchor, key, row.trust, at=row.event_at, is_alias=key == alias)
+            if self.rank(key) < SHARED:
+                self.link(anchor, key, row, row.trust, is_alias=key == alias)
+
+    def link(self, anchor: Key, key: Key, row: LogRow, trust: int, *, is_alias: bool) -> None:
+        turns = [d for d in self.decided if d.kind in ("cut", "join") and {*d.pair} == {anchor, key}]
+        chapter = len([turn for turn in turns if turn.position < row.position])
+        if self.is_withdrawn(anchor, key, row.position, trust):
+            return
+        if self.rank(key) >= DEVICE:
+            self.claims.setdefault(key, []).append((row.event_at, row.position, anchor))
+        elif trust > self.judged.get((anchor, key, chapter), 0):
+            self.judged[(anchor, key, chapter)] = trust
+            self.judge(anchor, key, trust, at=row.event_at, is_alias=is_alias)
 
     def is_withdrawn(self, one: Key, other: Key, position: int, trust: int) -> bool:
         """A cut that stands, and neither a join that stands between it and this place nor, since, the customer's proof.
@@ -347,9 +371,9 @@ class People:
         births = [{self.births[key] for key in each if key in self.births} for each in (a, b)]
         if pinned:
             self.refused.append((one, other, "pinned apart by a colleague"))
-        elif trust < TRUST_OPERATOR and trust == TRUST_CLAIMED and a & self.known and b & self.known:
+        elif trust == TRUST_CLAIMED and a & self.known and b & self.known:
             self.refused.append((one, other, "two known people, claimed by a public key"))
-        elif trust < TRUST_OPERATOR and (
+        elif trust != TRUST_OPERATOR and (
             name := self.beyond_limit(a, b, at, knows_better=is_alias and trust >= TRUST_SERVER)
         ):
             self.refused.append((one, other, "two user ids" if name == "user_id" else f"too many of {name}"))
@@ -430,8 +454,65 @@ def tell(key: Key, told: list[Told], people: People, founded: dict[Key, tuple[in
         "n_events": len(own),
         "first_seen_at": instant(min(times)) if times else None,
         "last_seen_at": instant(max(times)) if times else None,
+        "groups": groups_of(own, told),
     }
     return Person(document, sorted(((one.row.event_at, one.row.position) for one in own), reverse=True))
+
+
+def groups_of(own: list[Told], told: list[Told]) -> list[dict[str, Any]]:
+    """The groups of whoever these events are of; names come from whatever anybody said of a group."""
+    found = []
+    for key in sorted({group_of(one) for one in own} - {""}):
+        mine = ranked([one for one in own if group_of(one) == key])
+        mine = [one for one in mine if one.row.trust == mine[-1].row.trust]
+        left = [place for place, one in enumerate(mine) if traits_of(one).get("member") is False]
+        mine = mine[left[-1] + 1 :] if left else mine
+        roles = [traits_of(one)["role"] for one in mine if "role" in traits_of(one)]
+        roles = [role for role in roles if role is None or isinstance(role, str)]
+        since = [day for one in mine if (day := written(traits_of(one).get("since"))) is not None]
+        ends = [traits_of(one)["until"] for one in mine if "until" in traits_of(one)]
+        begin = since[-1] if since else instant(mine[0].row.event_at) if mine else ""
+        end = ends[-1] if ends else None
+        if not mine or (since and begin > GROUPS_AT) or (end is not None and end <= GROUPS_AT):
+            continue
+        names = [one for one in ranked(told) if group_of(one) == key and "name" in traits_of(one)]
+        found.append(
+            {
+                "group": key,
+                "kind": key.split(":")[0],
+                "name": traits_of(names[-1])["name"] if names else None,
+                "role": (roles[-1] or None) if roles else None,
+                "since": begin,
+                "until": end,
+                "source": mine[-1].row.source,
+                "event_id": f"e1-{mine[-1].row.position}",
+                "trust": TRUST_NAMES[mine[-1].row.trust],
+            }
+        )
+    return found
+
+
+def ranked(some: list[Told]) -> list[Told]:
+    return sorted(some, key=lambda one: (one.row.trust, one.row.event_at, one.row.position))
+
+
+def traits_of(one: Told) -> dict[str, Any]:
+    traits = one.body.get("traits")
+    return traits if isinstance(traits, dict) else {}
+
+
+def group_of(one: Told) -> str:
+    if one.body["type"] != "group" or one.body.get("groupId", "null") in NO_HANDLE:
+        return ""
+    kind = traits_of(one).get("kind")
+    return f"{kind if kind == 'household' else 'account'}:{one.body['groupId']}"
+
+
+def written(day: Any) -> str | None:
+    """An instant or a day as documents write it; None for what is neither."""
+    if not isinstance(day, str) or not day.startswith("20"):
+        return None
+    return day if day.endswith("Z") else f"{day}T00:00:00Z"
 
 
 def see(key: Key, own: list[Told]) -> dict[str, Any] | None:

@@ -67,9 +67,19 @@ def body(chance: random.Random, n_people: int) -> dict[str, Any]:
             "userId": f"u{who}",
             "previousId": chance.choice([f"u{who + 1}", device, f"new{who}"]),
         }
+    elif kind < 0.93:
+        told |= {"type": "group", "groupId": f"g{who // 3}", "traits": group(chance, who)}
+        if chance.random() < 0.7:
+            told["userId"] = f"u{who}"
     else:
         told |= {"type": "page", "name": "/", "userId": f"u{who}"}
         told.pop("anonymousId" if chance.random() < 0.5 else "name")
+    if chance.random() < 0.03:
+        told["proof"] = {
+            "sub": ["user_id", f"u{who}"],
+            "also": [["email", f"u{who}@example.org"]],
+            "jti": f"{who:030x}{chance.randrange(3):02x}",
+        }
     return told
 
 
@@ -80,7 +90,13 @@ def act(chance: random.Random, n_people: int) -> dict[str, Any]:
     said: list[dict[str, Any]] = [
         {"type": "correct", "messageId": f"c{number}", "traits": {"firstName": chance.choice(GIVEN), "plan": None}},
         {"type": "note", "messageId": f"n{number}", "text": chance.choice(GIVEN)},
-        {"type": "retract", "messageId": f"r{number}", "of": f"{chance.choice('cn')}{number}"},
+        {"type": "retract", "messageId": f"r{number}", "of": f"{chance.choice('cng')}{number}"},
+        {
+            "type": chance.choice(["group_join", "group_leave"]),
+            "messageId": f"g{number}",
+            "groupId": f"g{number // 3}",
+            "traits": {"kind": "household", "role": "guardian"},
+        },
     ]
     return told | chance.choice(said)
 
@@ -93,6 +109,18 @@ def decision(chance: random.Random, n_people: int, number: int) -> dict[str, Any
     if chance.random() < 0.2:
         return told | {"type": "undo", "of": f"d{chance.randrange(number)}", "identifiers": []}
     return told | {"type": chance.choice(["cut", "pin", "join"]), "identifiers": ends}
+
+
+def group(chance: random.Random, who: int) -> dict[str, Any]:
+    """Give what an event says of a group and of somebody's place in it."""
+    told = {
+        "kind": "household",
+        "name": f"{GIVEN[who % len(GIVEN)]} & co",
+        "role": chance.choice([None, "guardian", "child"]),
+        "member": chance.random() < 0.8,
+        "since": "2025-06-01",
+    }
+    return {name: value for name, value in told.items() if chance.random() < 0.6}
 
 
 def traits(chance: random.Random, who: int) -> dict[str, Any]:

@@ -27,6 +27,15 @@ TRAITS: dict[str, list[str | None]] = {
     "email": [*EMAILS, "no address"],
     "birthday": [None, "1984-02-29", "1991-12-31"],
 }
+GROUPS = ["g1", "g2"]
+GROUP_TRAITS: dict[str, list[Any]] = {
+    "name": [None, "Ek", "Ås"],
+    "kind": ["household", "household", "B2B, large"],
+    "role": [None, "guardian", "", 7],
+    "member": [False, False, True],
+    "since": ["2026-01-01T12:00:03Z", "2025-06-01", "2031-01-01T00:00:00Z", "soon"],
+    "until": [None, "2026-01-01T12:00:02Z", "2031-01-01T00:00:00Z"],
+}
 NAMES = ["Order Completed", "Viewed"]
 
 Body = dict[str, Any]
@@ -70,7 +79,7 @@ def _maybe(name: str, values: Sequence[Any], *, of: int) -> st.SearchStrategy[Bo
 @st.composite
 def bodies(draw: st.DrawFn, *, aliases: bool = True, users: Sequence[str] = USERS) -> Body:
     """Draw what one event says."""
-    kinds = ["track", "track", "track", "identify", "identify", "page"] + ["alias"] * aliases
+    kinds = ["track", "track", "track", "identify", "identify", "page", "group"] + ["alias"] * aliases
     body: Body = {"type": draw(st.sampled_from(kinds)), "messageId": "m"}
     body |= draw(_maybe("userId", [*users, *users, NOBODY[0]], of=4))
     body |= draw(_maybe("anonymousId", [*DEVICES, *DEVICES, NOBODY[1]], of=2))
@@ -79,6 +88,10 @@ def bodies(draw: st.DrawFn, *, aliases: bool = True, users: Sequence[str] = USER
     if body["type"] == "identify":
         names = draw(st.sets(st.sampled_from(sorted(TRAITS))))
         body["traits"] = {name: draw(st.sampled_from(TRAITS[name])) for name in sorted(names)}
+    if body["type"] == "group":
+        body["groupId"] = draw(st.sampled_from([*GROUPS, *GROUPS, NOBODY[0]]))
+        said = draw(st.sets(st.sampled_from(sorted(GROUP_TRAITS)), max_size=3))
+        body["traits"] = {name: draw(st.sampled_from(GROUP_TRAITS[name])) for name in sorted(said)}
     if body["type"] == "alias":
         body |= draw(_maybe("previousId", [*users, *DEVICES, "fresh", NOBODY[2]], of=0))
     context: Body = draw(_maybe("traits", [*({"email": email} for email in EMAILS), "no object"], of=9))
@@ -94,7 +107,21 @@ def bodies(draw: st.DrawFn, *, aliases: bool = True, users: Sequence[str] = USER
             of=12,
         )
     )
+    if draw(st.integers(0, 5)) == 0:
+        body["proof"] = draw(proofs(users))
     return body | ({"context": context} if context else {})
+
+
+@st.composite
+def proofs(draw: st.DrawFn, users: Sequence[str] = USERS) -> Body:
+    """Draw what the door writes in the place of an identity token: few tokens, so that some are used again."""
+    subject = draw(st.sampled_from([*(["user_id", user] for user in users), ["email", EMAILS[0]], ["card", "c1"]]))
+    also = draw(
+        st.sampled_from([[], [["email", EMAILS[0]]], [["email", "cem@example.org"], ["phone", "+46701234567"]]])
+    )
+    told = f"{subject[1]} {also} {draw(st.integers(0, 1))}"
+    jti = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+    return {"sub": subject, "also": [one for one in also if one != subject], "jti": jti, "kid": "k_1", "exp": 1}
 
 
 @st.composite

@@ -1,6 +1,6 @@
 """The one place that reads the clock.
 
-In:    nothing.
+In:    nothing, or an instant as text.
 Out:   UTC epoch microseconds, and their RFC 3339 text.
 Never: local time.
 """
@@ -44,6 +44,16 @@ def rfc3339(at: int) -> str:
     if micro % 1000 == 0:
         return f"{head}.{micro // 1000:03d}Z"
     return f"{head}.{micro:06d}Z"
+
+
+def instant(text: str) -> int | None:
+    """Read an ISO 8601 instant: UTC epoch microseconds, or None. Without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        span = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    return span.days * DAY + span.seconds * SECOND + span.microseconds
 
 
 @lru_cache(maxsize=4_096)

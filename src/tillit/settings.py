@@ -32,6 +32,7 @@ __all__ = [
     "Lake",
     "Log",
     "Looked",
+    "People",
     "Row",
     "Serve",
     "Settings",
@@ -224,6 +225,13 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """What counts as a fact about a person."""
+
+    adult_age: int = setting(18, "Age in years below which a birthday makes somebody a minor.", least=0, most=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
     """How staff reach the console."""
 
@@ -271,6 +279,7 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     api: Api = field(default_factory=Api)
     consent: Consent = field(default_factory=Consent)
+    people: People = field(default_factory=People)
     console: Console = field(default_factory=Console)
     console_oidc: ConsoleOidc = field(default_factory=ConsoleOidc)
 

@@ -73,7 +73,9 @@ def test_case_18_what_a_public_key_tied_stays_parted_once_a_colleague_cuts_it(st
 
 
 @pytest.mark.parametrize("key", ["public", "secret"])
-@pytest.mark.parametrize("kind", ["cut", "pin", "join", "undo", "correct", "note", "retract"])
+@pytest.mark.parametrize(
+    "kind", ["cut", "pin", "join", "undo", "correct", "note", "retract", "group_join", "group_leave"]
+)
 def test_case_19_no_event_of_a_source_decides_who_is_who(stranger: Stranger, kind: str, key: str) -> None:
     ana, bo = stranger.name("ana"), stranger.name("bo")
     stranger.batch(track(ana), track(bo))

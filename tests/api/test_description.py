@@ -77,7 +77,10 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 
 def test_the_examples_have_the_fields_that_real_answers_have(ask: Asker, people: Workspace, keys: KeyRing) -> None:
+    people.group(user_id="42", group_id="h1", traits={"kind": "household"}, timestamp="2026-03-01T08:00:30Z")
+    people.flush()
     real = {
+        "GET /api/groups/{group}": ask.get("/api/groups/household:h1", keys.all),
         "GET /api/profiles/{who}": ask.get("/api/profiles/user_id:42", keys.all),
         "GET /api/profiles/{who}/events": ask.get("/api/profiles/user_id:42/events?limit=2", keys.all),
         "GET /api/profiles": ask.get("/api/profiles?q=ana", keys.all),

@@ -63,6 +63,24 @@ def test_a_profile_as_of_an_instant(ask: Asker, ws: Workspace, clock: Clock, key
     assert ask.get(f"/api/profiles/user_id:eva?as_of={then}", keys.scopeless).status == 403
 
 
+def test_a_group_tells_its_members_page_by_page(ask: Asker, people: Workspace, keys: KeyRing) -> None:
+    for who in ("42", "7"):
+        people.group(user_id=who, group_id="h1", traits={"kind": "household", "name": "Ek", "role": "guardian"})
+    people.flush()
+    first = ask.get("/api/groups/household:h1?limit=1", keys.reader)
+    second = ask.get(f"/api/groups/household:h1?limit=1&after={first.json()['next']}", keys.reader).json()
+
+    assert first.status == 200
+    assert (first.json()["name"], second["next"]) == ("Ek", None)
+    assert {one["profile_id"] for page in (first.json(), second) for one in page["members"]} == {
+        people.profiles.get(f"user_id:{who}")["id"] for who in ("42", "7")
+    }
+    assert ask.get("/api/groups/household:h2", keys.reader).status == 404
+    assert ask.get("/api/groups/h1", keys.reader).status == 404
+    assert ask.get("/api/groups/household:h1?after=x", keys.reader).status == 400
+    assert ask.get("/api/groups/household:h1", keys.scopeless).status == 403
+
+
 def test_any_value_can_stand_in_an_address(ask: Asker, ws: Workspace, keys: KeyRing) -> None:
     for value in ODD:
         ws.track(user_id=value, event=f"Seen {value}")

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collect.knocking import NOON
-from tillit.clock import SECOND, rfc3339
+from tillit.clock import SECOND, instant, rfc3339
 from tillit.collect.bots import bot_kind
 from tillit.collect.door import take
 from tillit.collect.limits import Limits
-from tillit.collect.stamp import _text_of, instant, merged, shown_ip
+from tillit.collect.stamp import _text_of, hide_token, merged, shown_ip
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
 GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -35,6 +35,46 @@ def stamped(event: dict[str, Any], *, trust: int = 1, limits: Limits | None = No
     found: dict[str, Any] = json.loads(taken.rows[0].body)
     assert found["timestamp"] == rfc3339(taken.rows[0].event_at) or found["timestamp"].endswith(".000Z")
     return found
+
+
+def test_a_token_that_nobody_checks_is_taken_out_and_proves_nothing() -> None:
+    alone = stamped({"context": {"identityToken": "a.b.c", "locale": "sv"}, "proof": {"sub": ["user_id", "x"]}})
+    shared = stamped({"proof": 7}, context={"identityToken": "a.b.c"})
+    null = stamped({"context": {"identityToken": None}})
+
+    assert (alone["context"]["locale"], alone["proof"]) == ("sv", {"refused": "not_checked"})
+    assert shared["proof"] == {"refused": "not_checked"}
+    assert "proof" not in null
+    assert not any("identityToken" in event["context"] for event in (alone, shared, null))
+
+
+def test_one_token_for_a_whole_batch_is_judged_once() -> None:
+    asked: list[object] = []
+
+    def prove(token: object, at: int) -> dict[str, Any]:
+        asked.append(token)
+        return {"refused": str(at)}
+
+    events = [{"type": "track", "event": "E", "userId": f"u{n}", "messageId": f"m{n}"} for n in range(3)]
+    body = json.dumps({"batch": events, "context": {"identityToken": "a.b.c"}}).encode()
+    taken = take(body, route_type=None, source="web", trust=1, received_at=NOON, limits=Limits(), prove=prove)
+
+    assert [json.loads(row.body)["proof"] for row in taken.rows] == [{"refused": str(NOON)}] * 3
+    assert asked == ["a.b.c"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"type": "x", "context": {"identityToken" : "sec\\"ret"}}',
+        b'{"type": "track", "context": {"identityToken":"secret',
+        b'{"type": "track", "traits": 1, "context": {"identityToken": "secret"}, "context": 1}',
+    ],
+    ids=["escaped", "broken off", "doubled"],
+)
+def test_what_goes_to_quarantine_holds_no_token(raw: bytes) -> None:
+    assert b"ret" not in hide_token(raw)
+    assert hide_token(raw).startswith(raw[: raw.index(b"sec") - 1])
 
 
 def code_of(event: dict[str, Any], route_type: str | None = None) -> str:

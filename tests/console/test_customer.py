@@ -46,6 +46,25 @@ def test_a_correction_counts_says_who_and_why_and_can_be_undone(server: RunningS
     expect(plan).not_to_contain_text("corrected by")
 
 
+def test_a_household_shows_the_others_and_who_must_be_treated_with_care(
+    server: RunningServer, open_page: Opening
+) -> None:
+    group = f"h-{uuid.uuid4().hex[:8]}"
+    parent, child = send_person(server, name="Petra"), send_person(server, name="Kim", traits={"minor": True})
+    for user_id, role in ((parent, "guardian"), (child, "child")):
+        told = {"userId": user_id, "groupId": group, "traits": {"kind": "household", "name": "Ek", "role": role}}
+        assert server.send("/v1/group?wait=applied", told).status == 200
+    server.settle()
+    page = open_page(f"/console/customers/{id_of(server, child)}")
+
+    expect(section(page, "groups")).to_contain_text("household")
+    expect(section(page, "groups")).to_contain_text("Ek · child")
+    expect(page.locator(".person-head")).to_contain_text("minor")
+    page.locator(".person-head").get_by_role("link", name="guardian").click()
+    expect(page.locator("h1")).to_have_text("Petra")
+    expect(section(page, "groups").get_by_role("link", name="Kim")).to_be_visible()
+
+
 def test_a_note_is_kept_and_undone_without_scripts(server: RunningServer, open_page: Opening) -> None:
     user_id = send_person(server, name="Nota")
     server.settle()

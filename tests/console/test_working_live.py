@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from tests.console.conftest import Opening, Watched
 from tests.console.desk_in_process import DeskInProcess
 from tests.running import RunningServer
+from tests.signing import Signer
+from tillit.clock import SECOND
 from tillit.console.understood import mark_lines
 from tillit.records import TRUST_CLAIMED
 
@@ -128,6 +130,22 @@ def test_an_event_says_which_identifiers_count_and_why_others_do_not(desk: DeskI
     assert "no namespace can be called so" in page
     assert "Applied: it counts in a profile." in page
     assert "joins no two known people" in page
+
+
+def test_an_event_says_what_its_identity_token_came_to(desk: DeskInProcess) -> None:
+    signer = Signer(desk.ws.keys.create("identity", "web")[0])
+    ends = desk.ws.now() // SECOND + 300
+    good, late = (signer.token("user_id:ana", exp=exp) for exp in (ends, ends - 600))
+    for token in (good, good, late):
+        desk.ws.append([{"type": "track", "event": "E", "anonymousId": "d", "context": {"identityToken": token}}])
+    desk.ws.flush()
+
+    pages = [desk.get(f"/console/events/e1-{n}").body.decode() for n in (1, 2, 3)]
+
+    for page, told in zip(pages, ["proves who this is", "was used before", "proves nothing: expired"], strict=True):
+        assert told in page
+        assert good not in page
+        assert late not in page
 
 
 def test_the_clock_the_robot_and_the_fate_are_told(desk: DeskInProcess) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import uuid
 
@@ -45,6 +47,20 @@ def test_snippets_hold_this_servers_address_and_the_new_key() -> None:
     assert not any(word in text for text in shown.values() for word in ("BASE", "HOST"))
     assert [one.id for one in public] == ["browser", "kotlin", "swift", "pixel"]
     assert all("pk_x" in one.text for one in public)
+
+
+def test_an_identity_key_is_a_private_key_of_which_the_public_half_is_kept(desk: DeskInProcess) -> None:
+    written, key_id = made(desk, kind="identity", source="web")
+    plain = html.unescape(written)
+
+    key = json.loads(plain)
+    kept = desk.ws.keys.find_identity(key_id)
+    shown = desk.get(f"/console/sources/keys/{key_id}")
+
+    assert kept is not None
+    assert (key["kid"], key["x"], kept.may_send) == (key_id, kept.public_key, False)
+    assert (shown.status, key["d"].encode() in shown.body) == (200, False)
+    assert desk.ws.keys.find(plain) is None
 
 
 def test_what_a_key_may_do_is_kept(desk: DeskInProcess) -> None:

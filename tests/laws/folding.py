@@ -11,14 +11,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.model import World
+from tests.model import GROUPS_AT, World
+from tillit.clock import instant
 from tillit.flow import COMPARED_TABLES, Fold
 from tillit.identity import Handle, find_membership, iter_events
 from tillit.profile import get_document
 from tillit.records import KIND_EVENT, LogRow, Permit
 from tillit.store import SqliteState
+from tillit.workspace.groups import View, with_groups
 
 PERMIT = Permit("service", 0, "test")
+VIEW = View(epoch=1, at=instant(GROUPS_AT) or 0, adult_age=18)
 Key = tuple[str, str]
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -47,7 +50,10 @@ class Folded:
     def document(self, key: Key) -> dict[str, Any]:
         membership = find_membership(self.state, Handle(0, *key))
         assert membership is not None
-        return get_document(self.state, membership, PERMIT, epoch=1)
+        document = get_document(self.state, membership, PERMIT, epoch=1)
+        told = with_groups(self.state, document, membership, VIEW)
+        del told["facts"]  # they follow from traits and groups
+        return told
 
     def timeline(self, key: Key, *, page: int = 3) -> list[tuple[int, int]]:
         membership = find_membership(self.state, Handle(0, *key))
@@ -95,6 +101,7 @@ def nameless(document: dict[str, Any]) -> dict[str, Any]:
     told = orderless(document)
     del told["id"]
     told["traits"] = {name: {k: v for k, v in t.items() if k != "event_id"} for name, t in told["traits"].items()}
+    told["groups"] = [{k: v for k, v in one.items() if k != "event_id"} for one in told["groups"]]
     return told
 
 

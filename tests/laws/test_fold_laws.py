@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import model
 from tests.laws.folding import Folded, Key, assert_tells_the_same, nameless, new_fold, tables_of
 from tests.model import read_world
 from tests.strategies import cuts, logs, place, row
@@ -39,22 +38,6 @@ def test_a_long_log_is_the_models(data: st.DataObject) -> None:
             folded.take(rows[batch])
 
         assert_tells_the_same(folded, read_world(rows))
-
-
-@given(st.data())
-def test_nobody_gets_more_identifiers_of_a_kind_than_one_person_may_have(data: st.DataObject) -> None:
-    rows = data.draw(logs(max_size=20))
-    limits = {"email": 1, "card": 1}
-    with pytest.MonkeyPatch.context() as patch, new_fold() as folded:
-        patch.setattr(resolve, "LIMITS", limits)
-        patch.setattr(model, "LIMITS", limits)
-        for batch in data.draw(cuts(len(rows))):
-            folded.take(rows[batch])
-
-        assert_tells_the_same(folded, read_world(rows))
-        for key in folded.identifiers():
-            kinds = [one["namespace"] for one in folded.document(key)["identifiers"]]
-            assert kinds.count("card") <= 1
 
 
 @given(st.data())

@@ -95,7 +95,14 @@ class Shop:
                 prepare(anew, rules)
                 carry_fates(self.state, anew, before=self.log.first_position())
                 blocks = iter_log(self.log, lambda: self.lake, self.engine.fold.position)
-                fold_anew(anew, blocks, self.engine.rows, epoch=self.log.epoch(), rules=rules)
+                fold_anew(
+                    anew,
+                    blocks,
+                    self.engine.rows,
+                    epoch=self.log.epoch(),
+                    rules=rules,
+                    first_position=self.log.first_position(),
+                )
                 return [str(found) for found in compare_states(self.state, anew)]
             finally:
                 anew.close()

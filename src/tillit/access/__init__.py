@@ -6,6 +6,7 @@ Never: a key, a cookie or a password in plain.
 """
 
 from tillit.access.audit import Action, Audit, Detail
+from tillit.access.identity_tokens import IdentityTokens
 from tillit.access.journal import Journal, Read
 from tillit.access.keys import API_SCOPES, KINDS, Key, Keys
 from tillit.access.oidc import Provider, SsoRefused
@@ -32,6 +33,7 @@ __all__ = [
     "Audit",
     "ConsoleSessions",
     "Detail",
+    "IdentityTokens",
     "Journal",
     "Key",
     "Keys",

@@ -2,10 +2,12 @@
 
 In:    a key as it was sent.
 Out:   the `Key` it is, or None.
-Never: the key itself in a store, a log or an error.
+Never: the key itself in a store, a log or an error; an identity key taken for one that may knock.
 """
 
+import base64
 import hashlib
+import json
 import secrets
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,7 +16,8 @@ from tillit.errors import InputError, NotFound
 from tillit.records import TRUST_CLAIMED, TRUST_SERVER
 from tillit.store import SqliteState
 
-KINDS = ("public", "secret", "api")
+KINDS = ("public", "secret", "api", "identity")
+_COLUMNS = "key_id, kind, source, scopes, purpose, origins, created_at, revoked_at, public_key"
 _PREFIX = {"public": "pk_", "secret": "sk_", "api": "ak_"}
 API_SCOPES = (
     "profiles:read",
@@ -33,13 +36,14 @@ class Key(NamedTuple):
     """One key, as the registry knows it."""
 
     key_id: str
-    kind: str  # public: browsers and apps, may only append; secret: servers; api: reading
+    kind: str  # public: browsers and apps, may only append; secret: servers; api: reading; identity: signs tokens
     source: str
     scopes: tuple[str, ...]
     purpose: str
     origins: tuple[str, ...]  # of a public key: which pages may use it; empty: any
     created_at: int
     revoked_at: int | None
+    public_key: str = ""  # of an identity key: what its signatures are checked with (`x` of RFC 8037)
 
     def lives_at(self, now: int) -> bool:
         """Say whether it opens anything: a key that is being replaced may have an end in the future."""
@@ -50,6 +54,11 @@ class Key(NamedTuple):
         """Say how far events sent with this key are trusted."""
         return TRUST_SERVER if self.kind == "secret" else TRUST_CLAIMED
 
+    @property
+    def may_send(self) -> bool:
+        """Say whether events are sent with it."""
+        return self.kind in {"public", "secret"}
+
 
 class Keys:
     """The keys of one workspace, held in memory and read again when the registry changed."""
@@ -59,6 +68,7 @@ class Keys:
         self._registry = registry
         self._now = now
         self._by_hash: dict[bytes, Key] = {}
+        self._identity: dict[str, Key] = {}
         self._version = -1
         self._known: dict[str, bytes] = {}
 
@@ -71,7 +81,10 @@ class Keys:
         purpose: str = "service",
         origins: Sequence[str] = (),
     ) -> tuple[str, Key]:
-        """Make a key. The first part of the answer is the key itself: it cannot be asked for again."""
+        """Make a key. The first part of the answer is the key itself: it cannot be asked for again.
+
+        An identity key is a private JSON Web Key (RFC 8037), in one line.
+        """
         if kind not in KINDS:
             raise InputError(
                 f"A key is one of {', '.join(KINDS)}, not {kind!r}.", code="access.unknown-kind", kind=kind
@@ -92,15 +105,15 @@ class Keys:
             raise InputError("Only api keys have scopes: the others can only send events.", code="access.scope-not-api")
         if kind == "api" and not scopes:
             scopes = ("profiles:read", "events:read", "quarantine:read")
-        plain = _PREFIX[kind] + secrets.token_urlsafe(24)
-        key = Key(
-            "k_" + secrets.token_hex(6), kind, source, tuple(sorted(scopes)), purpose, tuple(origins), self._now(), None
-        )
+        key_id = "k_" + secrets.token_hex(6)
+        plain, public_key = _key_pair(key_id) if kind == "identity" else (_PREFIX[kind] + secrets.token_urlsafe(24), "")
+        made_at = self._now()
+        key = Key(key_id, kind, source, tuple(sorted(scopes)), purpose, tuple(origins), made_at, None, public_key)
         with self._registry.transaction() as tx:
             tx.execute(
                 "INSERT INTO access_key "
-                "(key_id, key_hash, kind, source, scopes, purpose, origins, created_at, revoked_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                "(key_id, key_hash, kind, source, scopes, purpose, origins, created_at, revoked_at, public_key) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
                 (
                     key.key_id,
                     _hash(plain),
@@ -110,6 +123,7 @@ class Keys:
                     purpose,
                     " ".join(key.origins),
                     key.created_at,
+                    public_key,
                 ),
             )
         self._version = -1
@@ -129,12 +143,15 @@ class Keys:
         found = self._by_hash.get(digest)
         return found if found is not None and found.lives_at(self._now()) else None
 
+    def find_identity(self, key_id: str) -> Key | None:
+        """Give the living identity key of this id, or None."""
+        self._refresh()
+        found = self._identity.get(key_id)
+        return found if found is not None and found.lives_at(self._now()) else None
+
     def list_all(self) -> list[Key]:
         """Give every key ever made, newest first, the revoked too."""
-        rows = self._registry.read(
-            "SELECT key_id, kind, source, scopes, purpose, origins, created_at, revoked_at FROM access_key "
-            "ORDER BY created_at DESC, key_id"
-        )
+        rows = self._registry.read(f"SELECT {_COLUMNS} FROM access_key ORDER BY created_at DESC, key_id")
         return [_key(row) for row in rows]
 
     def rotate(self, key_id: str, *, old_lives_us: int | None) -> tuple[str, Key]:
@@ -170,17 +187,17 @@ class Keys:
         if version == self._version:
             return
         rows = self._registry.read(
-            "SELECT key_id, kind, source, scopes, purpose, origins, created_at, revoked_at, key_hash FROM access_key "
-            "WHERE revoked_at IS NULL OR revoked_at > ?",
-            (self._now(),),
+            f"SELECT {_COLUMNS}, key_hash FROM access_key WHERE revoked_at IS NULL OR revoked_at > ?", (self._now(),)
         )
-        self._by_hash = {bytes(row[8]): _key(row[:8]) for row in rows}
+        keys = {bytes(row[-1]): _key(row[:-1]) for row in rows}
+        self._by_hash = {digest: key for digest, key in keys.items() if key.kind != "identity"}
+        self._identity = {key.key_id: key for key in keys.values() if key.kind == "identity"}
         self._known.clear()
         self._version = version  # last: keys that could not be read must not count as read
 
 
 def _key(row: tuple[object, ...]) -> Key:
-    key_id, kind, source, scopes, purpose, origins, created_at, revoked_at = row
+    key_id, kind, source, scopes, purpose, origins, created_at, revoked_at, public_key = row
     return Key(
         str(key_id),
         str(kind),
@@ -190,7 +207,21 @@ def _key(row: tuple[object, ...]) -> Key:
         tuple(str(origins).split()),
         int(str(created_at)),
         int(str(revoked_at)) if revoked_at is not None else None,
+        str(public_key),
     )
+
+
+def _key_pair(key_id: str) -> tuple[str, str]:
+    """Make an Ed25519 key: the private one as a JSON Web Key that names itself, and the public one alone."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # loads where it is needed
+
+    made = Ed25519PrivateKey.generate()
+    public, private = (
+        base64.urlsafe_b64encode(half).rstrip(b"=").decode()
+        for half in (made.public_key().public_bytes_raw(), made.private_bytes_raw())
+    )
+    told = {"kty": "OKP", "crv": "Ed25519", "x": public, "d": private, "kid": key_id, "alg": "EdDSA", "use": "sig"}
+    return json.dumps(told, separators=(",", ":")), public
 
 
 def _hash(plain: str) -> bytes:

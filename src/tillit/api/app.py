@@ -18,6 +18,7 @@ from tillit.api.description import description_routes, openapi_document, referen
 from tillit.api.desk import Desk
 from tillit.api.events import event_routes
 from tillit.api.gate import ASKED, Asked
+from tillit.api.groups import group_routes
 from tillit.api.health import health_routes
 from tillit.api.identity import identity_routes
 from tillit.api.keys import key_routes
@@ -38,6 +39,7 @@ _log = logging.getLogger("tillit.api")
 
 ROUTES = (
     profile_routes,  # one person, search
+    group_routes,  # who belongs to a household or an account
     identity_routes,  # who is who, and what was decided about it
     event_routes,  # everybody's events, live
     quarantine_routes,  # what the door turned away

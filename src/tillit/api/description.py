@@ -67,6 +67,46 @@ _PROFILE = {
     "n_events": 4,
     "first_seen_at": "2026-03-01T09:00:00Z",
     "last_seen_at": "2026-03-02T10:15:00Z",
+    "groups": [
+        {
+            "group": "household:h1",
+            "kind": "household",
+            "name": "Ek",
+            "role": "guardian",
+            "since": "2026-03-01T09:00:00Z",
+            "until": None,
+            "source": "shop",
+            "event_id": "e1-2",
+            "trust": "server",
+        }
+    ],
+    "facts": {"deceased": None, "minor": None, "minor_evidence": None, "guardians": []},
+}
+_GROUP = {
+    "group": "household:h1",
+    "kind": "household",
+    "name": "Ek",
+    "traits": {
+        "name": {
+            "value": "Ek",
+            "at": "2026-03-01T09:00:00Z",
+            "source": "shop",
+            "event_id": "e1-2",
+            "trust": "server",
+        }
+    },
+    "members": [
+        {
+            "profile_id": "p0000000000020",
+            "role": "guardian",
+            "since": "2026-03-01T09:00:00Z",
+            "until": None,
+            "source": "shop",
+            "event_id": "e1-2",
+            "trust": "server",
+        }
+    ],
+    "next": None,
 }
 _EVENT = {
     "event_id": "e1-4",
@@ -179,6 +219,7 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
         {"namespace": "email", "value": "ana@example.org", "limit": 1},
         {"events": [_EVENT], "next": "1772446500000000.4"},
     ),
+    "GET /api/groups/{group}": (None, _GROUP),
     "GET /api/profiles": (None, {"profiles": [_PROFILE]}),
     "POST /api/profiles/search": ({"q": "ana", "limit": 20}, {"profiles": [_PROFILE]}),
     "GET /api/identity/why": (None, _WHY),

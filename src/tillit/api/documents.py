@@ -80,7 +80,7 @@ class NewUndo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A key to make."""
 
-    kind: Annotated[str, Meta(description="public, secret or api")]
+    kind: Annotated[str, Meta(description="public, secret, api or identity")]
     source: Annotated[str, Meta(min_length=1, max_length=64)]
     scopes: Annotated[list[str], Meta(max_length=32)] = []
     purpose: Purpose = "service"
@@ -121,6 +121,14 @@ PathWho = Annotated[
     PathParameter(description="`namespace:value` (percent-encode what an address cannot hold) or a profile id."),
 ]
 
+PathGroup = Annotated[
+    str,
+    PathParameter(
+        max_length=300, description="`kind:id`, such as `household:h1`; an id with a slash cannot be asked for."
+    ),
+]
+QueryAfterMember = Annotated[str | None, QueryParameter(max_length=64, description="The `next` of the page before.")]
+
 # -- documents
 
 
@@ -144,6 +152,51 @@ class TraitDocument(TypedDict):
     trust: str
 
 
+class PlaceDocument(TypedDict):
+    """Somebody's place in a group, with who said it."""
+
+    group: str
+    kind: str
+    name: str | None
+    role: str | None
+    since: str
+    until: str | None
+    source: str
+    event_id: str
+    trust: str
+
+
+class SaidDocument(TypedDict):
+    """Who said something, when."""
+
+    source: str
+    event_id: str
+    at: str
+    trust: str
+
+
+class DeceasedDocument(SaidDocument):
+    """That somebody is deceased, with who said it. `deceased_at` is null when it was not said."""
+
+    deceased_at: str | None
+
+
+class GuardianDocument(SaidDocument):
+    """A guardian in a household, since `at`."""
+
+    profile_id: str
+    group: str
+
+
+class FactsDocument(TypedDict):
+    """What must be heeded before a person is written to or decided about. Null is not known."""
+
+    deceased: DeceasedDocument | None
+    minor: bool | None
+    minor_evidence: SaidDocument | None
+    guardians: list[GuardianDocument]
+
+
 class ProfileDocument(TypedDict):
     """One person."""
 
@@ -155,12 +208,37 @@ class ProfileDocument(TypedDict):
     n_events: int
     first_seen_at: str | None
     last_seen_at: str | None
+    groups: list[PlaceDocument]
+    facts: FactsDocument
 
 
 class ProfilesDocument(TypedDict):
     """People found."""
 
     profiles: list[ProfileDocument]
+
+
+class MemberDocument(TypedDict):
+    """One member of a group."""
+
+    profile_id: str
+    role: str | None
+    since: str
+    until: str | None
+    source: str
+    event_id: str
+    trust: str
+
+
+class GroupDocument(TypedDict):
+    """A group and a page of its members. `next` is the `after` of the page after, or null at the end."""
+
+    group: str
+    kind: str
+    name: str | None
+    traits: dict[str, TraitDocument]
+    members: list[MemberDocument]
+    next: str | None
 
 
 class EventDocument(TypedDict):

@@ -27,7 +27,7 @@ from tillit.api.documents import (
     TimelineDocument,
 )
 from tillit.api.refusals import BadRequest
-from tillit.collect.stamp import instant
+from tillit.clock import instant
 from tillit.workspace import unknown_profile
 
 Asking = Request[Any, Any, Any]

@@ -20,6 +20,7 @@ from rich.table import Table
 from tillit.cli.definitions import apply, plan, rules
 from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
+from tillit.cli.groups import groups
 from tillit.cli.identity import identity
 from tillit.cli.operators import operators
 from tillit.cli.serve import Server
@@ -44,6 +45,7 @@ console_app = typer.Typer(help="The pages for staff.", no_args_is_help=True)
 for name, group in (
     ("keys", keys),
     ("profile", profile),
+    ("group", groups),
     ("identity", identity),
     ("events", events),
     ("quarantine", quarantine),
@@ -134,7 +136,9 @@ def import_file(
 @keys.command("create")
 def keys_create(
     workspace: WorkspaceOption,
-    kind: Annotated[str, typer.Option(help="public (browsers, apps), secret (servers) or api (reading).")],
+    kind: Annotated[
+        str, typer.Option(help="public (browsers, apps), secret (servers), api (reading) or identity (signing).")
+    ],
     source: Annotated[str, typer.Option(help="The source that speaks with this key.")],
     scope: Annotated[list[str] | None, typer.Option(help="What an api key may do; several may follow.")] = None,
     origin: Annotated[list[str] | None, typer.Option(help="Pages a public key may be used from.")] = None,

@@ -135,6 +135,7 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
         now=workspace.now,
         wait_applied=wait_applied,
         monotonic_s=clock.monotonic_s,
+        prove=workspace.identity_tokens.judge,
     )
     imports = ImportStarter(workspace.paths.root)
     console = create_console(workspace, start_imports=imports.start)

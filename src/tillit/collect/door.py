@@ -2,7 +2,8 @@
 
 In:    the bytes of a request (or events made in this process), and who sent them when.
 Out:   `Taken`: what to append. Nothing is stored here.
-Never: an exception for one bad event, an event lost without a quarantine row, a good event lost for a bad neighbour.
+Never: an exception for one bad event, an event lost without a quarantine row, a good event lost for a bad neighbour;
+       an identity token, not even in quarantine.
 """
 
 import uuid
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 from tillit.collect.checks import Document, Flaw, Reading, read_body, read_messages, text_flaw
 from tillit.collect.limits import Limits
-from tillit.collect.stamp import Stamp
+from tillit.collect.stamp import Prove, Stamp, hide_token
 from tillit.records import NewRow, QuarantineRow
 
 # Events whose compact form is this far below the limit are not measured as sent: only white space could differ.
@@ -53,10 +54,12 @@ def take(
     user_agent: str | None = None,
     new_id: Callable[[], str] = random_id,
     needs_id: bool = True,
+    prove: Prove | None = None,
 ) -> Taken:
     """Judge one request.
 
-    Shape:  route_type is the type of a single event, or None for a batch; documents are always a batch.
+    Shape:  route_type is the type of a single event, or None for a batch; documents are always a batch. `prove` says
+            what an identity token proves; without it none proves anything.
     Units:  received_at is UTC epoch microseconds.
     Raises: UnreadableBody, BodyTooLarge: nothing of the request can be taken.
     """
@@ -81,6 +84,7 @@ def take(
         user_agent=user_agent,
         has_escapes=reading.has_escapes,
         needs_id=needs_id,
+        prove=prove,
     )
     rows: list[NewRow] = []
     quarantine: list[QuarantineRow] = []
@@ -102,7 +106,9 @@ def take(
         message_id = _message_id(event, limits)
         rejected.append(Rejected(index, message_id, outcome.code, outcome.reason))
         quarantine.append(
-            QuarantineRow(received_at, source, trust, outcome.code, outcome.reason, message_id, reading.raw(index))
+            QuarantineRow(
+                received_at, source, trust, outcome.code, outcome.reason, message_id, hide_token(reading.raw(index))
+            )
         )
     return Taken(rows, quarantine, rejected, reading.is_hopeless)
 

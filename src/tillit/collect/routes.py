@@ -23,6 +23,7 @@ from tillit.collect.limits import Limits
 from tillit.collect.rate import RateLimit
 from tillit.collect.script import find_part, script_for
 from tillit.collect.settings_document import settings_document
+from tillit.collect.stamp import Prove
 from tillit.errors import InputError, NotFound, RefusedError, TillitError
 from tillit.records import NewRow, QuarantineRow
 
@@ -188,14 +189,16 @@ class TrackingApi:
         wait_applied: Callable[[int, float], Awaitable[bool]],
         monotonic_s: Callable[[], float],
         new_id: Callable[[], str] = random_id,
+        prove: Prove | None = None,
     ) -> None:
-        """Put the parts together."""
+        """Put the parts together. Without `prove` an identity token proves nothing."""
         self._keys = keys
         self._commit = commit
         self._limits = limits
         self._now = now
         self._wait_applied = wait_applied
         self._new_id = new_id
+        self._prove = prove
         self._rate = RateLimit(limits.rate_per_key_per_s, monotonic_s) if limits.rate_per_key_per_s else None
 
     @staticmethod
@@ -278,6 +281,7 @@ class TrackingApi:
             client_ip=client[0] if client else None,
             user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
             new_id=self._new_id,
+            prove=self._prove,
         )
         last = 0
         if taken.rows or taken.quarantine:

@@ -3,6 +3,7 @@
 In:    one checked JSON document, and what the request tells: key, time of arrival, address, browser.
 Out:   a `NewRow` whose body is the event in one spelling, or the `Flaw` that keeps it out.
 Never: an identifier changed silently. A number that a text cannot hold exactly is refused, not rounded.
+       An identity token: what it proves takes its place, in a field `proof` that no sender can write.
 
 Time: event_at = received_at - (sentAt - timestamp), Segment's correction for clocks that are wrong.
 """
@@ -11,13 +12,12 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from tillit.clock import DAY, SECOND, rfc3339
+from tillit.clock import SECOND, instant, rfc3339
 from tillit.collect.bots import bot_kind
 from tillit.collect.checks import Document, Flaw, nul_in
 from tillit.collect.limits import Limits
@@ -25,14 +25,21 @@ from tillit.records import KIND_EVENT, TRUST_CLAIMED, NewRow
 
 TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 
+# token, time of arrival -> what it proves, or why nothing
+Prove = Callable[[object, int], Document]
+
 _encode = msgspec.json.Encoder().encode
 _blake2b = hashlib.blake2b
 _new = tuple.__new__
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # JavaScript writes years outside 0..9999 with a sign and six digits: readable, and far outside any range.
 _FAR_YEAR = re.compile(r"[+-]\d{6}-\d\d-\d\d")
 # Beyond this a double no longer tells neighbours apart, and most senders' numbers are doubles.
 _LARGEST_EXACT = 2**53
+_PROVING = "identityToken"
+# Judging one costs ten times what an event costs; a browser sends one. Taste.
+_MOST_TOKENS = 100
+# Also one that breaks off.
+_TOKEN_AS_SENT = re.compile(rb'("identityToken"\s*:\s*)"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
 _IDS = ("userId", "anonymousId", "messageId", "groupId", "previousId")
 _OBJECTS = (
@@ -89,10 +96,12 @@ class Stamp:
         user_agent: str | None = None,
         has_escapes: bool = True,
         needs_id: bool = True,
+        prove: Prove | None = None,
     ) -> None:
         """Prepare to stamp the events of one request.
 
-        Shape: needs_id is the protocol's rule; a file may name a person by e-mail, phone or card alone.
+        Shape: needs_id is the protocol's rule; a file may name a person by e-mail, phone or card alone. Without
+               `prove` an identity token proves nothing.
         Units: received_at is UTC epoch microseconds.
         """
         self._source = source
@@ -104,6 +113,8 @@ class Stamp:
         self._shared_integrations = shared_integrations
         self._has_escapes = has_escapes
         self._needs_id = needs_id
+        self._prove = prove
+        self._proofs: dict[str, Document] = {}
         self._received_at = received_at
         self._received_text = rfc3339(received_at)
         self._sent_text = sent_at if isinstance(sent_at, str) else None
@@ -130,6 +141,8 @@ class Stamp:
             del event["writeKey"]
         if "clock" in event:
             del event["clock"]
+        if "proof" in event:
+            del event["proof"]
 
         short = 0 if self._has_escapes else self._short_id
         for name in _IDS:
@@ -196,6 +209,19 @@ class Stamp:
             return Flaw("nul_in_id", f"'{name}' holds the character NUL, which stores disagree on.")
         return None
 
+    def _proof(self, token: object) -> Document:
+        """Say what a token proves; the same one is judged once for the whole request."""
+        if self._prove is None:
+            return {"refused": "not_checked"}
+        if type(token) is not str:
+            return self._prove(token, self._received_at)
+        found = self._proofs.get(token)
+        if found is None:
+            if len(self._proofs) >= _MOST_TOKENS:
+                return {"refused": "too_many"}
+            found = self._proofs[token] = self._prove(token, self._received_at)
+        return found
+
     def _set_times(self, event: Document) -> int:
         """Write the four times into the event; say when it happened."""
         received_at = self._received_at
@@ -256,9 +282,22 @@ class Stamp:
             found = bot_kind(agent)
             if found is not None:
                 context["bot"] = {"is_bot": True, "kind": found}
+        if _PROVING in context:
+            token = context.pop(_PROVING)
+            if token is not None:
+                event["proof"] = self._proof(token)
         if "consent" in context:
             return _consent_flaw(context["consent"])
         return None
+
+
+def hide_token(raw: bytes) -> bytes:
+    """Take identity tokens out of bytes that are kept as they came.
+
+    >>> hide_token(b'{"context": {"identityToken": "ey.J.x"}}')
+    b'{"context": {"identityToken": ""}}'
+    """
+    return _TOKEN_AS_SENT.sub(rb'\1""', raw)
 
 
 def _as_text(name: str, value: object) -> str | Flaw:
@@ -292,16 +331,6 @@ def merged(under: Document, over: Document) -> Document:
         below = result.get(key)
         result[key] = merged(below, value) if type(below) is dict and type(value) is dict else value
     return result
-
-
-def instant(text: str) -> int | None:
-    """Read an ISO 8601 instant: UTC epoch microseconds, or None. Without a zone it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-        span = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - _EPOCH
-    except (ValueError, OverflowError):
-        return None
-    return span.days * DAY + span.seconds * SECOND + span.microseconds
 
 
 @lru_cache(maxsize=4096)

@@ -87,6 +87,29 @@ class RelatedView(NamedTuple):
     reasons: list[tuple[str, str, str]]  # what, through which identifier, event id
 
 
+class GroupView(NamedTuple):
+    """One group of a person, with some of the others in it."""
+
+    group: str
+    kind: str
+    name: str
+    role: str
+    since: str
+    until: str
+    trust: str
+    event_id: str
+    others: list[tuple[str, str, str]]  # profile id, name, role
+    has_more: bool
+
+
+class FactView(NamedTuple):
+    """One fact about a person that colleagues must heed."""
+
+    words: str
+    event_id: str
+    profile_id: str  # of a guardian
+
+
 class Column(NamedTuple):
     """One column of the drawing."""
 
@@ -191,6 +214,32 @@ def tenure_view(tenure: TenureEvidence, epoch: int) -> TenureView:
         rfc3339(tenure.until) if tenure.until is not None else "",
         event_id(tenure.from_position, epoch),
     )
+
+
+def group_view(place: dict[str, Any], others: list[tuple[str, str, str]], *, has_more: bool) -> GroupView:
+    """Give one group of a person's document, and others in it."""
+    return GroupView(
+        group=place["group"],
+        kind=place["kind"],
+        name=place["name"] or place["group"].partition(":")[2],
+        role=place["role"] or "",
+        since=place["since"],
+        until=place["until"] or "",
+        trust=place["trust"],
+        event_id=place["event_id"],
+        others=others,
+        has_more=has_more,
+    )
+
+
+def fact_views(facts: dict[str, Any]) -> list[FactView]:
+    """Give the facts that change how a person is to be treated."""
+    told = []
+    if facts["deceased"] is not None:
+        told.append(FactView("deceased", facts["deceased"]["event_id"], ""))
+    if facts["minor"]:
+        told.append(FactView("minor", facts["minor_evidence"]["event_id"], ""))
+    return told + [FactView("guardian", one["event_id"], one["profile_id"]) for one in facts["guardians"]]
 
 
 _WHY = {

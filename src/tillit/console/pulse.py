@@ -224,7 +224,7 @@ class Pulse:
         activity = self._ws.sources.activity()
         now = self._ws.now()
         counted_us = min(DAY, now - activity.counted_from) if activity.counted_from is not None else 0
-        kinds = {key.source for key in self._ws.keys.list_all() if key.kind != "api"}
+        kinds = {key.source for key in self._ws.keys.list_all() if key.may_send}
         told = [
             source_health(one, counted_us)
             for one in activity.sources

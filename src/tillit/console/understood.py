@@ -10,17 +10,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tillit.clock import SECOND, rfc3339
+from tillit.clock import SECOND, instant, rfc3339
 from tillit.collect.advice import Advice, advice_for
 from tillit.collect.quarantine import Quarantined
-from tillit.collect.stamp import instant
 from tillit.console.ties import DecisionView, decision_view
 from tillit.console.views import EventView, event_views, read_decision, read_place
-from tillit.identity import Said, list_said, read_event
+from tillit.identity import Said, find_earlier_use, list_said, read_event
 from tillit.records import TRUST_NAMES, LogRow, Permit
 from tillit.workspace import Workspace
 
-_STAMPED = frozenset({"receivedAt", "originalTimestamp", "timestamp", "clock"})
+_STAMPED = frozenset({"receivedAt", "originalTimestamp", "timestamp", "clock", "proof"})
 _STAMPED_IN_CONTEXT = frozenset({"ip", "bot"})
 _KEY = re.compile(r'^( *)"((?:[^"\\]|\\.)*)":')
 _LONGEST_RAW = 100_000
@@ -62,6 +61,7 @@ class Understood(NamedTuple):
     trust_told: str
     bot: str
     identifiers: list[Said]
+    proof_told: str  # what its identity token came to; empty: it had none
     decision: DecisionView | None  # what a colleague decided about who is who
     fate_told: str
     code: str
@@ -113,6 +113,7 @@ def understand(workspace: Workspace, event_id: str, permit: Permit) -> Understoo
         trust_told=TRUSTS.get(trust, trust),
         bot=_text(bot.get("kind")) if isinstance(bot, dict) and bot.get("is_bot") is True else "",
         identifiers=_identifiers(workspace, row),
+        proof_told="" if is_waiting else _proof_told(workspace, row, document),
         decision=decision,
         fate_told="It waits to be applied." if is_waiting else _fate_told(view.fate, decision),
         code=code,
@@ -184,6 +185,17 @@ def _identifiers(workspace: Workspace, row: LogRow) -> list[Said]:
     except msgspec.MsgspecError:
         return []
     return list_said(event, workspace.identity.rules()) if event.type != "husk" else []
+
+
+def _proof_told(workspace: Workspace, row: LogRow, document: dict[str, Any]) -> str:
+    told = document.get("proof")
+    if not isinstance(told, dict):
+        return ""
+    if "refused" in told:
+        return f"An identity token came with it and proves nothing: {told['refused']}."
+    if find_earlier_use(workspace.state, read_event(row.body or b""), row.position) is not None:
+        return "Its identity token was used before, so here it proves nothing."
+    return "An identity token proves who this is."
 
 
 def _skew(document: dict[str, Any], row: LogRow) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tillit.flow.fates import QUARANTINED
 from tillit.flow.fold import COMPARED_TABLES, Fold, prepare
-from tillit.flow.rebuild import ONCE_TABLES, carry_fates, iter_differences, iter_log
+from tillit.flow.rebuild import ONCE_TABLES, carry_fates, drop_carried, iter_differences, iter_log
 from tillit.flow.refold import ReadRows
 from tillit.identity import AppliedRules
 from tillit.records import LogRow
@@ -53,6 +53,8 @@ class Beside:
         if rows is None:
             rows = self._log.read(self.position, _BLOCK)
             rows = [row for row in rows if row.position <= through]
+        else:
+            drop_carried(self.state, rows)
         for at in range(0, len(rows), _BLOCK):
             self.fold.apply(rows[at : at + _BLOCK], epoch=self._log.epoch())
             self.fold.take_busy()

@@ -25,7 +25,9 @@ from tillit.flow.fates import (
     QUARANTINED,
     SAME_MESSAGE,
 )
+from tillit.flow.keep import STRAND_TABLES, Keeping
 from tillit.flow.refold import ReadRows, refold_people
+from tillit.groups import MIGRATIONS as GROUP_MIGRATIONS
 from tillit.identity import (
     ALARM,
     DEFAULT,
@@ -47,8 +49,7 @@ from tillit.identity import (
 from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
-from tillit.profile import TABLES as PROFILE_TABLES
-from tillit.profile import StrandMemory, StrandWriter
+from tillit.profile import StrandMemory
 from tillit.records import KIND_DEFINITION, KIND_EVENT, TRUST_OPERATOR, LogRow
 from tillit.store import Reading, State, Writing, migrations_of
 
@@ -60,13 +61,14 @@ MIGRATIONS = (
     migrations_of("tillit.collect", room="once", folder="migrations/state"),
     IDENTITY_MIGRATIONS,
     PROFILE_MIGRATIONS,
+    GROUP_MIGRATIONS,
 )
 # What a rebuild compares, each with its key. Message keys and their filter are compared through the fates.
 COMPARED_TABLES: dict[str, tuple[str, ...]] = {
     "fold": ("one",),
     "fate": ("position",),
     **IDENTITY_TABLES,
-    **PROFILE_TABLES,
+    **STRAND_TABLES,
 }
 
 _decode_many = msgspec.json.Decoder(list[Event]).decode
@@ -305,10 +307,10 @@ class Fold:
             self._set_aside(batch, tx, resolved.unassigned, NO_IDENTIFIER)
 
     def fold_profiles(self, batch: Batch, tx: Writing) -> None:
-        """Add the events to their strands; fold a device's strands anew where its events changed hands."""
+        """Add the events to strands and groups; fold a device's strands anew where its events changed hands."""
         resolved = batch.resolved
         assert resolved is not None, "identities are resolved before profiles"
-        strands = StrandWriter(tx, self._strands)
+        strands = Keeping(tx, self._strands)
         for device, parts, spans in resolved.resegment:
             strands.drop([(device.identifier_id, part) for part in parts])
             strands.fold(self._earlier_sightings(tx, device, spans))
@@ -346,7 +348,7 @@ FOLD: tuple[Step, ...] = (
     Fold.read_events,  # fresh rows      -> events
     Fold.judge_again,  # an identity act -> identifiers, links, tenures, strands of whom it touches
     Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?
-    Fold.fold_profiles,  # sightings     -> strands, event_index  what do we know?
+    Fold.fold_profiles,  # sightings     -> strands, groups, event_index  what do we know?
     Fold.keep_fates,  # everything       -> fate, seen_run        what became of each row?
 )
 

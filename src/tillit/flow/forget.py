@@ -17,7 +17,7 @@ import msgspec
 
 from tillit.flow.fates import DUPLICATE, FORGOTTEN, IS_FORGOTTEN, NOT_FOLDED, QUARANTINED, SAME_MESSAGE
 from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_positions, refold
-from tillit.identity import Event, Rules, read_event, rules_in_force
+from tillit.identity import Event, Rules, forget_uses, read_event, rules_in_force
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State
 
@@ -154,6 +154,7 @@ def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: se
     }
     with state.transaction() as tx:
         tx.executemany("DELETE FROM identity_act WHERE position = ?", [(p,) for p in sorted(told)])
+        forget_uses(tx, sorted(told))
         refold(tx, ids, {p: row for p, row in rows.items() if p not in repeats})
         for position in sorted(told - repeats - aside):
             tx.execute(

@@ -6,7 +6,7 @@ Never: an answer that looks at only part of the tables.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from tillit.store.lake import Lake
 _BATCH = 20_000
 _PAGE = 10_000
 ONCE_TABLES = ("seen_run", "seen_bucket", "seen_filter")
+_WORDS = frozenset({"term", "group_key", "name"})  # parts of keys that hold what people are called
 
 
 class Difference(NamedTuple):
@@ -33,11 +34,8 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         """Say where, without any value."""
-        key = ", ".join(f"{name} {value!r}" for name, value in zip(COMPARED_TABLES[self.table], self.key, strict=True))
-        if self.table == "search_term":
-            key = ", ".join(
-                f"{name} {v!r}" for name, v in zip(COMPARED_TABLES[self.table][1:], self.key[1:], strict=True)
-            )
+        named = zip(COMPARED_TABLES[self.table], self.key, strict=True)
+        key = ", ".join(f"{name} {value!r}" for name, value in named if name not in _WORDS)
         if self.live is None:
             return f"{self.table} ({key}): missing in the live state"
         if self.anew is None:
@@ -83,13 +81,19 @@ def fold_anew(
     *,
     epoch: int,
     rules: AppliedRules,
+    first_position: int,
     progress: Callable[[Applied], None] | None = None,
 ) -> Fold:
-    """Fold blocks of rows into an empty state, under rules that hold from the first row on."""
+    """Fold blocks of rows into an empty state, under rules that hold from the first row on.
+
+    What was carried over of rows before the log's first position gives way to the rows that there are.
+    """
     prepare(state, rules)
     fold = Fold(state, rows)
     with quiet_garbage_collector():
         for block in blocks:
+            if block[0].position < first_position:
+                drop_carried(state, block)
             applied = fold.apply(block, epoch=epoch)
             fold.take_busy()  # what stands for many was found when it came
             if progress is not None:
@@ -108,6 +112,12 @@ def carry_fates(live: Reading, anew: State, *, before: int) -> None:
         with anew.transaction() as tx:
             tx.executemany("INSERT INTO fate (position, fate, code, of_position) VALUES (?, ?, ?, ?)", rows)
         after = rows[-1][0]
+
+
+def drop_carried(anew: State, rows: Sequence[LogRow]) -> None:
+    """Let go of carried fates of rows that are about to be folded: under other rules a resend may not be one."""
+    with anew.transaction() as tx:
+        tx.executemany("DELETE FROM fate WHERE position = ?", [(row.position,) for row in rows])
 
 
 def reset_state(state: State, rules: AppliedRules, *, first_position: int) -> None:

@@ -8,6 +8,7 @@ Never: a second way to judge: it is the resolver and the strands that every even
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tillit.flow.fates import FORGOTTEN
+from tillit.flow.keep import STRAND_TABLES, Keeping
 from tillit.identity import (
     DEVICE_RANK,
     Acts,
@@ -21,8 +22,6 @@ from tillit.identity import (
     rules_in_force,
 )
 from tillit.identity import TABLES as IDENTITY_TABLES
-from tillit.profile import TABLES as PROFILE_TABLES
-from tillit.profile import StrandWriter
 from tillit.records import LogRow
 from tillit.store import Reading, Writing
 
@@ -126,7 +125,7 @@ def refold_people(tx: Writing, pair: tuple[int, int], rows: ReadRows, act: LogRo
     _clear(tx, sorted(people))
     tx.executemany("DELETE FROM tenure WHERE holder_id = ?", [(i,) for i in sorted(people)])
     resolver = Resolver(bodies, rules, Acts.load(tx))
-    strands = StrandWriter(tx)
+    strands = Keeping(tx)
     told = {**rows(sorted(positions)), act.position: act}
     items = [(row, read_event(row.body)) for _, row in sorted(told.items()) if row.body]
     resolved = resolver.resolve(tx, items)
@@ -193,7 +192,7 @@ def refold(tx: Writing, ids: set[int], rows: Mapping[int, LogRow]) -> None:
     events = {p: read_event(row.body) for p, row in sorted(rows.items()) if row.body}
     resolver = Resolver(lambda positions: {p: events[p] for p in positions if p in events}, rules_in_force(tx), acts)
     resolved = resolver.resolve(tx, [(rows[p], event) for p, event in events.items()])
-    strands = StrandWriter(tx)
+    strands = Keeping(tx)
     strands.fold(resolved.sightings)
     strands.write()
     index_events(tx, resolved.sightings)
@@ -208,6 +207,8 @@ def _clear(tx: Writing, ids: list[int]) -> None:
         ("strand", "identifier_id"),
         ("search_term", "identifier_id"),
         ("operator_act", "identifier_id"),
+        ("group_member", "identifier_id"),
+        ("group_trait", "identifier_id"),
     ):
-        assert table in IDENTITY_TABLES or table in PROFILE_TABLES
+        assert table in IDENTITY_TABLES or table in STRAND_TABLES
         tx.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(i,) for i in ids])

@@ -1,7 +1,7 @@
 """Who is this? Identifiers, the links between them, and the people they make.
 
 In:    events in log order.
-Out:   identifier, link, tenure, event_index; a `Membership` for whoever asks about one person.
+Out:   identifier, link, tenure, event_index, token_use; a `Membership` for whoever asks about one person.
 Never: traits; a merge that cannot be explained by an event and a rule.
 """
 
@@ -55,6 +55,7 @@ from tillit.identity.paths import (
     read_links,
     read_violations,
 )
+from tillit.identity.proof import find_earlier_use, forget_uses, read_provable
 from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_events, part_of
 from tillit.identity.rules import DEFAULT_RULES, Rules, RulesInvalid, read_rules, write_rules
 from tillit.identity.said import Said, list_said
@@ -67,6 +68,7 @@ TABLES = {
     "link": ("strong_id", "weak_id", "trust", "chapter"),
     "identity_act": ("position",),
     "identity_rules": ("position",),
+    "token_use": ("position",),
     "tenure": ("identifier_id", "from_at", "from_position"),
     "event_index": ("anchor_id", "event_at", "position"),
 }
@@ -109,10 +111,12 @@ __all__ = [
     "ValueOfMany",
     "applied_rules",
     "find_decision",
+    "find_earlier_use",
     "find_membership",
     "find_named",
     "find_path",
     "find_values_of_many",
+    "forget_uses",
     "identifier_of",
     "identity_act_row",
     "index_events",
@@ -133,6 +137,7 @@ __all__ = [
     "read_event",
     "read_evidence",
     "read_links",
+    "read_provable",
     "read_rules",
     "read_violations",
     "rules_in_force",

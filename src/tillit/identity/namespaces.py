@@ -22,6 +22,7 @@ SHARED_RANK = 3_000
 # e-mail and phone in traits 2 and 3, in the context 4 and 5, then these.
 EXTERNAL_PLACE, MAX_EXTERNAL = 6, 50
 ADDRESS_PLACE = 56
+PROVEN_PLACE, MAX_PROVEN = 57, 5  # the subject of an identity token, and what else it names
 ALIAS_PLACE = 63
 
 # What programs send when they have no id. From PostHog's list of illegal ids (reference: collection.md, section 1.3).
@@ -117,6 +118,8 @@ class Event(msgspec.Struct, gc=False):
     properties: OrderNumbers | None = None
     # Of husks what survived, each at the place it had, null where one went; of identity acts the two they are about.
     identifiers: Any = None
+    # What an identity token proved: the door's own words, in the place of the token.
+    proof: Any = None
 
 
 _decode = msgspec.json.Decoder(Event).decode

@@ -34,6 +34,7 @@ from tillit.identity.person import (
     broken_growth,
     broken_limit,
 )
+from tillit.identity.proof import PROOF_RULE, note_use
 from tillit.identity.rules import Rules, is_weak, mixes_alphabets
 from tillit.records import (
     ACT_TYPES,
@@ -149,6 +150,8 @@ def _said_in(event: Event) -> _Said | None:
     """Give all that an event's identifiers follow from, or None when they follow from more than is usual."""
     context = event.context
     if context is not None and (context.traits is not None or context.externalIds is not None):
+        return None
+    if event.proof is not None:
         return None
     if event.type in _PLAIN_TYPES:
         return event.userId, event.anonymousId
@@ -411,6 +414,8 @@ class _Batch:
             return
         anchor = idents[0]
         sighting = self.sighting(idents, item)
+        # Used again it proves nothing.
+        is_proof = event.proof is not None and note_use(self.tx, event, row.position)
         if passed_over is not None and passed_over not in idents:
             # Were this person forgotten, the alias would name a device: whoever forgets them must find it.
             self._link(anchor, passed_over, row, "alias", noted="a user id that it may not join")
@@ -427,11 +432,30 @@ class _Batch:
                     self._make_known(ident)
         if event.type == "identify" and type(event.traits) is dict:
             self.note_birth(anchor, event.traits)
+        if is_proof:
+            self._take_proof(item, idents)
         for ident in idents[1:]:
             # Only the previous id is what an alias call joins; an e-mail in its context says no more than in any event.
             rule = "alias" if ident is previous else "same event"
             self._link(anchor, ident, row, rule, noted="" if ident.rank < SHARED_RANK else _SHARED)
         self._keep_usual(event, sighting, row.trust)
+
+    def _take_proof(self, item: Item, idents: list[Ident]) -> None:
+        """Link what an identity token proves, and nothing else of its event."""
+        row, event = item
+        row = row._replace(trust=TRUST_VERIFIED)
+        named = {(ident.namespace, ident.value): ident for ident in idents}
+        told = [named[h.key] for h in self.r.rules.proven(event) if named[h.key].rank < DEVICE_RANK]
+        for ident in told:
+            if not ident.known:
+                self._make_known(ident)
+        for ident in told[1:]:
+            one, other = sorted((told[0], ident), key=_rank)
+            self._link(one, other, row, PROOF_RULE)
+        written = self.r.rules.handle("anonymous_id", event.anonymousId)
+        device = named.get(written.key) if written is not None else None
+        if device is not None and DEVICE_RANK <= device.rank < SHARED_RANK and idents[0] in told:
+            self._link(idents[0], device, row, PROOF_RULE)
 
     def _take_act(self, item: Item, handles: list[Handle]) -> None:
         """Give a colleague's own act to whom it is about: it founds nobody, links nothing, makes nobody known."""
@@ -587,15 +611,16 @@ class _Batch:
         if self.acts.hold_apart(a.identifier_id, b.identifier_id):
             return "refused", Broken(PINNED_APART, "pinned apart by a colleague")
         mine, theirs = self._person(a), self._person(b)
-        if row.trust < TRUST_OPERATOR:
+        if row.trust != TRUST_OPERATOR:
             if row.trust == TRUST_CLAIMED and a.known and b.known:
                 return "refused", Broken(KNOWN_PEOPLE_CLAIMED, "two known people, claimed by a public key")
             # An alias call of a server joins two user ids: that is what it is for.
             but = "user_id" if rule == "alias" and row.trust >= TRUST_SERVER else ""
+            # Not on a customer's word either: what somebody else tied to their address before would come along.
             broken = broken_limit(mine, theirs, self.r.rules, row.event_at, but=but)
             if broken is not None:
                 return ("soft" if broken.violation == TWO_LOGINS else "refused"), broken
-            risk = self._risk(one, other, a, b, row.event_at)
+            risk = self._risk(one, other, a, b, row.event_at) if row.trust < TRUST_OPERATOR else None
             if risk is not None:
                 return "soft", risk
         winner, loser = (a, b) if _strength(a) <= _strength(b) else (b, a)

@@ -24,6 +24,8 @@ from tillit.identity.namespaces import (
     DEVICE_RANK,
     EXTERNAL_PLACE,
     MAX_EXTERNAL,
+    MAX_PROVEN,
+    PROVEN_PLACE,
     SHARED_RANK,
     Event,
     Handle,
@@ -224,6 +226,20 @@ class Rules:
             found = self._cache[key] = self.handle(name, value, place)
             return found
 
+    def proven(self, event: Event) -> list[Handle]:
+        """Give the identifiers that an event's identity token names, its subject first; none when it proves nothing."""
+        told = event.proof
+        if not isinstance(told, dict) or "sub" not in told:
+            return []
+        also = told.get("also")
+        pairs = [told["sub"], *(also[:MAX_PROVEN] if isinstance(also, list) else ())]
+        found: dict[tuple[str, str], Handle] = {}
+        for place, pair in enumerate(pairs, PROVEN_PLACE):
+            h = self.handle(str(pair[0]), pair[1], place) if isinstance(pair, list) and len(pair) > 1 else None
+            if h is not None and h.rank < DEVICE_RANK:
+                found.setdefault(h.key, h)
+        return list(found.values())
+
     def handles_of(self, event: Event) -> list[Handle]:
         """Give an event's identifiers, strongest first, each once, with the place that named it first.
 
@@ -237,6 +253,9 @@ class Rules:
                 for place, pair in enumerate(pairs)
                 if pair and (h := self.handle(str(pair[0]), pair[1], place)) is not None
             ]
+        if event.proof is not None:
+            # First, so that of one strength it is what the event is about.
+            found += self.proven(event)
         if event.userId is not None and (h := self._handle("user_id", event.userId, 0)) is not None:
             found.append(h)
         # Before other devices: every event of an SDK carries it, an advertising id comes and goes.

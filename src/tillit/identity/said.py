@@ -29,17 +29,18 @@ class Said(NamedTuple):
 def list_said(event: Event, rules: Rules) -> list[Said]:
     """Give every identifier that an event names, in the order in which the fold looks."""
     counted = {(one.namespace, one.value) for one in rules.handles_of(event) if one.rank != ALIAS_RANK}
-    said = [_judge(place, name, value, counted, rules) for place, name, value in _named(event)]
+    said = [_judge(place, name, value, counted, rules) for place, name, value in _named(event, rules)]
     if event.type == "alias" and event.previousId is not None:
         said.append(Said("previousId", "previous", event.previousId, event.previousId, "", is_device=False))
     return said
 
 
-def _named(event: Event) -> list[tuple[str, str, Any]]:
+def _named(event: Event, rules: Rules) -> list[tuple[str, str, Any]]:
     if event.type in IDENTITY_ACT_TYPES:
         pairs = event.identifiers if isinstance(event.identifiers, list) else []
         return [(f"identifiers[{i}]", str(pair[0]), pair[1]) for i, pair in enumerate(pairs) if len(pair) > 1]
-    found: list[tuple[str, str, Any]] = [("userId", "user_id", event.userId)]
+    found: list[tuple[str, str, Any]] = [("proof", h.namespace, h.value) for h in rules.proven(event)]
+    found.append(("userId", "user_id", event.userId))
     found.append(("anonymousId", "anonymous_id", event.anonymousId))
     if event.type == "identify" and isinstance(event.traits, dict):
         found += [(f"traits.{name}", name, event.traits.get(name)) for name in ("email", "phone")]

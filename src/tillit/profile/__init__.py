@@ -15,6 +15,8 @@ from tillit.profile.acts import (
     act_row,
     correct_body,
     is_act,
+    judge_acts,
+    load_acts,
     note_body,
     retract_body,
 )
@@ -56,6 +58,8 @@ __all__ = [
     "event_id",
     "get_document",
     "is_act",
+    "judge_acts",
+    "load_acts",
     "load_person",
     "note_body",
     "order_terms",

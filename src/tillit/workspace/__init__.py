@@ -6,8 +6,7 @@ Never: a rule of its own: rooms know, this room hands over what they need and jo
 """
 
 from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, discard_unreadable_state, open_state
-from tillit.workspace.people import Related, find_membership_of, find_people
-from tillit.workspace.profiles import unknown_profile
+from tillit.workspace.people import Related, find_membership_of, find_people, unknown_profile
 from tillit.workspace.quarantine import Replayed
 from tillit.workspace.workspace import Workspace
 

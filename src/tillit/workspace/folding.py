@@ -159,7 +159,8 @@ class Folding:
                 prepare(anew, rules)
                 carry_fates(live, anew, before=self._log.first_position())
                 blocks = iter_log(self._log, self._lake, position)
-                fold_anew(anew, blocks, self.rows, epoch=epoch, rules=rules, progress=progress)
+                first = self._log.first_position()
+                fold_anew(anew, blocks, self.rows, epoch=epoch, rules=rules, first_position=first, progress=progress)
                 found = compare_states(live, anew)
                 anew.close()
             return found
@@ -188,7 +189,13 @@ class Folding:
 
             with self._state.hurried():
                 fold = fold_anew(
-                    self._state, noting_acts(), self.rows, epoch=self._log.epoch(), rules=rules, progress=progress
+                    self._state,
+                    noting_acts(),
+                    self.rows,
+                    epoch=self._log.epoch(),
+                    rules=rules,
+                    first_position=self._log.first_position(),
+                    progress=progress,
                 )
             position = fold.position
             if acts:

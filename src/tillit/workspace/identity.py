@@ -41,8 +41,7 @@ from tillit.profile import event_id, position_of
 from tillit.records import TRUST_NAMES, Permit
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
-from tillit.workspace.people import can_be_known, find_membership_of
-from tillit.workspace.profiles import unknown_profile
+from tillit.workspace.people import can_be_known, find_membership_of, unknown_profile
 from tillit.workspace.quarantine import Append
 
 _WAIT_S = 5.0

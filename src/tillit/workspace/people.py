@@ -8,6 +8,7 @@ Never: somebody who does not answer every word that was typed.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tillit.errors import NotFound
 from tillit.identity import Evidence, Neighbour, find_membership, profile_id, rules_in_force, search_identifiers
 from tillit.profile import (
     answer,
@@ -39,6 +40,11 @@ def find_membership_of(reading: Reading, who: str) -> Membership | None:
         return None
     told = rules_in_force(reading).parse(who) if ":" in who else who
     return find_membership(reading, told) if told is not None else None
+
+
+def unknown_profile() -> NotFound:
+    """Say that nobody is known by what was asked for, without repeating it."""
+    return NotFound("Nobody is known here by that identifier or id.", code="profile.unknown")
 
 
 def can_be_known(text: str) -> bool:

@@ -40,9 +40,10 @@ from tillit.profile import (
 )
 from tillit.profile import event_id as event_id_of
 from tillit.records import KIND_EVENT, LogRow, Membership, Permit
-from tillit.store import Log, State
+from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
-from tillit.workspace.people import Related, find_membership_of, find_people, find_related
+from tillit.workspace.groups import Groups, with_groups
+from tillit.workspace.people import Related, find_membership_of, find_people, find_related, unknown_profile
 from tillit.workspace.quarantine import Append
 
 _MOST_PAST = 1_000_000  # events of one person, read to say what was known of them
@@ -90,6 +91,7 @@ class Profiles:
         state: State,
         folding: Folding,
         *,
+        groups: Groups,
         permit: Ask,
         purposes: Mapping[str, str],
         append: Append,
@@ -99,6 +101,7 @@ class Profiles:
         self._log = log
         self._state = state
         self._folding = folding
+        self._groups = groups
         self._permit = permit
         self._purposes = purposes
         self._append = append
@@ -117,7 +120,7 @@ class Profiles:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
-            return get_document(reading, membership, permit, epoch=self._log.epoch())
+            return self._document(reading, membership, permit)
 
     def as_of(self, who: str, instant: int, permit: Permit) -> dict[str, Any] | None:
         """Give a person's document as it was known at an instant: from what had happened and had been heard by then.
@@ -139,7 +142,18 @@ class Profiles:
                 event = read_event(row.body or b"{}")
                 idents = [own[key] for h in rules.handles_of(event) for key in _keys(h) if key in own]
                 told.append(Told(row, event, idents))
-        return past_document(membership, told, permit, epoch=self._log.epoch())
+        document = past_document(membership, told, permit, epoch=self._log.epoch())
+        with self._state.snapshot() as reading:
+            known = {one.row.position for one in told}
+            return with_groups(reading, document, membership, self._groups.view(instant), known=known)
+
+    def facts(self, who: str, permit: Permit) -> dict[str, Any] | None:
+        """Say whether somebody is deceased or a minor, and who are their guardians, with the evidence.
+
+        Shape: {"deceased", "minor", "minor_evidence", "guardians"}; None when the person is unknown.
+        """
+        found = self.find(who, permit)
+        return found["facts"] if found is not None else None
 
     def membership(self, who: str) -> Membership | None:
         """Say who holds an identifier (`namespace:value`) or a profile id."""
@@ -180,7 +194,8 @@ class Profiles:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
-            return load_person(reading, membership, permit, epoch=self._log.epoch())
+            person = load_person(reading, membership, permit, epoch=self._log.epoch())
+            return person._replace(document=self._add_groups(reading, person.document, membership))
 
     def evidence(self, who: str, permit: Permit, *, most_related: int = 12) -> tuple[Evidence, list[Related]] | None:
         """Say why a person's identifiers are theirs, and who else is near; None when the person is unknown."""
@@ -267,7 +282,9 @@ class Profiles:
         )
         permit = self._permit(scope.purpose, asked_by=asked_by)
         with self._state.snapshot() as state:
-            return find_people(state, text, permit, limit=limit, epoch=self._log.epoch())
+            found = find_people(state, text, permit, limit=limit, epoch=self._log.epoch())
+            people = [(one, find_membership(state, one["id"])) for one in found]
+            return [self._add_groups(state, one, who) for one, who in people if who is not None]
 
     def newest(self, *, permit: Permit, limit: int = 20) -> list[dict[str, Any]]:
         """Give the people heard of last."""
@@ -279,7 +296,14 @@ class Profiles:
             membership = find_membership(self._state, profile_id(identifier_id))
             if membership is not None and len(people) < limit:
                 people.setdefault(membership.profile_id, membership)
-        return [get_document(self._state, m, permit, epoch=self._log.epoch()) for m in people.values()]
+        return [self._document(self._state, m, permit) for m in people.values()]
+
+    def _document(self, reading: Reading, membership: Membership, permit: Permit) -> dict[str, Any]:
+        document = get_document(reading, membership, permit, epoch=self._log.epoch())
+        return self._add_groups(reading, document, membership)
+
+    def _add_groups(self, reading: Reading, document: dict[str, Any], membership: Membership) -> dict[str, Any]:
+        return with_groups(reading, document, membership, self._groups.view())
 
 
 def _keys(handle: Handle) -> list[tuple[str, str]]:
@@ -290,11 +314,6 @@ def _keys(handle: Handle) -> list[tuple[str, str]]:
 
 def _unknown_act() -> NotFound:
     return NotFound("There is no correction or note by that event id here.", code="profile.unknown-act")
-
-
-def unknown_profile() -> NotFound:
-    """Say that nobody is known by what was asked for, without repeating it."""
-    return NotFound("Nobody is known here by that identifier or id.", code="profile.unknown")
 
 
 def _place(before: str | None) -> tuple[int, int] | None:

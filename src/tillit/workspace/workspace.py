@@ -1,7 +1,7 @@
 """The object a caller holds: one part per room, no logic of its own.
 
 In:    a folder.
-Out:   `profiles`, `events`, `quarantine`, `keys`, `lake`, and calls that append to the log.
+Out:   `profiles`, `groups`, `events`, `quarantine`, `keys`, `lake`, and calls that append to the log.
 Never: a rule. Rooms know; this file opens stores and hands over what rooms need.
 """
 
@@ -11,13 +11,24 @@ from types import TracebackType
 from typing import Any, Self
 
 from tillit import clock
-from tillit.access import Audit, ConsoleSessions, Journal, Keys, Operators, Passwords, SignIn, Sources
+from tillit.access import (
+    Audit,
+    ConsoleSessions,
+    IdentityTokens,
+    Journal,
+    Keys,
+    Operators,
+    Passwords,
+    SignIn,
+    Sources,
+)
 from tillit.collect.door import take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
 from tillit.consent import permit_for
 from tillit.errors import InputError
 from tillit.flow import forget_act, prepare
+from tillit.identity import read_provable
 from tillit.records import TRUST_SERVER, NewRow, Permit, QuarantineRow
 from tillit.settings import Settings
 from tillit.store import Log
@@ -25,6 +36,7 @@ from tillit.store.lake import Lake
 from tillit.workspace.events import Events
 from tillit.workspace.folder import NoWorkspace, Paths, open_journal, open_registry, open_state
 from tillit.workspace.folding import Folding
+from tillit.workspace.groups import Groups
 from tillit.workspace.identity import Identity
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
@@ -50,6 +62,7 @@ class Workspace:
         self.state = open_state(self.paths, self.settings)
         prepare(self.state)
         self.keys = Keys(self._registry, now=now)
+        self.identity_tokens = IdentityTokens(self.keys, read=read_provable)
         self.journal = Journal(self._journal_store, now=now)
         self.audit = Audit(self._journal_store, now=now)
         passwords = Passwords()
@@ -60,10 +73,14 @@ class Workspace:
         self.folding = Folding(
             self.log, self.state, self.paths, settings=self.settings.engine, lake=lambda: self.lake, now=now
         )
+        self.groups = Groups(
+            self.log, self.state, adult_age=self.settings.people.adult_age, append=self.append_rows, now=now
+        )
         self.profiles = Profiles(
             self.log,
             self.state,
             self.folding,
+            groups=self.groups,
             permit=self.permit,
             purposes=self.settings.consent.purposes,
             append=self.append_rows,
@@ -127,7 +144,15 @@ class Workspace:
         """
         now = self.now()
         told = [dict(message) for message in messages]
-        taken = take(told, route_type=None, source=source, trust=trust, received_at=now, limits=self.limits)
+        taken = take(
+            told,
+            route_type=None,
+            source=source,
+            trust=trust,
+            received_at=now,
+            limits=self.limits,
+            prove=self.identity_tokens.judge,
+        )
         self.append_rows(taken.rows, taken.quarantine)
         if taken.quarantine:
             first = taken.quarantine[0]

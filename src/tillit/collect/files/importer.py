@@ -21,13 +21,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
-from tillit.clock import DAY, rfc3339
+from tillit.clock import DAY, instant, rfc3339
 from tillit.collect.door import take
 from tillit.collect.files.mapping import Mapping
 from tillit.collect.files.readers import Fault, FileRow, RowReader, content_of, open_rows
 from tillit.collect.files.rows import BadRow, build_message, key_of
 from tillit.collect.limits import Limits
-from tillit.collect.stamp import instant
 from tillit.errors import BusyError
 from tillit.records import TRUST_SERVER, NewRow
 

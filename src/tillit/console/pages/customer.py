@@ -17,8 +17,11 @@ from tillit.console.drawing import draw
 from tillit.console.portrait import (
     FIRST_ROWS,
     FIRST_TRAITS,
+    GroupView,
     act_view,
     draw_activity,
+    fact_views,
+    group_view,
     link_view,
     month_of,
     parse_value,
@@ -31,9 +34,12 @@ from tillit.console.portrait import (
 from tillit.console.ties import list_ends, list_ties
 from tillit.console.views import customer_detail, event_views, name_of
 from tillit.profile import ActInvalid, position_of
+from tillit.records import Permit
 
 _TIMELINE_ROWS = 40
 _MOST_TRAITS = 5_000  # of the whole list: a page, not a download
+_MOST_GROUPS = 8
+_MOST_OTHERS = 10
 _APPLIED_WITHIN_S = 2.0
 _TOLD = {
     "corrected": "The correction counts now.",
@@ -71,7 +77,8 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return desk.page(request, "parts/timeline.html", **part)
         evidence, related = ws.profiles.evidence(profile_id, permit) or (None, [])
         assert evidence is not None, "whoever has a document has evidence"
-        desk.note(request, 1 + len(related), profile_id)
+        groups = _groups(desk, document, permit)
+        desk.note(request, 1 + len(related) + sum(len(one.others) for one in groups), profile_id)
         epoch = ws.log.epoch()
         membership = ws.profiles.membership(profile_id)
         own = list_ends(membership) if membership is not None else []
@@ -96,6 +103,8 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             tenures=[tenure_view(tenure, epoch) for tenure in evidence.tenures],
             related=[related_view(one, epoch) for one in related],
             drawing=draw(list_ties(evidence.links, own, epoch), own, names),
+            groups=groups,
+            facts=fact_views(document["facts"]),
             activity=draw_activity(person.months),
             proved=frozenset(document["traits"]),
             may_edit=desk.session(request).may("editor"),
@@ -181,6 +190,21 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return applied(profile_id, event_id, "undone", "traits")
 
     return [show_customer, show_earlier, correct, note, undo]
+
+
+def _groups(desk: Desk, document: dict[str, Any], permit: Permit) -> list[GroupView]:
+    """Give a person's groups, each with the first others in it."""
+    ws = desk.workspace
+    views = []
+    for place in document["groups"][:_MOST_GROUPS]:
+        found = ws.groups.get(place["group"], permit, limit=_MOST_OTHERS)
+        others = []
+        for one in found["members"]:
+            other = ws.profiles.find(one["profile_id"], permit) if one["profile_id"] != document["id"] else None
+            if other is not None:
+                others.append((one["profile_id"], name_of(other), one["role"] or ""))
+        views.append(group_view(place, others, has_more=found["next"] is not None))
+    return views
 
 
 def _timeline(desk: Desk, request: Asking, profile_id: str, before: str | None) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def live_routes(desk: Desk) -> list[HTTPRouteHandler]:
             "n_looked": glance.n_looked,
             "wanted": wanted,
             "types": TYPES,
-            "sources": sorted({key.source for key in ws.keys.list_all() if key.kind != "api"}),
+            "sources": sorted({key.source for key in ws.keys.list_all() if key.may_send}),
             "pace": Pace(ws.log, now=ws.now()).view(),
         }
 

@@ -45,7 +45,7 @@ def sources_routes(desk: Desk) -> list[HTTPRouteHandler]:
             key=key,
             plain=plain,
             old=_view(old, ws.now()) if old is not None else None,
-            snippets=list_snippets(_base_url(request), kind=key.kind, key=plain) if key.kind != "api" else [],
+            snippets=list_snippets(_base_url(request), kind=key.kind, key=plain) if key.may_send else [],
             base_url=_base_url(request),
             heard=_heard(ws.log.head(), ws.log.head(), None),
         )
@@ -91,13 +91,12 @@ def sources_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/console/sources/keys/{key_id:str}", opt={"role": "reader"}, sync_to_thread=True)
     def show_key(request: Asking, key_id: FromPath[str]) -> Response[str]:
         key = find_key(key_id)
-        is_sender = key.kind != "api"
         return desk.page(
             request,
             "key.html",
             here="sources",
             key=_view(key, ws.now()),
-            snippets=list_snippets(_base_url(request), kind=key.kind) if is_sender else [],
+            snippets=list_snippets(_base_url(request), kind=key.kind) if key.may_send else [],
         )
 
     @get("/console/sources/keys/{key_id:str}/heard", opt={"role": "reader"}, sync_to_thread=True)

@@ -1,0 +1,41 @@
+"""Keep: what sightings add up to, in every room that keeps it by strand.
+
+In:    sightings; strands whose events are folded again.
+Out:   the rooms' tables.
+Never: a room of them left out: whoever moves strands moves all that hangs on them.
+"""
+
+from collections.abc import Sequence
+
+from tillit.groups import TABLES as GROUP_TABLES
+from tillit.groups import GroupWriter
+from tillit.identity import Sighting
+from tillit.profile import TABLES as PROFILE_TABLES
+from tillit.profile import StrandMemory, StrandWriter
+from tillit.store import Writing
+
+# The tables whose rows hang on an anchor's identifier_id.
+STRAND_TABLES = {**PROFILE_TABLES, **GROUP_TABLES}
+
+
+class Keeping:
+    """Folds one micro-batch of sightings into strands and what lies beside them."""
+
+    def __init__(self, tx: Writing, memory: StrandMemory | None = None) -> None:
+        """Start one batch."""
+        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx))
+
+    def fold(self, sightings: Sequence[Sighting]) -> None:
+        """Add the sightings to their strands."""
+        for room in self._rooms:
+            room.fold(sightings)
+
+    def drop(self, keys: Sequence[tuple[int, int]]) -> None:
+        """Forget these strands: their events are folded again."""
+        for room in self._rooms:
+            room.drop(keys)
+
+    def write(self) -> None:
+        """Put what changed into the state."""
+        for room in self._rooms:
+            room.write()

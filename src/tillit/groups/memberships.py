@@ -1,0 +1,147 @@
+"""Who belongs to which group at an instant, from what was said.
+
+In:    statements of one person; rows of group_member and group_trait.
+Out:   the groups a person belongs to; the strands that speak of a group; a group's own traits.
+Never: a person made of a group: groups join nobody.
+
+Of all that was said of a person and a group the best trusted counts, of that the latest. When it says that they belong,
+what was said with the same trust before it, back to the last time they left, says since when and in which role.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tillit.groups.said import NO_END, Statement
+from tillit.groups.writer import Key
+from tillit.store import Reading
+
+# Of one strand, the newest in the log. Taste: a page that says it at every load, for a year.
+_MOST_STATEMENTS = 1_000
+_MOST_TRAITS = 200
+_COLUMNS = "group_key, identifier_id, part, position, event_at, trust, source, is_member, role, since_at, until_at"
+
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class GroupPlace(NamedTuple):
+    """A person's place in a group. Grain: one per group they belong to."""
+
+    group_key: str
+    role: str | None
+    since_at: int  # UTC epoch microseconds: as it was said, else the event that said first that they belong
+    until_at: int | None
+    trust: int
+    source: str
+    position: int  # of the event that counts
+
+
+class GroupTrait(NamedTuple):
+    """One trait of a group."""
+
+    name: str
+    value: Any
+    trust: int
+    event_at: int
+    position: int
+    source: str
+
+
+def judge_places(statements: Iterable[Statement], at: int) -> list[GroupPlace]:
+    """Say to which groups a person belongs at an instant, in the order of their names.
+
+    >>> said = Statement("household:h1", 64, 0, 1, 5, 2, "till", 1, "guardian", None, None)
+    >>> [(one.role, one.since_at) for one in judge_places([said, said._replace(position=2, event_at=9)], at=10)]
+    [('guardian', 5)]
+    >>> judge_places([said, said._replace(position=2, event_at=9, is_member=0)], at=10)
+    []
+    """
+    by_group: dict[str, list[Statement]] = {}
+    for one in statements:
+        by_group.setdefault(one.group_key, []).append(one)
+    return [place for _, said in sorted(by_group.items()) if (place := _place(said, at)) is not None]
+
+
+def _place(said: list[Statement], at: int) -> GroupPlace | None:
+    said.sort(key=lambda one: (one.trust, one.event_at, one.position), reverse=True)
+    counts = said[0]
+    run: list[Statement] = []
+    for one in said:
+        if one.trust != counts.trust or not one.is_member:
+            break
+        run.append(one)
+    if not run:
+        return None
+    role = next((one.role for one in run if one.role is not None), None)
+    since = next((one.since_at for one in run if one.since_at is not None), None)
+    until = next((one.until_at for one in run if one.until_at is not None), NO_END)
+    if until <= at or (since is not None and since > at):
+        return None
+    return GroupPlace(
+        group_key=counts.group_key,
+        role=role or None,
+        since_at=since if since is not None else run[-1].event_at,
+        until_at=until if until < NO_END else None,
+        trust=counts.trust,
+        source=counts.source,
+        position=counts.position,
+    )
+
+
+def load_statements(reading: Reading, keys: Sequence[Key]) -> list[Statement]:
+    """Read what was said of the groups of whoever these strands are."""
+    told = set(keys)
+    ids = sorted({identifier_id for identifier_id, _ in keys})
+    found = reading.read_in("SELECT DISTINCT identifier_id, part FROM group_member WHERE identifier_id IN {in}", ids)
+    return [
+        Statement(*row)
+        for key in sorted({(row[0], row[1]) for row in found} & told)
+        for row in reading.read(
+            f"SELECT {_COLUMNS} FROM group_member WHERE identifier_id = ? AND part = ? "
+            f"ORDER BY position DESC LIMIT {_MOST_STATEMENTS}",
+            key,
+        )
+    ]
+
+
+def list_anchors(reading: Reading, group_key: str, *, after: int, limit: int) -> list[int]:
+    """Give the identifiers of whom something was said of a group, in the order of their ids, beyond one of them."""
+    rows = reading.read(
+        "SELECT DISTINCT identifier_id FROM group_member WHERE group_key = ? AND identifier_id > ? "
+        "ORDER BY identifier_id LIMIT ?",
+        (group_key, after, limit),
+    )
+    return [identifier_id for (identifier_id,) in rows]
+
+
+def list_traits(reading: Reading, group_key: str) -> list[GroupTrait]:
+    """Give a group's own traits: of each the best trusted, of those the latest; at most 200, in the order of names."""
+    found: list[GroupTrait] = []
+    after = ""
+    for _ in range(_MOST_TRAITS):
+        # One step through the index for each name, however many events said it.
+        (name,) = reading.read(
+            "SELECT min(name) FROM group_trait WHERE group_key = ? AND name > ?", (group_key, after)
+        )[0]
+        if name is None:
+            break
+        after = name
+        trait = find_trait(reading, group_key, name)
+        if trait is not None:
+            found.append(trait)
+    return found
+
+
+def find_trait(reading: Reading, group_key: str, name: str) -> GroupTrait | None:
+    """Give one trait of a group; None when nobody said it or it was taken back."""
+    rows = reading.read(
+        "SELECT name, value, trust, event_at, position, source FROM group_trait WHERE group_key = ? AND name = ? "
+        "ORDER BY trust DESC, event_at DESC, position DESC LIMIT 1",
+        (group_key, name),
+    )
+    if not rows:
+        return None
+    said, value, *rest = rows[0]
+    decoded = _decode(value)
+    return GroupTrait(said, decoded, *rest) if decoded is not None else None

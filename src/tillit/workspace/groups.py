@@ -1,0 +1,247 @@
+"""Groups of people, and facts about a person: what identity, profiles and groups say together.
+
+In:    a group as `kind:id`; a person's membership and document; a permit.
+Out:   a group with its members page by page; the groups and facts of a document; ids of the events that a colleague's
+       words became.
+Never: a change that is no event in the log; a member whom a colleague's word, since taken back, put there.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tillit.clock import rfc3339
+from tillit.collect.door import random_id
+from tillit.errors import InputError, NotFound
+from tillit.groups import (
+    GUARDIAN,
+    HOUSEHOLD,
+    GroupPlace,
+    Statement,
+    facts_of,
+    find_trait,
+    join_body,
+    judge_places,
+    leave_body,
+    list_anchors,
+    list_traits,
+    load_statements,
+    parse_group,
+)
+from tillit.identity import find_membership, profile_id
+from tillit.profile import act_row, event_id, judge_acts, load_acts, strand_keys
+from tillit.records import TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, Membership, Permit
+from tillit.store import Log, Reading, State
+from tillit.workspace.people import can_be_known, find_membership_of, unknown_profile
+from tillit.workspace.quarantine import Append
+
+_MOST_IN_HOUSEHOLD = 100  # identifiers looked at for guardians
+_MOST_HOLDERS = 50  # of one device, each looked at as a member
+
+
+class View(NamedTuple):
+    """How groups and facts are told."""
+
+    epoch: int
+    at: int  # UTC epoch microseconds: who belongs, and how old somebody is, as of then
+    adult_age: int
+
+
+class Groups:
+    """Reading groups, and writing down what colleagues say of them."""
+
+    def __init__(self, log: Log, state: State, *, adult_age: int, append: Append, now: Callable[[], int]) -> None:
+        """Know the stores and the way into the log."""
+        self._log = log
+        self._state = state
+        self._adult_age = adult_age
+        self._append = append
+        self._now = now
+
+    def view(self, at: int | None = None) -> View:
+        """Say how groups and facts are told, now or at an instant."""
+        return View(self._log.epoch(), self._now() if at is None else at, self._adult_age)
+
+    def get(self, group: str, permit: Permit, *, limit: int = 100, after: str | None = None) -> dict[str, Any]:
+        """Give a group and a page of its members. A page may hold fewer than `limit`, and more or fewer at its end.
+
+        Shape:  {"group", "kind", "name", "traits", "members": [{"profile_id", "role", "since", "until", evidence}],
+                "next"}; `next` is the `after` of the page after, None at the end.
+        Raises: NotFound when nothing was said of it.
+        """
+        del permit  # held by the caller as proof
+        key = parse_group(group) if can_be_known(group) else None
+        view = self.view()
+        with self._state.snapshot() as reading:
+            if key is None or not list_anchors(reading, key, after=0, limit=1):
+                raise NotFound("Nothing was said here of a group by that name.", code="groups.unknown")
+            anchors = list_anchors(reading, key, after=_place(after), limit=limit + 1)
+            members = [
+                {"profile_id": who, **_told(place, view)}
+                for who, place in _iter_members(reading, key, anchors[:limit], view.at)
+            ]
+            traits = {
+                one.name: {"value": one.value, "at": rfc3339(one.event_at), **_evidence(one, view)}
+                for one in list_traits(reading, key)
+            }
+        name = traits.get("name", {}).get("value")
+        return {
+            "group": key,
+            "kind": key.partition(":")[0],
+            "name": name if isinstance(name, str) else None,
+            "traits": traits,
+            "members": members,
+            "next": str(anchors[limit - 1]) if len(anchors) > limit else None,
+        }
+
+    # -- what colleagues say: each an event in the log, which the fold applies
+
+    def join(
+        self,
+        who: str,
+        group: str,
+        *,
+        role: str = "",
+        since: str = "",
+        until: str = "",
+        reason: str = "",
+        operator: str = "process",
+    ) -> str:
+        """Say that somebody belongs to a group; give the event's id. `profiles.undo` takes it back.
+
+        It counts more than what sources send, less than what the customer proved. Since and until are ISO 8601.
+        Raises: NotFound, GroupInvalid, ActInvalid.
+        """
+        body = join_body(group, role=role, since=since, until=until)
+        return self._act(who, body, reason=reason, operator=operator)
+
+    def leave(self, who: str, group: str, *, reason: str = "", operator: str = "process") -> str:
+        """Say that somebody does not belong to a group; give the event's id. Raises as `join`."""
+        return self._act(who, leave_body(group), reason=reason, operator=operator)
+
+    def _act(self, who: str, body: dict[str, Any], *, reason: str, operator: str) -> str:
+        membership = find_membership_of(self._state, who)
+        if membership is None or not membership.identifiers:
+            raise unknown_profile()
+        now = self._now()
+        row = act_row(
+            body,
+            membership.identifiers[0],
+            operator=operator,
+            reason=reason,
+            message_id=random_id(),
+            now=now,
+            event_at=now,
+        )
+        return event_id(self._append([row])[0], self._log.epoch())
+
+
+def with_groups(
+    reading: Reading,
+    document: dict[str, Any],
+    membership: Membership,
+    view: View,
+    *,
+    known: Collection[int] | None = None,
+) -> dict[str, Any]:
+    """Add a person's groups and the facts about them to their document; `known`: only what these positions said.
+
+    Shape: the document with "groups": [{"group", "kind", "name", "role", "since", "until", evidence}] and "facts".
+    """
+    statements = _standing(reading, strand_keys(membership), known)
+    places = judge_places(statements, view.at)
+    facts = facts_of(document["traits"], at=view.at, adult_age=view.adult_age)
+    return {
+        **document,
+        "groups": [_group(reading, place, view) for place in places],
+        "facts": {
+            **facts,
+            "guardians": _guardians(reading, membership.profile_id, places, view) if facts["minor"] else [],
+        },
+    }
+
+
+def _standing(
+    reading: Reading, keys: Sequence[tuple[int, int]], known: Collection[int] | None = None
+) -> list[Statement]:
+    """Give what was said of somebody's groups, without what colleagues took back."""
+    statements = [one for one in load_statements(reading, keys) if known is None or one.position in known]
+    if not any(one.trust == TRUST_OPERATOR for one in statements):
+        return statements
+    acts = [act for act in load_acts(reading, keys) if known is None or act.position in known]
+    retracted = judge_acts(acts).retracted
+    gone = {act.position for act in acts if act.message_id in retracted}
+    return [one for one in statements if one.position not in gone]
+
+
+def _guardians(reading: Reading, own_id: str, places: Sequence[GroupPlace], view: View) -> list[dict[str, Any]]:
+    """Give the guardians in a minor's households; what a public key says makes nobody a guardian."""
+    return [
+        {"profile_id": who, "group": one.group_key, "at": rfc3339(one.since_at), **_evidence(one, view)}
+        for mine in places
+        if mine.group_key.startswith(f"{HOUSEHOLD}:") and mine.trust >= TRUST_SERVER
+        for who, one in _iter_members(
+            reading, mine.group_key, list_anchors(reading, mine.group_key, after=0, limit=_MOST_IN_HOUSEHOLD), view.at
+        )
+        if who != own_id and one.role == GUARDIAN and one.trust >= TRUST_SERVER
+    ]
+
+
+def _iter_members(
+    reading: Reading, group_key: str, anchors: Sequence[int], at: int
+) -> Iterator[tuple[str, GroupPlace]]:
+    """Give the people of whom something was said at these identifiers, each where their first identifier stands."""
+    for anchor in anchors:
+        for membership in _people_at(reading, anchor):
+            statements = [one for one in _standing(reading, strand_keys(membership)) if one.group_key == group_key]
+            if statements and min(one.identifier_id for one in statements) == anchor:
+                for place in judge_places(statements, at):
+                    yield membership.profile_id, place
+
+
+def _people_at(reading: Reading, anchor: int) -> list[Membership]:
+    """Give whoever an identifier is, or whoever held the device that it is."""
+    holders = reading.read(
+        "SELECT DISTINCT holder_id FROM tenure WHERE identifier_id = ? ORDER BY holder_id LIMIT ?",
+        (anchor, _MOST_HOLDERS),
+    )
+    found: dict[str, Membership] = {}
+    for identifier_id in [holder_id for (holder_id,) in holders] or [anchor]:
+        membership = find_membership(reading, profile_id(identifier_id))
+        if membership is not None:
+            found.setdefault(membership.profile_id, membership)
+    return list(found.values())
+
+
+def _group(reading: Reading, place: GroupPlace, view: View) -> dict[str, Any]:
+    name = find_trait(reading, place.group_key, "name")
+    return {
+        "group": place.group_key,
+        "kind": place.group_key.partition(":")[0],
+        "name": name.value if name is not None and isinstance(name.value, str) else None,
+        **_told(place, view),
+    }
+
+
+def _told(place: GroupPlace, view: View) -> dict[str, Any]:
+    return {
+        "role": place.role,
+        "since": rfc3339(place.since_at),
+        "until": rfc3339(place.until_at) if place.until_at is not None else None,
+        **_evidence(place, view),
+    }
+
+
+def _evidence(said: Any, view: View) -> dict[str, Any]:
+    return {
+        "source": said.source,
+        "event_id": event_id(said.position, view.epoch),
+        "trust": TRUST_NAMES[said.trust],
+    }
+
+
+def _place(after: str | None) -> int:
+    if after is None:
+        return 0
+    if not (after.isascii() and after.isdigit() and len(after) < 19):
+        raise InputError("`after` is the `next` of an earlier answer.", code="groups.bad-cursor")
+    return int(after)
