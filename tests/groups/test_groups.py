@@ -320,3 +320,35 @@ def test_a_later_event_of_another_trust_is_kept_beside_the_first() -> None:
         trusts = {trust for (trust,) in folded.state.read("SELECT DISTINCT trust FROM group_member")}
 
     assert trusts == {1, 2, 3}
+
+
+# -- who shares an address or a card
+
+
+def test_people_who_share_an_address_are_a_household_and_two_people(ws: Workspace) -> None:
+    ws.rules.apply("namespaces: {address: {}, family_card: {strength: shared}}")
+    home = {"street": "Storgatan 1", "postalCode": "111 22", "city": "Stockholm"}
+    identify(ws, "ana", address=home)
+    identify(ws, "bo", address=home | {"street": "  storgatan  1 "})
+    identify(ws, "cem", address=home | {"street": "Storgatan 2"})
+
+    (mine,) = groups(ws, "ana")
+    assert (mine["kind"], mine["name"]) == ("household", "address storgatan 1, 111 22, stockholm")
+    assert [one["group"] for one in groups(ws, "bo")] == [mine["group"]]
+    assert members(ws, mine["group"]) == [id_of(ws, "ana"), id_of(ws, "bo")]
+    assert mine["group"] not in {one["group"] for one in groups(ws, "cem")}
+    assert "torgatan" not in mine["group"]
+
+
+def test_an_office_is_no_household(ws: Workspace) -> None:
+    ws.rules.apply("namespaces: {address: {}}")
+    for n in range(13):
+        identify(ws, f"u{n}", address="Box 1, Stockholm")
+
+    assert groups(ws, "u0") == []
+
+
+def test_without_a_rule_an_address_is_a_trait_and_no_more(ws: Workspace) -> None:
+    identify(ws, "ana", address="Storgatan 1, Stockholm")
+
+    assert groups(ws, "ana") == []

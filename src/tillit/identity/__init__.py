@@ -59,6 +59,7 @@ from tillit.identity.proof import find_earlier_use, forget_uses, read_provable
 from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_events, part_of
 from tillit.identity.rules import DEFAULT_RULES, Rules, RulesInvalid, read_rules, write_rules
 from tillit.identity.said import Said, list_said
+from tillit.identity.shared import find_shared, find_shared_identifier, list_sharing
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.identity", room="identity")
@@ -115,6 +116,8 @@ __all__ = [
     "find_membership",
     "find_named",
     "find_path",
+    "find_shared",
+    "find_shared_identifier",
     "find_values_of_many",
     "forget_uses",
     "identifier_of",
@@ -126,6 +129,7 @@ __all__ = [
     "keep_act",
     "keep_definition",
     "list_said",
+    "list_sharing",
     "load_acts",
     "newest_rules",
     "part_of",

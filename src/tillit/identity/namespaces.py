@@ -69,7 +69,7 @@ def address(value: str | dict[str, Any]) -> str | None:
         parts = [next((str(value[n]) for n in names if value.get(n)), "") for names in _ADDRESS]
         if not parts[0] or not (parts[1] or parts[2]):
             return None
-        value = ", ".join(parts)
+        value = ", ".join(part for part in parts if part)
     return plain(_SPACES.sub(" ", unicodedata.normalize("NFKC", value)).casefold()[:256])
 
 

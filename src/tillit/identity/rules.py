@@ -186,6 +186,9 @@ class Rules:
             name: _namespace(name, told) for name, told in definition.namespaces.items()
         }
         _namespace("others", definition.others)  # so that it is wrong now rather than later
+        self.shares = any(kind.strength == "shared" for kind in definition.namespaces.values()) or (
+            definition.others.strength == "shared"
+        )
         self._has_address = "address" in definition.namespaces
         self._cache: dict[tuple[str, str, int], Handle | None] = {}
 

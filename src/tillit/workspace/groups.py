@@ -27,7 +27,16 @@ from tillit.groups import (
     load_statements,
     parse_group,
 )
-from tillit.identity import find_membership, profile_id
+from tillit.identity import (
+    LinkEvidence,
+    Named,
+    find_membership,
+    find_shared,
+    find_shared_identifier,
+    list_sharing,
+    profile_id,
+    rules_in_force,
+)
 from tillit.profile import act_row, event_id, judge_acts, load_acts, strand_keys
 from tillit.records import TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, Membership, Permit
 from tillit.store import Log, Reading, State
@@ -35,6 +44,7 @@ from tillit.workspace.people import can_be_known, find_membership_of, unknown_pr
 from tillit.workspace.quarantine import Append
 
 _MOST_IN_HOUSEHOLD = 100  # identifiers looked at for guardians
+_MEMBER = ("role", "since", "until", "source", "event_id", "trust")
 _MOST_HOLDERS = 50  # of one device, each looked at as a member
 
 
@@ -72,6 +82,9 @@ class Groups:
         key = parse_group(group) if can_be_known(group) else None
         view = self.view()
         with self._state.snapshot() as reading:
+            shared = _shared_by(reading, key)
+            if shared is not None and key is not None:
+                return _shared_group(reading, key, shared, view)
             if key is None or not list_anchors(reading, key, after=0, limit=1):
                 raise NotFound("Nothing was said here of a group by that name.", code="groups.unknown")
             anchors = list_anchors(reading, key, after=_place(after), limit=limit + 1)
@@ -152,7 +165,10 @@ def with_groups(
     facts = facts_of(document["traits"], at=view.at, adult_age=view.adult_age)
     return {
         **document,
-        "groups": [_group(reading, place, view) for place in places],
+        "groups": [
+            *[_group(reading, place, view) for place in places],
+            *[_shared_place(link, view) for link in _shared_of(reading, membership, known)],
+        ],
         "facts": {
             **facts,
             "guardians": _guardians(reading, membership.profile_id, places, view) if facts["minor"] else [],
@@ -219,6 +235,49 @@ def _group(reading: Reading, place: GroupPlace, view: View) -> dict[str, Any]:
         "kind": place.group_key.partition(":")[0],
         "name": name.value if name is not None and isinstance(name.value, str) else None,
         **_told(place, view),
+    }
+
+
+# -- households of people who share an address, a card: it is the identifier that names them
+
+
+def _shared_of(reading: Reading, membership: Membership, known: Collection[int] | None) -> list[LinkEvidence]:
+    return find_shared(reading, membership, known=known) if rules_in_force(reading).shares else []
+
+
+def _shared_by(reading: Reading, key: str | None) -> Named | None:
+    kind, _, group_id = (key or "").partition(":")
+    return find_shared_identifier(reading, group_id) if kind == HOUSEHOLD else None
+
+
+def _shared_place(link: LinkEvidence, view: View) -> dict[str, Any]:
+    return {
+        "group": f"{HOUSEHOLD}:{profile_id(link.other.identifier_id)}",
+        "kind": HOUSEHOLD,
+        "name": f"{link.other.namespace} {link.other.value}",
+        "role": None,
+        "since": rfc3339(link.event_at),
+        "until": None,
+        **_evidence(link, view),
+    }
+
+
+def _shared_group(reading: Reading, key: str, shared: Named, view: View) -> dict[str, Any]:
+    members = []
+    for root in list_sharing(reading, shared.identifier_id):
+        membership = find_membership(reading, profile_id(root))
+        links = find_shared(reading, membership) if membership is not None else []
+        for link in links:
+            if membership is not None and link.other.identifier_id == shared.identifier_id:
+                place = _shared_place(link, view)
+                members.append({"profile_id": membership.profile_id, **{n: place[n] for n in _MEMBER}})
+    return {
+        "group": key,
+        "kind": HOUSEHOLD,
+        "name": f"{shared.namespace} {shared.value}",
+        "traits": {},
+        "members": members,
+        "next": None,
     }
 
 
