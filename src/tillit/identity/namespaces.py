@@ -66,7 +66,7 @@ def digits(value: str) -> str | None:
 def address(value: str | dict[str, Any]) -> str | None:
     """Take a postal address, in one piece or in parts, in small letters; without street and town it is none."""
     if isinstance(value, dict):
-        parts = [next((str(value[n]) for n in names if value.get(n)), "") for names in _ADDRESS]
+        parts = [next((str(value[n]).strip() for n in names if value.get(n)), "") for names in _ADDRESS]
         if not parts[0] or not (parts[1] or parts[2]):
             return None
         value = ", ".join(part for part in parts if part)
