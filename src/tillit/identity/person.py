@@ -6,7 +6,6 @@ Never: anything kept beyond one micro-batch.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ KNOWN_PEOPLE_CLAIMED = "known_people_claimed"
 PINNED_APART = "pinned_apart"
 
 _BIRTH_TRAITS = ("birthday", "birthDate", "dateOfBirth", "birthdate", "date_of_birth")
+_ANY_BIRTH_TRAIT = frozenset(_BIRTH_TRAITS)
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ].*)?")
 
 
@@ -44,18 +44,19 @@ class PersonSoFar:
 
     def __init__(self, identifiers: Iterable[tuple[str, int, int]]) -> None:
         """Take (namespace, event time of the first sight, birth date or 0) of each."""
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[str, int] = {}
         self.since: list[tuple[int, str]] = []
         self.births: set[int] = set()
         for name, since, birth in identifiers:
-            self.counts[name] += 1
+            self.counts[name] = self.counts.get(name, 0) + 1
             self.since.append((since, name))
             if birth:
                 self.births.add(birth)
 
     def take_in(self, other: "PersonSoFar") -> None:
         """Become one with somebody else."""
-        self.counts += other.counts
+        for name, n in other.counts.items():
+            self.counts[name] = self.counts.get(name, 0) + n
         self.since += other.since
         self.births |= other.births
 
@@ -69,7 +70,11 @@ def broken_limit(mine: PersonSoFar, theirs: PersonSoFar, rules: Rules, at: int, 
 
     A kind that only one of them has is not made more by joining; `but` is not counted.
     """
-    for name in sorted(mine.counts.keys() & theirs.counts.keys()):
+    # Nearly always one of them is a single new identifier.
+    few, more = (mine.counts, theirs.counts) if len(mine.counts) < len(theirs.counts) else (theirs.counts, mine.counts)
+    for name in few if len(few) == 1 else sorted(few):
+        if name not in more:
+            continue
         kind = rules.namespace(name)
         limit = kind.limit if kind is not None else None
         if limit is None or name == but:
@@ -113,6 +118,8 @@ def birth_date(traits: dict[str, Any]) -> int:
     >>> birth_date({"birthday": "1984-02-29T00:00:00Z"})
     19840229
     """
+    if _ANY_BIRTH_TRAIT.isdisjoint(traits):
+        return 0
     for name in _BIRTH_TRAITS:
         value = traits.get(name)
         if type(value) is str and (told := _DATE.fullmatch(value)) is not None:

@@ -581,7 +581,10 @@ class _Batch:
         is_cut = self._is_cut(anchor, ident, row)
         if told is None or row.trust > told:
             self.r._pairs[(*pair, chapter)] = row.trust
-            self.r.busy.update(end for end in pair if end not in self.new_ids)
+            if pair[0] not in self.new_ids:
+                self.r.busy.add(pair[0])
+            if pair[1] not in self.new_ids:
+                self.r.busy.add(pair[1])
             verdict, broken = "admitted", _NOTHING
             if noted:
                 verdict, broken = "noted", Broken("", noted)

@@ -285,7 +285,10 @@ class Rules:
                         h = self.handle(str(item.get("type", "")), item.get("id"), place)
                         if h is not None:
                             found.append(h)
-        if len(found) > 2 or (len(found) == 2 and found[0].rank >= found[1].rank):
+        if len(found) == 2 and found[0][0] != found[1][0]:
+            if found[0][0] > found[1][0]:
+                found.reverse()
+        elif len(found) > 1:
             # Of one strength the first said comes first: a user id among the external ids never outranks the event's.
             once: dict[tuple[str, str], Handle] = {}
             for h in found:
