@@ -259,3 +259,44 @@ def test_a_decision_that_is_not_applied_in_time_is_named(
     assert [one["action"] for one in ask.get(f"/api/profiles/{ANA}/decisions", keys.all).json()["decisions"]] == [
         "e1-4"
     ]
+
+
+def test_a_value_that_stands_for_many_is_blocked_and_freed(ask: Asker, mixed: Workspace, keys: KeyRing) -> None:
+    said = {"value": BOS_MAIL, "reason": "The till's own."}
+
+    blocked = ask.post("/api/identity/block", said, keys.all)
+
+    assert (blocked.status, blocked.json()["kind"], blocked.json()["operator"]) == (200, "block", "key:office")
+    assert len({id_of(ask, keys.all, one) for one in (ANA, BO, BOS_MAIL)}) == 3
+    assert ask.post("/api/identity/block", said, keys.all).status == 409
+    assert ask.post("/api/identity/block", {"value": "email:nobody@example.org", "reason": "x"}, keys.all).status == 404
+    assert ask.post("/api/identity/block", {"value": ANAS_MAIL}, keys.all).status == 400
+    assert ask.post("/api/identity/block", said, keys.reader).status == 403
+
+    assert ask.post("/api/identity/free", said, keys.all).status == 200
+    assert id_of(ask, keys.all, BOS_MAIL) == id_of(ask, keys.all, ANA)
+    assert ask.post("/api/identity/undo", {"action": blocked.json()["action"]}, keys.all).status == 200
+
+
+def test_rules_are_read_applied_and_taken_back(ask: Asker, mixed: Workspace, keys: KeyRing) -> None:
+    before = ask.get("/api/identity/rules", keys.all).json()
+    assert (before["action"], before["in_force"], len(before["history"])) == (None, True, 1)
+    together = id_of(ask, keys.all, BO)
+
+    applied = ask.post("/api/identity/rules", {"text": "namespaces: {user_id: {limit: 2}}"}, keys.all)
+
+    assert (applied.status, applied.json()["in_force"]) == (200, True)
+    assert id_of(ask, keys.all, BO) == id_of(ask, keys.all, ANA) != together
+    assert ask.post("/api/identity/rules", {"text": "namespaces: {user_id: {limit: 2}}"}, keys.all).status == 409
+    for text in ("namespaces: [", "namespaces: {user_id: {limit: many}}", "spaces: {}", "person: {growth: -1}"):
+        answer = ask.post("/api/identity/rules", {"text": text}, keys.all)
+        assert (answer.status, answer.json()["error"]["code"]) == (400, "identity.rules-invalid"), text
+    assert ask.post("/api/identity/rules", {"text": ""}, keys.reader).status == 403
+
+    assert ask.post("/api/identity/rules/undo", {"reason": "They are two."}, keys.all).json()["in_force"] is True
+    assert id_of(ask, keys.all, BO) == together
+    assert [one["in_force"] for one in ask.get("/api/identity/rules", keys.all).json()["history"]] == [
+        True,
+        False,
+        False,
+    ]

@@ -24,6 +24,8 @@ API_SCOPES = (
     "events:read",
     "identity:read",
     "identity:write",
+    "rules:read",
+    "rules:write",
     "quarantine:read",
     "quarantine:write",
     "keys:read",

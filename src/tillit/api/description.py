@@ -191,6 +191,20 @@ _WHY = {
 _REASON = {"reason": "The till mistook one for the other."}
 
 
+_VALUE = {"value": "email:test@example.org", "reason": "The till's test address."}
+_BLOCKED = {**_VALUE, "operator": "key:office", "profile": "p0000000000042"}
+_RULES_TEXT = "namespaces: {email: {limit: 1 ever}}\n"
+_RULES = {"action": "e1-9", "in_force": True, "done": 9, "of": 9}
+_APPLIED = {
+    "action": "e1-9",
+    "at": "2026-03-02T10:15:00Z",
+    "operator": "key:office",
+    "reason": "One address each.",
+    "text": _RULES_TEXT,
+    "in_force": True,
+}
+
+
 def _decided(kind: str, *, together: bool) -> dict[str, Any]:
     one = "p0000000000040"
     decision = {**_DECISION, "kind": kind}
@@ -231,6 +245,11 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
         {"action": "e1-8", "reason": "They are one person after all."},
         {**_decided("undo", together=True), "reason": "They are one person after all."},
     ),
+    "POST /api/identity/block": (_VALUE, {"action": "e1-9", "kind": "block", **_BLOCKED}),
+    "POST /api/identity/free": (_VALUE, {"action": "e1-9", "kind": "free", **_BLOCKED}),
+    "GET /api/identity/rules": (None, {**_RULES, "text": _RULES_TEXT, "history": [_APPLIED]}),
+    "POST /api/identity/rules": ({"text": _RULES_TEXT, "reason": "One address each."}, _RULES),
+    "POST /api/identity/rules/undo": ({"reason": "It parted families."}, _RULES),
     "GET /api/identity/violations": (
         None,
         {

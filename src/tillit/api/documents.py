@@ -69,6 +69,27 @@ class NewDecision(TwoEnds, forbid_unknown_fields=True, kw_only=True):
     reason: Reason = ""
 
 
+class NewBlock(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A value that stands for many, or does so no longer."""
+
+    value: End
+    reason: Reason = ""
+    purpose: Purpose | None = None
+
+
+class NewRules(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Identity rules to put in force, as YAML."""
+
+    text: Annotated[str, Meta(max_length=100_000)]
+    reason: Reason = ""
+
+
+class NewRulesUndo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Going back to the rules before the last."""
+
+    reason: Reason = ""
+
+
 class NewUndo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Which decision to undo: the `action` that it was answered with."""
 
@@ -337,6 +358,44 @@ class DecidedDocument(WhyDocument):
     reason: str
     operator: str
     profiles: list[str]
+
+
+class ValueDocument(TypedDict):
+    """What came of blocking or freeing a value. `profile` is the id of whoever it is now."""
+
+    action: str
+    kind: str
+    reason: str
+    operator: str
+    value: str
+    profile: str
+
+
+class RulesStatusDocument(TypedDict):
+    """Which rules were applied last (null: the default), and how far they are folded: in force when they are whole."""
+
+    action: str | None
+    in_force: bool
+    done: int
+    of: int
+
+
+class AppliedRulesDocument(TypedDict):
+    """Rules as somebody applied them; `text` as it was written."""
+
+    action: str | None
+    at: str | None
+    operator: str
+    reason: str
+    text: str
+    in_force: bool
+
+
+class RulesDocument(RulesStatusDocument):
+    """The identity rules, whole, with all that were ever applied, newest first."""
+
+    text: str
+    history: list[AppliedRulesDocument]
 
 
 class ViolationsDocument(TypedDict):

@@ -1,6 +1,6 @@
 """Routes about who is who: why two identifiers are one person, and what programs decide about it.
 
-In:    two identifiers, in the address or, so that no personal value stands in a URL, in the body; a reason.
+In:    two identifiers, in the address or, so that no personal value stands in a URL, in the body; a reason; rules.
 Out:   the same documents as from Python and the command line.
 Never: a decision in the name of anybody but the key's source; the event loop held while the fold comes to a decision.
 """
@@ -17,14 +17,20 @@ from tillit.api.documents import (
     DecidedDocument,
     HistoryDocument,
     Lookup,
+    NewBlock,
     NewDecision,
+    NewRules,
+    NewRulesUndo,
     NewUndo,
     PathWho,
     QueryBefore,
     QueryEnd,
     QueryLimit,
     QueryPurpose,
+    RulesDocument,
+    RulesStatusDocument,
     TwoEnds,
+    ValueDocument,
     ViolationsDocument,
     WhyDocument,
 )
@@ -57,6 +63,13 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         found = await desk.slowly(lambda: act(operator))
         note(request, permit, found["a"], found["b"])
         return cast(DecidedDocument, found)
+
+    async def judge(request: Asking, data: NewBlock, act: Callable[..., dict[str, Any]]) -> ValueDocument:
+        permit = desk.permit(request, data.purpose)
+        operator = f"key:{key_of(request).source}"
+        found = await desk.slowly(lambda: act(data.value, reason=data.reason, operator=operator))
+        note(request, permit, found["value"])
+        return cast(ValueDocument, found)
 
     def history(request: Asking, who: str, purpose: str | None) -> HistoryDocument:
         permit = desk.permit(request, purpose)
@@ -110,6 +123,36 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
             request, data.purpose, lambda operator: identity.undo(data.action, reason=data.reason, operator=operator)
         )
 
+    @post("/api/identity/block", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
+    async def block(request: Asking, data: JSONBody[NewBlock]) -> ValueDocument:
+        """Say that a value stands for many: it joins nobody, and nobody holds it. Answers when it is applied."""
+        return await judge(request, data, identity.block)
+
+    @post("/api/identity/free", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
+    async def free(request: Asking, data: JSONBody[NewBlock]) -> ValueDocument:
+        """Let a value that was blocked stand for somebody again. Answers when it is applied."""
+        return await judge(request, data, identity.free)
+
+    @get("/api/identity/rules", opt={"scope": "rules:read"}, tags=["identity"])
+    async def read_rules() -> RulesDocument:
+        """Give the identity rules, and how far those are that were applied last."""
+        rules = desk.ws.rules
+        return cast(RulesDocument, {**rules.status(), "text": rules.text(), "history": rules.history()})
+
+    @post("/api/identity/rules", opt={"scope": "rules:write"}, status_code=200, tags=["identity"])
+    async def apply_rules(request: Asking, data: JSONBody[NewRules]) -> RulesStatusDocument:
+        """Put identity rules in force for all of history. Under the old ones everything goes on until they are."""
+        operator = f"key:{key_of(request).source}"
+        status = await desk.slowly(lambda: desk.ws.rules.apply(data.text, reason=data.reason, operator=operator))
+        return cast(RulesStatusDocument, status)
+
+    @post("/api/identity/rules/undo", opt={"scope": "rules:write"}, status_code=200, tags=["identity"])
+    async def undo_rules(request: Asking, data: JSONBody[NewRulesUndo]) -> RulesStatusDocument:
+        """Apply the rules again that were applied before the last ones."""
+        operator = f"key:{key_of(request).source}"
+        status = await desk.slowly(lambda: desk.ws.rules.undo(reason=data.reason, operator=operator))
+        return cast(RulesStatusDocument, status)
+
     @get("/api/identity/violations", opt={"scope": "identity:read"}, tags=["identity"])
     async def list_violations(
         request: Asking, purpose: QueryPurpose = None, limit: QueryLimit = None, before: QueryBefore = None
@@ -130,4 +173,19 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         """List decisions as `GET /api/profiles/{who}/decisions` does, with the identifier in the body."""
         return history(request, who_of(data), data.purpose)
 
-    return [read_why, ask_why, cut, pin, join, undo, list_violations, read_history, look_up_history]
+    return [
+        read_why,
+        ask_why,
+        cut,
+        pin,
+        join,
+        undo,
+        block,
+        free,
+        read_rules,
+        apply_rules,
+        undo_rules,
+        list_violations,
+        read_history,
+        look_up_history,
+    ]
