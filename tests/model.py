@@ -211,7 +211,9 @@ def keys_of(body: dict[str, Any], rules: RulesRead) -> dict[Key, int]:
     for where, place in ((traits, 2), (context.get("traits"), 4)):
         if isinstance(where, dict):
             claims += [("email", where.get("email"), place), ("phone", where.get("phone"), place + 1)]
-    claims += [(item["type"], item["id"], 6 + i) for i, item in enumerate(context.get("externalIds") or [])]
+    for i, item in enumerate(context.get("externalIds") or []):
+        if item.get("collection") != "accounts":
+            claims.append((item["type"], item["id"], 6 + i))
     keys: dict[Key, int] = {}
     for name, value, place in claims:
         if isinstance(value, str) and value.strip().lower() not in NO_HANDLE:
@@ -390,7 +392,7 @@ class People:
             limit = self.rules.limit(name)
             if limit is None or (name == "user_id" and knows_better):
                 continue
-            counts = [len([k for k in each if k[0] == name and self.since[k] > at - limit[1]]) for each in (a, b)]
+            counts = [len([k for k in each if k[0] == name and abs(self.since[k] - at) < limit[1]]) for each in (a, b)]
             if all(counts) and sum(counts) > limit[0]:
                 return name
         return ""

@@ -101,6 +101,7 @@ def bodies(draw: st.DrawFn, *, aliases: bool = True, users: Sequence[str] = USER
             [
                 [{"type": "card", "id": "c1"}],
                 [{"type": "card", "id": "c1"}, {"type": "card", "id": "c2"}],
+                [{"type": "card", "id": "c3", "collection": "accounts"}, {"type": "card", "id": "c2"}],
                 [{"type": "ios.idfa", "id": "phone-1"}],
                 [{"type": "user_id", "id": users[0]}],
             ],

@@ -32,7 +32,7 @@ _MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r"\b(pk|sk|ak)_[\w-]{20,}"), "KEY"),
     (re.compile(r"\bk_[0-9a-f]{12}\b"), "KEY_ID"),
-    (re.compile(r"\bp[0-9a-f]{13}\b"), "PROFILE"),
+    (re.compile(r"\bp0[0-9a-z]{12}\b"), "PROFILE"),
     (re.compile(r"\be\d+-\d+\b"), "EVENT"),
     (re.compile(r"\b(ajs-next-)?[\w-]*[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UUID"),
     (re.compile(r"\b(127\.0\.0\.1|localhost):\d+"), "HOST"),

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from tillit.flow import prepare
 from tillit.identity import AppliedRules, rules_row
 from tillit.records import KIND_DEFINITION, LogRow
 from tillit.store import SqliteState
+from tillit.workspace import Workspace
 
 RULES = [
     "",
@@ -120,3 +122,53 @@ def test_rules_survive_what_is_trimmed_and_what_is_forgotten(data: st.DataObject
 
         assert shop.differences() == []
         assert len(shop.log.definitions()) == sum(row.kind == KIND_DEFINITION for row in rows)
+
+
+# -- cases
+
+
+def said(ws: Workspace, who: str) -> list[str]:
+    found = ws.profiles.events(who, ws.permit())
+    assert found is not None
+    return [one["message_id"] for one in reversed(found[0])]
+
+
+def test_an_id_given_out_resolves_under_any_rules(ws: Workspace) -> None:
+    ws.identify(user_id="void", traits={"email": "ana@example.org"})
+    ws.flush()
+    before = ws.profiles.get("email:ana@example.org")["id"]
+
+    ws.rules.apply("namespaces: {user_id: {block: {values: [void]}}}")
+    blocked = ws.profiles.get("email:ana@example.org")["id"]
+    ws.rules.undo()
+
+    assert blocked != before
+    assert ws.profiles.get(blocked)["id"] == ws.profiles.get("user_id:void")["id"] == before
+
+
+def test_a_telephone_that_is_passed_on_is_each_persons_in_their_time(ws: Workspace) -> None:
+    ws.rules.apply("namespaces: {phone: {strength: device, rank: 5}}")
+
+    def call(day: int, **who: Any) -> None:
+        phone = {"traits": {"phone": "+46701234567"}}
+        ws.track(event="Called", message_id=f"day-{day}", context=phone, timestamp=f"2025-03-0{day}T12:00:00Z", **who)
+
+    call(1, user_id="ana")
+    call(2, anonymous_id="text-2")
+    call(3, user_id="bo")
+    call(4, anonymous_id="text-4")
+    ws.flush()
+
+    assert said(ws, "user_id:ana") == ["day-1", "day-2"]
+    assert said(ws, "user_id:bo") == ["day-3", "day-4"]
+
+
+def test_an_address_that_mixes_alphabets_waits_for_somebodys_word(ws: Workspace) -> None:
+    mixed = "\u0430na@example.org"  # it begins with a Cyrillic letter
+    ws.identify(user_id="ana", traits={"email": "ana@example.org"})
+    ws.identify(user_id="ana", traits={"email": mixed})
+    ws.flush()
+
+    found, _ = ws.identity.violations(ws.permit())
+    assert [(one["verdict"], one["violation"]) for one in found] == [("soft", "mixed_alphabets")]
+    assert [one["value"] for one in ws.profiles.get("user_id:ana")["identifiers"]] == ["ana", "ana@example.org"]

@@ -27,8 +27,8 @@ ALIAS_PLACE = 63
 
 # What programs send when they have no id. From PostHog's list of illegal ids (reference: collection.md, section 1.3).
 BLOCKED_VALUES = frozenset(
-    "null none nil undefined unknown anonymous guest nan infinity true false 0 -1 distinct_id distinctid id "
-    "not_authenticated email user test n/a na - _ 00000000-0000-0000-0000-000000000000".split()
+    "null none nil undefined unknown anonymous guest nan infinity true false -1 distinct_id distinctid id "
+    "not_authenticated email user test n/a na _".split()
 ) | {"[object object]"}
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f,;<>()\[\]\"\\]{1,64}@[^@\s\x00-\x1f.,;]+(?:\.[^@\s\x00-\x1f.,;]+)+")
@@ -36,6 +36,20 @@ _NOT_DIGITS = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _SPACES = re.compile(r"\s+")
 _ADDRESS = (("street", "line1", "address1"), ("postalCode", "postal_code", "zip"), ("city",), ("country",))
+
+
+def is_for_nobody(value: str) -> bool:
+    """Say whether a value without space around it is what programs send when they have no id.
+
+    >>> is_for_nobody("NULL"), is_for_nobody("000-000"), is_for_nobody("100")
+    (True, True, False)
+    """
+    return value.lower() in BLOCKED_VALUES or not value.strip("0-")
+
+
+def is_of_group(external: dict[str, Any]) -> bool:
+    """Say whether one of an event's external ids is a group's, as Segment marks it: its members are no one person."""
+    return external.get("collection") == "accounts"
 
 
 def is_name(name: str) -> bool:
@@ -47,7 +61,7 @@ def plain(value: str) -> str | None:
     """Take a value as it is, without space around it."""
     value = value.strip()
     # NUL: PostgreSQL's text cannot hold it, and both engines must know the same people.
-    if not value or len(value) > 256 or "\0" in value or value.lower() in BLOCKED_VALUES:
+    if len(value) > 256 or "\0" in value or is_for_nobody(value):
         return None
     return value
 

@@ -27,6 +27,7 @@ PINNED_APART = "pinned_apart"
 
 _BIRTH_TRAITS = ("birthday", "birthDate", "dateOfBirth", "birthdate", "date_of_birth")
 _ANY_BIRTH_TRAIT = frozenset(_BIRTH_TRAITS)
+_EVER = 1 << 62
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ].*)?")
 
 
@@ -60,9 +61,12 @@ class PersonSoFar:
         self.since += other.since
         self.births |= other.births
 
-    def n_since(self, instant: int, name: str | None = None) -> int:
-        """Count identifiers, or those of one kind, that were first seen after an instant."""
-        return sum(1 for at, its_name in self.since if at > instant and (name is None or its_name == name))
+    def n_near(self, at: int, window: int, name: str | None = None) -> int:
+        """Count identifiers, or those of one kind, that were first seen within a window before or after an instant.
+
+        Also after it: what is told late about last year says nothing of this year.
+        """
+        return sum(1 for since, its_name in self.since if abs(since - at) < window and name in {None, its_name})
 
 
 def broken_limit(mine: PersonSoFar, theirs: PersonSoFar, rules: Rules, at: int, *, but: str = "") -> Broken | None:
@@ -107,8 +111,8 @@ def broken_growth(mine: PersonSoFar, theirs: PersonSoFar, rules: Rules, at: int)
 def _beyond(mine: PersonSoFar, theirs: PersonSoFar, limit: Limit, at: int, name: str | None) -> bool:
     if len(mine.since) + len(theirs.since) <= limit.n:
         return False
-    after = at - limit.window if limit.window else -(1 << 62)
-    ours, others = mine.n_since(after, name), theirs.n_since(after, name)
+    window = limit.window or _EVER
+    ours, others = mine.n_near(at, window, name), theirs.n_near(at, window, name)
     return ours > 0 and others > 0 and ours + others > limit.n
 
 

@@ -12,6 +12,7 @@ event time; the device is theirs from their first claim until someone else's, wh
 """
 
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ _LAST = 1 << 62  # later than any instant and any id
 _COLUMNS = "identifier_id, namespace, value, rank, root_id, known, since, birth"
 _NOTHING = Broken("", "")
 _SHARED = "people share it"
+_CROWD = 20  # links of one identifier in one batch that make it worth a look
 _MANY = 16  # identifiers that are asked for one by one; more are asked for together first
 
 
@@ -854,6 +856,11 @@ class _Batch:
                 [(ident.birth, ident.identifier_id) for ident in self.births],
             )
         if self.links:
+            if len(self.links) > _CROWD:
+                # Also what came only now: a whole file may hold nothing but one address of everybody.
+                ends = Counter(map(itemgetter(0), self.links))
+                ends.update(map(itemgetter(1), self.links))
+                self.r.busy.update(end for end, n in ends.items() if n > _CROWD)
             tx.executemany(
                 "INSERT INTO link "
                 "(strong_id, weak_id, trust, chapter, position, event_at, source, rule, verdict, violation, reason) "

@@ -33,6 +33,7 @@ from tillit.identity.namespaces import (
     digits,
     email,
     is_name,
+    is_of_group,
     lower,
     phone,
     plain,
@@ -281,7 +282,7 @@ class Rules:
                         found.append(h)
             if isinstance(context.externalIds, list):
                 for place, item in enumerate(context.externalIds[:MAX_EXTERNAL], EXTERNAL_PLACE):
-                    if isinstance(item, dict):
+                    if isinstance(item, dict) and not is_of_group(item):
                         h = self.handle(str(item.get("type", "")), item.get("id"), place)
                         if h is not None:
                             found.append(h)

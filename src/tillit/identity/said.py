@@ -8,7 +8,7 @@ Never: another answer than the fold's: both ask the same namespaces.
 import re
 from typing import Any, NamedTuple
 
-from tillit.identity.namespaces import ALIAS_RANK, BLOCKED_VALUES, Event
+from tillit.identity.namespaces import ALIAS_RANK, Event, is_for_nobody, is_of_group
 from tillit.identity.rules import Rules
 from tillit.records import IDENTITY_ACT_TYPES
 
@@ -30,6 +30,7 @@ def list_said(event: Event, rules: Rules) -> list[Said]:
     """Give every identifier that an event names, in the order in which the fold looks."""
     counted = {(one.namespace, one.value) for one in rules.handles_of(event) if one.rank != ALIAS_RANK}
     said = [_judge(place, name, value, counted, rules) for place, name, value in _named(event, rules)]
+    said += _of_groups(event)
     if event.type == "alias" and event.previousId is not None:
         said.append(Said("previousId", "previous", event.previousId, event.previousId, "", is_device=False))
     return said
@@ -53,9 +54,19 @@ def _named(event: Event, rules: Rules) -> list[tuple[str, str, Any]]:
             found += [
                 (f"context.externalIds[{i}]", str(one.get("type", "")), one.get("id"))
                 for i, one in enumerate(context.externalIds)
-                if isinstance(one, dict)
+                if isinstance(one, dict) and not is_of_group(one)
             ]
     return [one for one in found if one[2] is not None]
+
+
+def _of_groups(event: Event) -> list[Said]:
+    told = event.context.externalIds if event.context is not None else None
+    why_not = "it is an id of a group, not of a person"
+    return [
+        Said(f"context.externalIds[{i}]", str(one.get("type", "")), str(one.get("id")), "", why_not, is_device=False)
+        for i, one in enumerate(told if isinstance(told, list) else ())
+        if isinstance(one, dict) and is_of_group(one)
+    ]
 
 
 def _judge(place: str, name: str, value: Any, counted: set[tuple[str, str]], rules: Rules) -> Said:
@@ -88,6 +99,6 @@ def _why_not(name: str, value: str) -> str:
         return (
             "all its digits are the same" if len(set(digits)) == 1 else "it is not a telephone number of 7 to 15 digits"
         )
-    if plain.lower() in BLOCKED_VALUES:
+    if is_for_nobody(plain):
         return "programs send this when they have no id"
     return "the identity rules do not take it"
