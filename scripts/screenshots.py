@@ -27,6 +27,7 @@ _SIZE: ViewportSize = {"width": 1280, "height": 860}
 _START_S = 120.0
 # A page is pictured when the shop has been open for a while: the first minutes of a demo are its past arriving.
 _OPEN_S = 20.0
+_RULES = "namespaces:\n  user_id: {limit: 2 ever}\n  phone: {strength: weak}\n"
 
 
 @contextmanager
@@ -72,6 +73,14 @@ def _picture(page: Page, root: str, path: str, file: Path) -> str:
     return page.title().partition(" · ")[0]
 
 
+def _try_rules(page: Page, root: str) -> None:
+    """Let the page of identity rules show what others would change."""
+    page.goto(f"{root}/console/identity/rules")
+    page.get_by_label("The rules, as YAML").fill(_RULES)
+    page.get_by_role("button", name="Try these rules").click()
+    page.locator("#plan").wait_for(timeout=_START_S * 1_000)
+
+
 def main() -> int:
     """Write all pictures and the page that shows them."""
     _FOLDER.mkdir(parents=True, exist_ok=True)
@@ -88,6 +97,7 @@ def main() -> int:
         page.wait_for_url(root + "/console")
         session = entered.storage_state()
         addresses = addresses_of(page, root, routes)
+        _try_rules(page, root)
         for template, path in sorted(addresses.items()):
             title = ""
             for scheme in ("light", "dark"):

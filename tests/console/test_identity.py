@@ -139,7 +139,7 @@ def test_another_customer_is_compared_and_joined(server: RunningServer, open_pag
     assert id_of(server, left) == id_of(server, right)
 
 
-def test_refused_links_are_judged_by_keyboard_alone(server: RunningServer, open_page: Opening) -> None:
+def test_links_that_wait_are_judged_by_keyboard_alone(server: RunningServer, open_page: Opening) -> None:
     mark = uuid.uuid4().hex[:8]
     users = [f"{name}-{mark}" for name in ("one", "two", "three")]
     for user in users:
@@ -164,7 +164,8 @@ def test_refused_links_are_judged_by_keyboard_alone(server: RunningServer, open_
     page.keyboard.type("two ladies of one house, joy and kay")
     page.keyboard.press("Enter")
     expect(section(page, "outcome")).to_contain_text("Pinned apart: now two customers")
-    expect(second.last).to_be_focused()  # what waits next is at hand
+    expect(page.locator(".violation", has_text=mark)).to_have_count(1)  # what was decided waits no longer
+    expect(second).to_be_focused()  # what waits next is at hand
     page.keyboard.press("y")
     page.keyboard.press("Escape")
     page.keyboard.press("y")
@@ -172,6 +173,7 @@ def test_refused_links_are_judged_by_keyboard_alone(server: RunningServer, open_
     page.keyboard.press("Enter")
 
     expect(section(page, "outcome")).to_contain_text("Joined: one customer")
+    page.get_by_role("link", name="All links").click()
     settled = page.locator(".violation.is-settled", has_text=mark)
     expect(settled.filter(has_text="kept apart")).to_have_count(1)
     expect(settled.filter(has_text="one person since")).to_have_count(1)

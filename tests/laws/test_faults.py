@@ -407,6 +407,27 @@ def test_what_a_killed_check_left_is_cleared_away(folder: Path) -> None:
     assert not left.exists()
 
 
+def test_what_a_killed_plan_left_is_cleared_away_when_somebody_is_forgotten(folder: Path) -> None:
+    left = folder / "run" / "plan-killed"
+    left.mkdir()
+    (left / "state.db").write_bytes(b"who@example.org")
+
+    with Workspace(folder) as ws:
+        ws.forget([1])
+
+    assert not left.exists()
+
+
+def test_a_file_of_rules_that_is_no_text_is_named(folder: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_bytes(b"namespaces: {\xff: {}}")
+
+    done = tillit("apply", str(rules), "--yes", "--workspace", str(folder))
+
+    assert done.returncode == 2
+    assert "rules.yaml is not written in UTF-8" in done.stderr
+
+
 # -- what the log lets go of
 
 

@@ -198,3 +198,21 @@ def test_an_act_about_nobody_known_is_put_aside_and_may_come_again() -> None:
 
         assert folded.fates()[1] == ("quarantined", None)
         assert json.loads(rows[0].body or b"")["type"] == "cut"
+
+
+def test_who_lent_a_device_has_it_without_a_break_when_the_other_is_cut_from_it() -> None:
+    tablet = ("anonymous_id", "tablet")
+    claims = [
+        saying(position, [("user_id", user), tablet], at=position, trust=TRUST_SERVER)
+        for position, user in enumerate(["bo", "ana", "bo"], start=1)
+    ]
+    with new_fold() as folded:
+        folded.take(claims)
+        lent = folded.tables()["tenure"]
+        folded.take([act(4, "cut", ("user_id", "ana"), tablet)])
+        whole = folded.tables()["tenure"]
+        folded.take([act(5, "undo", ("user_id", "ana"), tablet, of="act-4")])
+
+        assert [holder for *_, holder in lent] == [64, 128, 64]
+        assert [holder for *_, holder in whole] == [64]
+        assert folded.tables()["tenure"] == lent

@@ -15,7 +15,7 @@ from tests.laws.test_identity_acts import decided_logs
 from tests.model import read_world
 from tests.strategies import NOON, cuts, logs, place
 from tillit.flow import prepare
-from tillit.identity import AppliedRules, rules_row
+from tillit.identity import AppliedRules, RulesInvalid, read_rules, rules_row
 from tillit.records import KIND_DEFINITION, LogRow
 from tillit.store import SqliteState
 from tillit.workspace import Workspace
@@ -172,3 +172,43 @@ def test_an_address_that_mixes_alphabets_waits_for_somebodys_word(ws: Workspace)
     found, _ = ws.identity.violations(ws.permit())
     assert [(one["verdict"], one["violation"]) for one in found] == [("soft", "mixed_alphabets")]
     assert [one["value"] for one in ws.profiles.get("user_id:ana")["identifiers"]] == ["ana", "ana@example.org"]
+
+
+def bomb() -> str:
+    """Ten to the twelfth pairs in a few lines."""
+    lines = ["x0: &x0 {a: b}"]
+    lines += [f"x{i}: &x{i} {{<<: [{', '.join([f'*x{i - 1}'] * 10)}]}}" for i in range(1, 12)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb(),
+        "others: &a {rank: 5}\nnamespaces: {card: *a}",
+        "person: {identifiers: " + "9" * 5_000 + "}",
+        "person: {identifiers: '" + "9" * 5_000 + " hourly'}",
+        "person: {growth: 0x" + "f" * 5_000 + "}",
+        "namespaces: {email: {block: {values: [2026-13-45]}}}",
+        "automatic: {people: -1}",
+        "automatic: {devices: 1" + "0" * 30 + "}",
+        "namespaces: {" + ", ".join(f"kind{i}: {{}}" for i in range(201)) + "}",
+        "namespaces: {email: {pattern: '(?<=a)b'}}",
+        "namespaces: {email: {pattern: '((a{100}){100}){100}'}}",
+        "namespaces: {}\0",
+        "[" * 5_000,
+        "# " + "x" * 100_000,
+    ],
+    ids=lambda text: text[:40],
+)
+def test_rules_that_no_fold_could_go_by_are_refused(text: str) -> None:
+    with pytest.raises(RulesInvalid):
+        read_rules(text)
+
+
+def test_a_kind_that_a_sender_made_up_goes_by_the_rules_of_others() -> None:
+    rules = read_rules("others: {strength: weak, block: {values: [x1]}}")
+
+    assert rules.parse("made_up:x1") is None
+    assert rules.parse("made_up:x2") == (1_010, "made_up", "x2", 0)
+    assert rules.namespace("no kind") is None

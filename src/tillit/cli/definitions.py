@@ -5,6 +5,7 @@ Out:   a report with sampled cases; rules in the log, with how far they are fold
 Never: rules in force that nobody was shown the effect of, unless they say `--yes`.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tillit.cli.identity import ACTOR, evidence_line, print_lines
 from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show, talk
-from tillit.errors import InputError
+from tillit.errors import BusyError, InputError
+from tillit.identity import RulesInvalid
 from tillit.records import Permit
 from tillit.workspace import Workspace
 
@@ -112,7 +114,10 @@ def _read(workspace: Path, file: Path | None) -> str:
     path = file if file is not None else workspace / _DEFAULT_FILE
     if not path.is_file():
         raise NoDefinition(path)
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise RulesInvalid(f"{path.name} is not written in UTF-8.") from None
 
 
 def _plan(ws: Workspace, text: str, permit: Permit, cases: int) -> dict[str, Any]:
@@ -131,6 +136,8 @@ def _wait(ws: Workspace, status: dict[str, Any]) -> dict[str, Any]:
         task = bar.add_task("folding under these rules", total=status["of"])
         while not status["in_force"]:
             time.sleep(_LOOK_S)
+            with contextlib.suppress(BusyError):
+                ws.flush()  # whoever folded may be gone: then it is done here
             status = ws.rules.status()
             bar.update(task, completed=status["done"], total=status["of"])
     return status

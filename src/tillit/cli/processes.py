@@ -25,6 +25,7 @@ from tillit import clock
 from tillit.api import Api, create_api
 from tillit.cli.connections import BoundedConnection
 from tillit.cli.import_worker import run_imports
+from tillit.cli.plan_worker import run_plans
 from tillit.cli.sharing import Acceptor, Holding
 from tillit.collect.files import Uploads, forget_rejects, forget_uploads
 from tillit.collect.routes import TrackingApi
@@ -33,7 +34,7 @@ from tillit.errors import TillitError
 from tillit.flow import EngineBusy, LakeWriter, file_lock, quiet_garbage_collector
 from tillit.store import GroupCommit
 from tillit.store.lake import Lake
-from tillit.workspace import Workspace
+from tillit.workspace import Workspace, forget_plans
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -137,10 +138,13 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
         monotonic_s=clock.monotonic_s,
         prove=workspace.identity_tokens.judge,
     )
-    imports = ImportStarter(workspace.paths.root)
-    console = create_console(workspace, start_imports=imports.start)
+    imports = WorkerStarter("imports", workspace.paths.root)
+    plans = WorkerStarter("plans", workspace.paths.root)
+    console = create_console(workspace, start_imports=imports.start, start_plans=plans.start)
     if Uploads(workspace.paths.uploads, now=workspace.now).find_next() is not None:
         imports.start()  # a server was stopped in the middle of one
+    if workspace.plans.find_next() is not None:
+        plans.start()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -161,18 +165,19 @@ async def _redirect(send: Send, where: str) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-class ImportStarter:
-    """Starts the process that imports uploaded files: beside the web process, so that the door is as quick as ever."""
+class WorkerStarter:
+    """Starts a process that does long work: beside the web process, so that the door is as quick as ever."""
 
-    def __init__(self, path: Path) -> None:
-        """Import into one workspace; nothing is started yet."""
+    def __init__(self, kind: str, path: Path) -> None:
+        """Work on one workspace, at imports or at plans; nothing is started yet."""
+        self._kind = kind
         self._path = path
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it unless this process has one running; of several processes' workers one gets the lock."""
         if self._process is None or self._process.poll() is not None:
-            arguments = ("imports", str(self._path), str(os.getpid()))
+            arguments = (self._kind, str(self._path), str(os.getpid()))
             self._process = subprocess.Popen([sys.executable, "-m", "tillit.cli.processes", *arguments])
 
 
@@ -182,6 +187,16 @@ def imports(path: Path, parent: int) -> int:
     stop = _stop_event(parent)
     with Workspace(path) as workspace:
         run_imports(workspace, stop)
+    return 0
+
+
+def plans(path: Path, parent: int) -> int:
+    """Find out what rules would change that somebody tries, one after the other, until none waits."""
+    os.nice(10)  # whoever sends events comes first
+    stop = _stop_event(parent)
+    with Workspace(path) as workspace:
+        workspace.folding.leave_to_others()
+        run_plans(workspace, stop)
     return 0
 
 
@@ -230,6 +245,7 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
             workspace.quarantine.expire(kept_from)
             forget_rejects(workspace.paths.rejects, before=kept_from)
             forget_uploads(workspace.paths.uploads, before=kept_from)
+            forget_plans(workspace.paths.plans, before=now - clock.DAY)
             if settings.log.retention_days:
                 writer.trim(now - settings.log.retention_days * clock.DAY)
     lake.close()
@@ -257,16 +273,17 @@ def _stop_with_parent(parent: int, stop: Callable[[], None]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one process: `engine FOLDER PARENT`, `keeper`, `imports`; `web FOLDER PARENT LISTENER HOLDING NUMBER N`.
+    """Run one process: `engine FOLDER PARENT`, `keeper`, `imports`, `plans`.
 
-    PARENT is the supervisor's process id, LISTENER and HOLDING are descriptors; NUMBER of N from 0.
+    `web FOLDER PARENT LISTENER HOLDING NUMBER N`: LISTENER and HOLDING are descriptors; NUMBER of N from 0. PARENT is
+    the supervisor's process id.
     """
     kind, folder, parent = arguments[0], Path(arguments[1]), int(arguments[2])
     try:
         if kind == "web":
             listener, shared, number, n_web = map(int, arguments[3:7])
             return web(folder, parent, socket.socket(fileno=listener), holding=Holding(shared, n_web), number=number)
-        return {"engine": engine, "imports": imports, "keeper": keeper}[kind](folder, parent)
+        return {"engine": engine, "imports": imports, "keeper": keeper, "plans": plans}[kind](folder, parent)
     except TillitError as error:
         print(f"{kind}: {error.message}", file=sys.stderr, flush=True)
         return error.exit_code

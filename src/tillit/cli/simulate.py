@@ -134,6 +134,8 @@ def _fold_along(folder: Path, done: Event) -> None:
         while not done.is_set():
             if not engine.step():
                 done.wait(_PAUSE_S)
+        # Only now, when the past is whole: what stands for many is noted with today's time.
+        engine.catch_up()
         ws.folding.release()
 
 

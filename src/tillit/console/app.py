@@ -54,13 +54,18 @@ _LARGEST_FORM = 16_384
 _FOR_EVER = f"private, max-age={365 * DAY // SECOND}, immutable".encode()
 
 
-def create_console(workspace: Workspace, *, start_imports: Callable[[], None] | None = None) -> App:
+def create_console(
+    workspace: Workspace,
+    *,
+    start_imports: Callable[[], None] | None = None,
+    start_plans: Callable[[], None] | None = None,
+) -> App:
     """Give the pages of one workspace; only who holds an open session sees them.
 
     Raises: SettingsError when single sign-on is set up wrongly or its packages are missing.
     """
     pages = Pages(workspace.paths.root.name)
-    desk = Desk(workspace, pages, start_imports=start_imports)
+    desk = Desk(workspace, pages, start_imports=start_imports, start_plans=start_plans)
     handlers = list_routes(desk)
     unguarded = [str(handler) for handler in handlers if not handler.opt.keys() & {"role", "is_open"}]
     assert not unguarded, f"console routes without a role: {', '.join(unguarded)}"

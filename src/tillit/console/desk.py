@@ -28,21 +28,29 @@ Asking = Request[Any, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
-def _nobody_imports() -> None:
-    """Leave uploaded files where they wait."""
+def _nobody_works() -> None:
+    """Leave what waits where it is."""
 
 
 class Desk:
     """What every page needs."""
 
-    def __init__(self, workspace: Workspace, pages: Pages, *, start_imports: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        pages: Pages,
+        *,
+        start_imports: Callable[[], None] | None = None,
+        start_plans: Callable[[], None] | None = None,
+    ) -> None:
         """Hold them, and the provider of single sign-on when one is set up.
 
-        `start_imports` sees to it that uploaded files that wait are worked on.
+        `start_imports` sees to it that uploaded files that wait are worked on, `start_plans` the same of plans.
         """
         self.workspace = workspace
         self.pages = pages
-        self.start_imports = start_imports if start_imports is not None else _nobody_imports
+        self.start_imports = start_imports if start_imports is not None else _nobody_works
+        self.start_plans = start_plans if start_plans is not None else _nobody_works
         self.sessions: ConsoleSessions = workspace.sessions
         oidc = workspace.settings.console_oidc
         self.provider: Provider | None = (

@@ -243,6 +243,7 @@ def fact_views(facts: dict[str, Any]) -> list[FactView]:
 
 
 _WHY = {
+    "soft": "a link waits at",
     "device": "shared the device",
     "refused": "a link was refused at",
     "withdrawn": "a colleague cut the link at",

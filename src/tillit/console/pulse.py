@@ -33,6 +33,9 @@ _USUAL_HOUR_WARNS = 10  # events; a source with fewer an hour may well be silent
 _RISING_FEWEST = 20  # refused in ten minutes (taste)
 _RISING_SHARE = 0.02
 _QUIET_SHARE = 0.2  # of the usual hour
+_VALUE_WARNS = 7 * DAY
+_MOST_LOOKS = 2_000
+LOOKED = "value.looked"  # the audit's word for a value that a colleague finds rightly judged
 
 
 class Bucket(NamedTuple):
@@ -321,6 +324,19 @@ class Pulse:
             for one in sources
             if one.usual_hour >= _USUAL_HOUR_WARNS and one.n_last_hour == 0
         ]
+        n_values = self._keep("values", 30, lambda: len(values_to_look_at(self._ws)))
+        if n_values:
+            found.append(
+                Alarm(
+                    "values",
+                    "warn",
+                    f"{n_values:,} value{' was' if n_values == 1 else 's were'} found to stand for many",
+                    "Very many people or devices said the same, as they say a test address. Is it right that it joins "
+                    "nobody?",
+                    "/console/identity/values",
+                    "Look at " + ("it" if n_values == 1 else "them"),
+                )
+            )
         n_refused = self._keep("refused", 5, lambda: self._ws.quarantine.count_since(now - 10 * MINUTE))
         n_taken = sum(one.n for one in hour[-10:])
         if n_refused >= _RISING_FEWEST and n_refused > _RISING_SHARE * (n_taken + n_refused):
@@ -359,6 +375,12 @@ class Pulse:
         if kept is None or not 0 <= now - kept[0] < seconds * SECOND:
             kept = self._kept[name] = (now, look())
         return kept[1]  # type: ignore[return-value]  # each name is looked up with one kind of answer
+
+
+def values_to_look_at(ws: Workspace) -> set[str]:
+    """Give the actions of the last days by which Tillit itself judged a value, and that no colleague looked at."""
+    found = ws.identity.judged_by_itself(ws.now() - _VALUE_WARNS)
+    return found - {one.target for one in ws.audit.actions(limit=_MOST_LOOKS, action=LOOKED)} if found else found
 
 
 def source_health(one: SourceActivity, counted_us: int) -> SourceHealth:

@@ -20,11 +20,12 @@ RULES = {
     "same event": "one event named both",
     "alias": "an alias call said so",
     "colleague": "a colleague said so",
+    "identity token": "the customer proved it",
 }
 # Of all that was said of a pair, what counts: the first of these.
-_COUNTS = ("admitted", "refused", "withdrawn", "noted")
+_COUNTS = ("admitted", "soft", "refused", "withdrawn", "noted")
 # The order in which they need somebody's eyes.
-_URGENT = {"refused": 0, "withdrawn": 1, "admitted": 2, "noted": 3}
+_URGENT = {"soft": 0, "refused": 1, "withdrawn": 2, "admitted": 3, "noted": 4}
 _MOST_TRAITS = 12  # of a comparison: beyond, the customer pages are open side by side
 _MOST_IDENTIFIERS = 6
 _LONGEST = 120
@@ -173,7 +174,7 @@ def list_ties(links: Iterable[LinkEvidence], own: Sequence[End], epoch: int) -> 
                 _word(best, epoch),
                 [_word(link, epoch) for link in told],
                 best.position,
-                may_cut=verdict in {"admitted", "refused"},
+                may_cut=verdict in {"admitted", "soft", "refused"},
             )
         )
     return ties

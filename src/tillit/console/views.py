@@ -24,7 +24,15 @@ _MOST_SUMMARY = 3
 _LONGEST_NAME = 80
 
 # What a colleague's decisions about who is who are called.
-DECISIONS = {"cut": "Cut a link", "pin": "Pinned apart", "join": "Joined", "undo": "Took a decision back"}
+DECISIONS = {
+    "cut": "Cut a link",
+    "pin": "Pinned apart",
+    "join": "Joined",
+    "undo": "Took a decision back",
+    "block": "Blocked a value",
+    "free": "Freed a value",
+    "alarm": "Found a value of many",
+}
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode = msgspec.json.Decoder().decode
@@ -143,6 +151,7 @@ def _decision_words(
     """Say what a colleague decided about who is who."""
     said = _decode(row.body or b"{}")
     pair = [decision["a"], decision["b"]] if decision is not None else [":".join(one) for one in said["identifiers"]]
+    pair = list(dict.fromkeys(pair))  # of a value both ends are the same
     words = {
         "name": " and ".join(_short(one.partition(":")[2], 28) for one in pair),
         "reason": said.get("reason"),

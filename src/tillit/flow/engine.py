@@ -155,9 +155,9 @@ class Engine:
             )
             return True
         beside = self._beside
-        if beside.step(self.fold.position):
-            return True
         if newest_rules(self.state).position == beside.rules.position:
+            if beside.step(self.fold.position):
+                return True
             take_over(self.state, beside)
             self.fold.forget_memory()
         self._let_go()

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tillit.flow.fates import DUPLICATE, FORGOTTEN, IS_FORGOTTEN, NOT_FOLDED, QUARANTINED, SAME_MESSAGE
-from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_positions, refold
+from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_positions, find_shared, refold
 from tillit.identity import Event, Rules, forget_uses, read_event, rules_in_force
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State
@@ -38,10 +38,13 @@ def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[in
     wanted = _with_repeats(state, positions)
     undone = _with_repeats(state, _undoing(state, wanted))
     told = {p: row for p, row in rows(wanted).items() if row.kind == KIND_EVENT and not is_husk(row)}
-    named = _named(state, [event for row in told.values() if (event := _event(row)) is not None], rules)
+    named = [_named(state, event, rules) for row in told.values() if (event := _event(row)) is not None]
+    # Events of what stands for many are its own, and nobody else's.
+    shared = find_shared(state, set().union(*named))
+    anchors = set[int]().union(*(ids for ids in named if ids <= shared))
     # An undo names nobody: whom it touches is said by what it undoes.
     decided = state.read_in("SELECT one_id, other_id FROM identity_act WHERE position IN {in}", [*told, *undone])
-    closure = find_closure(state, named.union(*decided))
+    closure = find_closure(state, set().union(*named), through=anchors.union(*decided))
     alive = rows([p for p in find_positions(state, closure) if p not in told and p not in undone])
     carried = _carried(alive.values(), rules)
     earlier = rows([p for p in find_founding_husks(state, closure) if p not in told])
@@ -128,19 +131,15 @@ def _aside(state: Reading, positions: Sequence[int]) -> set[int]:
     return {p for (p,) in found}
 
 
-def _named(state: Reading, events: Sequence[Event], rules: Rules) -> set[int]:
-    """Give the ids of the identifiers that events name."""
+def _named(state: Reading, event: Event, rules: Rules) -> set[int]:
+    """Give the ids of the identifiers that an event names."""
     ids: set[int] = set()
-    for event in events:
-        for h in rules.handles_of(event):
-            names = ("user_id", "anonymous_id") if h.rank < 0 else (h.namespace,)
-            for name in names:
-                ids.update(
-                    i
-                    for (i,) in state.read(
-                        "SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", (name, h.value)
-                    )
-                )
+    for h in rules.handles_of(event):
+        for name in ("user_id", "anonymous_id") if h.rank < 0 else (h.namespace,):
+            found = state.read(
+                "SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", (name, h.value)
+            )
+            ids.update(i for (i,) in found)
     return ids
 
 

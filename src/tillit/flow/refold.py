@@ -6,11 +6,13 @@ Never: a second way to judge: it is the resolver and the strands that every even
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from tillit.flow.fates import FORGOTTEN
 from tillit.flow.keep import STRAND_TABLES, Keeping
 from tillit.identity import (
     DEVICE_RANK,
+    SHARED_RANK,
     Acts,
     Event,
     Resolver,
@@ -26,18 +28,23 @@ from tillit.records import LogRow
 from tillit.store import Reading, Writing
 
 ReadRows = Callable[[Sequence[int]], dict[int, LogRow]]
+Tenures = dict[int, list[tuple[int, int, int]]]  # device -> from_at, from_position, holder_id; in order
 
 _PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 
-def find_closure(state: Reading, ids: Iterable[int]) -> set[int]:
+def find_closure(state: Reading, ids: Iterable[int], *, through: Iterable[int] = ()) -> set[int]:
     """Give the ids of everyone whose links, tenures or strands hang together with those of some identifiers.
 
-    Refused and withdrawn links count: under other acts they may be judged otherwise.
+    Refused and withdrawn links count: under other acts they may be judged otherwise. What stands for many ties nobody:
+    when others say it too it stays as it is, unless it is one of `through`.
     """
-    closure = set(ids)
-    edge = set(closure)
+    through = set(through)
+    closure = set[int]()
+    edge = set(ids) | through
     while edge:
+        edge -= _staying(state, edge - through, closure | edge)
+        closure |= edge
         found: set[int] = set()
         told = list(edge)
         for sql in (
@@ -52,8 +59,20 @@ def find_closure(state: Reading, ids: Iterable[int]) -> set[int]:
         ):
             found.update(i for (i,) in state.read_in(sql, told))
         edge = found - closure
-        closure |= edge
     return closure
+
+
+def find_shared(state: Reading, ids: Iterable[int]) -> set[int]:
+    """Give those of some identifiers that stand for many."""
+    sql = f"SELECT identifier_id FROM identifier WHERE rank >= {SHARED_RANK} AND identifier_id IN {{in}}"
+    return {i for (i,) in state.read_in(sql, sorted(ids))}
+
+
+def _staying(state: Reading, ids: set[int], among: set[int]) -> set[int]:
+    """Give those of these that stand for many and that more say than there are among some identifiers."""
+    sql = "SELECT count(*) FROM (SELECT DISTINCT strong_id FROM link WHERE weak_id = ? LIMIT ?) AS some"
+    most = len(among) + 1
+    return {i for i in find_shared(state, ids) if state.read(sql, (i, most))[0][0] == most}
 
 
 def find_positions(state: Reading, ids: set[int]) -> list[int]:
@@ -109,12 +128,21 @@ def refold_people(tx: Writing, pair: tuple[int, int], rows: ReadRows, act: LogRo
     about one identifier alone (a block, a free) may give it another strength: then also the events that name it beside
     a device are looked at.
     """
-    alone = pair[0] if pair[0] == pair[1] else None
+    ids, again = set(pair), set(pair)
+    while again:
+        again = _refold_people(tx, ids, rows, act, rules, alone=pair[0] if pair[0] == pair[1] else None) - ids
+        ids |= again
+
+
+def _refold_people(
+    tx: Writing, ids: set[int], rows: ReadRows, act: LogRow, rules: Rules, *, alone: int | None
+) -> set[int]:
+    """Fold people anew; give those who now follow upon themselves on a device: their next claim says nothing new."""
 
     def bodies(positions: Sequence[int]) -> dict[int, Event]:
         return {p: read_event(row.body) for p, row in rows(positions).items() if row.body}
 
-    people, devices = find_people(tx, pair, through=alone)
+    people, devices = find_people(tx, ids, through=alone)
     loosened = _loosen(tx, alone, sorted(devices), rows, rules) if alone is not None else {}
     positions = {
         *find_positions(tx, people),
@@ -138,6 +166,20 @@ def refold_people(tx: Writing, pair: tuple[int, int], rows: ReadRows, act: LogRo
     strands.fold(resolved.sightings)
     strands.write()
     index_events(tx, resolved.sightings)
+    return _met(tx, before, after) - people
+
+
+def _met(tx: Writing, before: Tenures, after: Tenures) -> set[int]:
+    """Give the holders between whose tenures of one device somebody else's went."""
+    met = []
+    for device, tenures in after.items():
+        known = set(pairwise(before[device]))
+        met += [(one[2], other[2]) for one, other in pairwise(tenures) if (one, other) not in known]
+    ends = sorted({end for ends in met for end in ends})
+    roots: dict[int, int] = dict(
+        tx.read_in("SELECT identifier_id, root_id FROM identifier WHERE identifier_id IN {in}", ends)
+    )
+    return {end for ends in met if roots.get(ends[0]) == roots.get(ends[1]) for end in ends}
 
 
 def _loosen(tx: Writing, ident: int, devices: list[int], rows: ReadRows, rules: Rules) -> dict[int, list[int]]:
@@ -163,8 +205,8 @@ def _loosen(tx: Writing, ident: int, devices: list[int], rows: ReadRows, rules: 
     return taken
 
 
-def _tenures(reading: Reading, devices: set[int]) -> dict[int, list[tuple[int, int, int]]]:
-    told: dict[int, list[tuple[int, int, int]]] = {device: [] for device in devices}
+def _tenures(reading: Reading, devices: set[int]) -> Tenures:
+    told: Tenures = {device: [] for device in devices}
     for device, *tenure in sorted(
         set(
             reading.read_in(

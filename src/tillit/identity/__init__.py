@@ -34,7 +34,15 @@ from tillit.identity.definitions import (
     rules_row,
 )
 from tillit.identity.evidence import Evidence, LinkEvidence, Named, Neighbour, TenureEvidence, read_evidence
-from tillit.identity.many import ALARM, ValueOfMany, find_values_of_many, value_row
+from tillit.identity.many import (
+    ALARM,
+    AUTHOR,
+    JudgedValue,
+    ValueOfMany,
+    find_values_of_many,
+    read_judged_values,
+    value_row,
+)
 from tillit.identity.members import (
     find_membership,
     identifier_of,
@@ -46,6 +54,7 @@ from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, SHARED_RANK, Eve
 from tillit.identity.paths import (
     Decision,
     Step,
+    count_violations,
     find_decision,
     find_named,
     find_path,
@@ -77,6 +86,7 @@ TABLES = {
 __all__ = [
     "ALARM",
     "ALIAS_RANK",
+    "AUTHOR",
     "BLOCK",
     "CUT",
     "DEFAULT",
@@ -97,6 +107,7 @@ __all__ = [
     "Handle",
     "Ident",
     "IdentityAct",
+    "JudgedValue",
     "LinkEvidence",
     "Named",
     "Neighbour",
@@ -111,6 +122,7 @@ __all__ = [
     "TenureEvidence",
     "ValueOfMany",
     "applied_rules",
+    "count_violations",
     "find_decision",
     "find_earlier_use",
     "find_membership",
@@ -140,6 +152,7 @@ __all__ = [
     "read_direct",
     "read_event",
     "read_evidence",
+    "read_judged_values",
     "read_links",
     "read_provable",
     "read_rules",

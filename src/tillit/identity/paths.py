@@ -11,8 +11,18 @@ from typing import NamedTuple
 from tillit.identity.acts import Acts, IdentityAct, load_acts, standing
 from tillit.identity.evidence import LINK, NAMED, LinkEvidence, Named
 from tillit.identity.namespaces import DEVICE_RANK
+from tillit.identity.person import PINNED_APART
 from tillit.records import Membership
 from tillit.store import Reading
+
+# As the index `link_waiting` says it: engines use it for these words alone.
+_WAITING = "verdict IN ('soft', 'refused')"
+# Settled is what joins nobody any more because it did since, or because a colleague pinned the two apart.
+_UNSETTLED = (
+    "link l JOIN identifier a ON a.identifier_id = l.strong_id JOIN identifier b ON b.identifier_id = l.weak_id "
+    f"WHERE l.{_WAITING} AND a.root_id <> b.root_id AND l.violation <> '{PINNED_APART}'"
+)
+_LINK_OF = ", ".join(f"l.{column}" for column in LINK.split(", "))
 
 
 class Step(NamedTuple):
@@ -137,14 +147,28 @@ def find_decision(reading: Reading, position: int) -> IdentityAct | None:
     return found[0] if found else None
 
 
-def read_violations(
-    reading: Reading, *, before: int, limit: int, verdicts: Sequence[str] = ("soft", "refused")
-) -> list[LinkEvidence]:
-    """Give links that were not admitted, newest first: the soft ones, the refused ones, or both."""
-    rows = reading.read(
-        f"SELECT {LINK} FROM link WHERE verdict IN ({', '.join('?' * len(verdicts))}) AND position < ? "
-        "ORDER BY position DESC, strong_id, weak_id LIMIT ?",
-        (*verdicts, before, limit),
-    )
+def read_violations(reading: Reading, *, before: int, limit: int, only: str = "") -> list[LinkEvidence]:
+    """Give links that were not admitted, newest first: all, or of one verdict those that nobody has settled."""
+    if only:
+        rows = reading.read(
+            f"SELECT {_LINK_OF} FROM {_UNSETTLED} AND l.verdict = ? AND l.position < ? "
+            "ORDER BY l.position DESC, l.strong_id, l.weak_id LIMIT ?",
+            (only, before, limit),
+        )
+    else:
+        rows = reading.read(
+            f"SELECT {LINK} FROM link WHERE {_WAITING} AND position < ? "
+            "ORDER BY position DESC, strong_id, weak_id LIMIT ?",
+            (before, limit),
+        )
     named = read_names(reading, {end for row in rows for end in row[:2]})
     return [LinkEvidence(named[r[0]], named[r[1]], *r[2:]) for r in rows if r[0] in named and r[1] in named]
+
+
+def count_violations(reading: Reading) -> dict[str, int]:
+    """Count links that were not admitted: by verdict those that nobody has settled, and all there are."""
+    told = {
+        str(verdict): int(n) for verdict, n in reading.read(f"SELECT l.verdict, count(*) FROM {_UNSETTLED} GROUP BY 1")
+    }
+    n_all = int(reading.read(f"SELECT count(*) FROM link WHERE {_WAITING}")[0][0])
+    return {"soft": told.get("soft", 0), "refused": told.get("refused", 0), "all": n_all}

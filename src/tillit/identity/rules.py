@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import re2
@@ -58,8 +58,13 @@ _DEVICES = (
 ).split()
 _CACHED = 65_536
 _LONGEST = 100_000  # of a definition, in characters
+_DIGITS = 6  # of a number in it
+_MOST_NAMESPACES = 200
 _PATTERNS = re2.Options()
 _PATTERNS.log_errors = False
+
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=10**_DIGITS)]
 
 
 class RulesInvalid(InputError):
@@ -90,8 +95,10 @@ class Limit(NamedTuple):
         name = words[1] if len(words) > 1 else "ever"
         if words == ["none"]:
             return None
-        if not (words[0].isascii() and words[0].isdigit()) or int(words[0]) < 1 or name not in _WINDOWS or words[2:]:
-            raise RulesInvalid(f"a limit is a number from 1 and one of {', '.join(_WINDOWS)}, or none, not {text!r}.")
+        is_number = words[0].isascii() and words[0].isdigit() and len(words[0]) <= _DIGITS
+        if not is_number or int(words[0]) < 1 or name not in _WINDOWS or words[2:]:
+            told = f"{str(text)[:40]!r}"
+            raise RulesInvalid(f"a limit is a number from 1 and one of {', '.join(_WINDOWS)}, or none, not {told}.")
         return Limit(int(words[0]), _WINDOWS[name], f"{int(words[0])} {name}")
 
 
@@ -110,24 +117,24 @@ class NamespaceRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     normalise: Literal["plain", "lower", "digits", "email", "phone", "address"] = "plain"
     pattern: str = ""  # what a value must look like, all of it; RE2
     block: Block = Block()
-    limit: str | int = "20 ever"
+    limit: str | Count = "20 ever"
     alphabets: Literal["any", "one"] = "any"
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What holds for a person as a whole."""
 
-    identifiers: str | int = "100 ever"
-    growth: str | int = "30 hourly"
+    identifiers: str | Count = "100 ever"
+    growth: str | Count = "30 hourly"
     birth_dates: Literal["one", "any"] = "one"
 
 
 class Automatic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a value is found to stand for many: it is blocked (0: never)."""
 
-    people: int = 50  # who said it of themselves
-    devices: int = 200  # that said it
-    holders: int = 50  # of one device
+    people: Count = 50  # who said it of themselves
+    devices: Count = 200  # that said it
+    holders: Count = 50  # of one device
     except_for: tuple[str, ...] = ("user_id",)  # of these kinds only an alarm is raised
 
 
@@ -182,11 +189,10 @@ class Rules:
         self.identifiers = Limit.read(definition.person.identifiers)
         self.growth = Limit.read(definition.person.growth)
         self.one_birth_date = definition.person.birth_dates == "one"
-        self._others = definition.others
         self._namespaces: dict[str, Namespace | None] = {
             name: _namespace(name, told) for name, told in definition.namespaces.items()
         }
-        _namespace("others", definition.others)  # so that it is wrong now rather than later
+        self._other = _namespace("others", definition.others)
         self.shares = any(kind.strength == "shared" for kind in definition.namespaces.values()) or (
             definition.others.strength == "shared"
         )
@@ -198,7 +204,7 @@ class Rules:
         try:
             return self._namespaces[name]
         except KeyError:
-            found = _namespace(name, self._others) if is_name(name) else None
+            found = self._other._replace(name=name) if is_name(name) else None
             if len(self._namespaces) < _CACHED:
                 self._namespaces[name] = found
             return found
@@ -315,12 +321,7 @@ def read_rules(text: str) -> Rules:
     """
     if len(text) > _LONGEST:
         raise RulesInvalid(f"they are longer than {_LONGEST:,} characters.")
-    try:
-        told = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
-        raise RulesInvalid(f"they are no YAML: {getattr(exc, 'problem', None) or 'it does not end'}{where}.") from None
+    told = _read_yaml(text)
     if told is None:
         told = {}
     if not isinstance(told, dict):
@@ -334,6 +335,8 @@ def read_rules(text: str) -> Rules:
             whole[part] = defaults | mine
     named = whole["namespaces"]
     if isinstance(named, dict):
+        if len(named) > _MOST_NAMESPACES:
+            raise RulesInvalid(f"they name more than {_MOST_NAMESPACES} namespaces.")
         others = whole["others"] if isinstance(whole["others"], dict) else {}
         built_in = _DEFAULTS["namespaces"]
         known = {**built_in, **_OPTIONAL}
@@ -349,6 +352,32 @@ def read_rules(text: str) -> Rules:
     except msgspec.ValidationError as exc:
         what, _, where = str(exc).partition(" - at ")
         raise RulesInvalid(f"{what}{f' at {where}' if where else ''}.".replace("`$", "`")) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases: with them a short text stands for more than any memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "write it out: an alias is not taken here", self.current_event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+
+def _read_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader that takes less
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
+        raise RulesInvalid(f"they are no YAML: {exc.problem}{where}.") from None
+    except yaml.YAMLError:
+        raise RulesInvalid("they are no YAML: they hold a character that cannot be written there.") from None
+    except RecursionError:
+        raise RulesInvalid("they are no YAML: it does not end.") from None
+    except ValueError:
+        raise RulesInvalid("a number or a day in them is none that there is.") from None
 
 
 def write_rules(rules: Rules) -> str:

@@ -7,20 +7,28 @@ Never: a rule of its own: rooms know, this room hands over what they need and jo
 
 from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, discard_unreadable_state, open_state
 from tillit.workspace.people import Related, find_membership_of, find_people, unknown_profile
+from tillit.workspace.plans import AskedPlan, PlanGone, Plans, forget_plans
 from tillit.workspace.quarantine import Replayed
+from tillit.workspace.rules import Progress, RulesUnchanged
 from tillit.workspace.workspace import Workspace
 
 __all__ = [
     "MARK",
+    "AskedPlan",
     "NoWorkspace",
     "Paths",
+    "PlanGone",
+    "Plans",
+    "Progress",
     "Related",
     "Replayed",
+    "RulesUnchanged",
     "Workspace",
     "create_workspace",
     "discard_unreadable_state",
     "find_membership_of",
     "find_people",
+    "forget_plans",
     "open_state",
     "unknown_profile",
 ]

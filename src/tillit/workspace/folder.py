@@ -47,6 +47,7 @@ class Paths:
         self.rejects = root / "rejects"
         self.uploads = root / "uploads"
         self.run = root / "run"
+        self.plans = self.run / "plans"
         self.engine_lock = self.run / "engine.lock"
         self.lake_lock = self.run / "lake.lock"
         self.changeover = self.run / "changeover"  # a state under rules that are to be taken over

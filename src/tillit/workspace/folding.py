@@ -168,7 +168,7 @@ class Folding:
             shutil.rmtree(folder)
 
     def clear_checks(self) -> None:
-        """Delete what checks left behind that were killed: it holds what people may have asked to be forgotten."""
+        """Delete what checks and plans left behind that were killed: it holds what people ask to be forgotten."""
         for folder in [*self._paths.run.glob("check-*"), *self._paths.run.glob("plan-*")]:
             with contextlib.suppress(EngineBusy, FileNotFoundError), file_lock(folder / "lock", "check"):
                 shutil.rmtree(folder)

@@ -12,6 +12,7 @@ from tillit.clock import rfc3339
 from tillit.collect.door import random_id
 from tillit.errors import BusyError, InputError, NotFound
 from tillit.identity import (
+    AUTHOR,
     BLOCK,
     CUT,
     FREE,
@@ -20,10 +21,12 @@ from tillit.identity import (
     UNDO,
     Decision,
     Handle,
+    JudgedValue,
     LinkEvidence,
     Named,
     Rules,
     Step,
+    count_violations,
     find_decision,
     find_membership,
     find_named,
@@ -33,6 +36,7 @@ from tillit.identity import (
     profile_id,
     read_decisions,
     read_direct,
+    read_judged_values,
     read_violations,
     rules_in_force,
     takes,
@@ -46,6 +50,7 @@ from tillit.workspace.quarantine import Append
 
 _WAIT_S = 5.0
 _FOREVER = 1 << 62
+_MOST_VALUES = 200  # looked at, newest first
 
 
 class DecisionRefused(InputError):
@@ -161,17 +166,34 @@ class Identity:
             return self._decision(found) if found is not None else None
 
     def violations(
-        self, permit: Permit, *, limit: int = 100, before: str | None = None
+        self, permit: Permit, *, limit: int = 100, before: str | None = None, only: str = ""
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """Give the links that were refused, newest first, and the event id to go on before (None: no more)."""
+        """Give links that were not admitted, newest first, and the event id to go on before (None: no more).
+
+        With `only`, soft or refused, those that nobody has settled since.
+        """
         del permit
         place = _FOREVER if before is None else position_of(before, self._log.epoch())
         if place is None:
             raise InputError("`before` is the `next` of an earlier answer.", code="identity.bad-cursor")
         with self._state.snapshot() as reading:
-            found = read_violations(reading, before=place, limit=limit + 1)
+            found = read_violations(reading, before=place, limit=limit + 1, only=only)
         more = event_id(found[limit - 1].position, self._log.epoch()) if len(found) > limit else None
         return [self._evidence(link) for link in found[:limit]], more
+
+    def n_violations(self) -> dict[str, int]:
+        """Count links that were not admitted: `soft` and `refused` that nobody has settled, and `all`."""
+        return count_violations(self._state)
+
+    def values(self, permit: Permit, *, limit: int = _MOST_VALUES) -> list[dict[str, Any]]:
+        """Give the values that were blocked or freed, or of which an alarm tells, newest decision first.
+
+        Shape: [{"value", "key", "state", "action", "at", "operator", "reason"}]; state is blocked, freed or alarm, key
+               an id of ours that stands for the value, operator `tillit` where it was blocked by itself.
+        """
+        del permit
+        with self._state.snapshot() as reading:
+            return [self._judged(one) for one in read_judged_values(reading, limit=limit)]
 
     # -- rules
 
@@ -293,6 +315,30 @@ class Identity:
             "verdict": link.verdict,
             "violation": link.violation,
             "reason": link.reason,
+        }
+
+    def judged_by_itself(self, since: int) -> set[str]:
+        """Give the actions by which Tillit itself judged a value since an instant, as far as they hold still.
+
+        Units: since is UTC epoch microseconds.
+        """
+        found = read_judged_values(self._state, limit=_MOST_VALUES)
+        return {
+            event_id(one.act.position, self._log.epoch())
+            for one in found
+            if one.act.operator == AUTHOR and one.act.event_at >= since
+        }
+
+    def _judged(self, judged: JudgedValue) -> dict[str, Any]:
+        act = judged.act
+        return {
+            "value": name(judged.one),
+            "key": profile_id(judged.one.identifier_id),
+            "state": {BLOCK: "blocked", FREE: "freed"}.get(act.kind, act.kind),
+            "action": event_id(act.position, self._log.epoch()),
+            "at": rfc3339(act.event_at),
+            "operator": act.operator,
+            "reason": act.reason,
         }
 
     def _decision(self, decision: Decision) -> dict[str, Any]:

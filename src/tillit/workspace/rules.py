@@ -134,6 +134,7 @@ class Rules:
         Raises: RulesInvalid.
         """
         read_rules(text)
+        self._folding.clear_checks()
         folder = Path(tempfile.mkdtemp(prefix="plan-", dir=self._paths.run))
         beside = None
         try:

@@ -38,6 +38,7 @@ from tillit.workspace.folder import NoWorkspace, Paths, open_journal, open_regis
 from tillit.workspace.folding import Folding
 from tillit.workspace.groups import Groups
 from tillit.workspace.identity import Identity
+from tillit.workspace.plans import Plans, forget_plans
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
 from tillit.workspace.rules import Rules
@@ -96,6 +97,7 @@ class Workspace:
             append=self.append_rows,
             now=now,
         )
+        self.plans = Plans(self.paths.plans, now=now)
         self.identity = Identity(self.log, self.state, self.folding, append=self.append_rows, now=now)
         self.events = Events(self.log, self.state, self.folding)
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows)
@@ -175,11 +177,16 @@ class Workspace:
     def forget(self, event_positions: Sequence[int]) -> None:
         """Take events out of log and state so that no byte of them stays; the lake follows.
 
-        Files that were uploaded and wait go too: nobody knows whom they name, and importing one would bring them back.
+        Files that were uploaded and wait go too, and plans with their samples: nobody knows whom they name, and
+        importing a file would bring them back.
         """
         forget_uploads(self.paths.uploads, reason="somebody was forgotten since it was uploaded")
+        self.folding.clear_checks()
+        forget_plans(self.paths.plans)
         self.append_rows([forget_act(event_positions, now=self.now())])
         self.flush()
+        # What was asked for meanwhile looked at a moment in which they were still there.
+        forget_plans(self.paths.plans)
 
     def permit(self, purpose: str | None = None, *, asked_by: str = "process") -> Permit:
         """Ask for leave to use one person's values. Raises FoldOutdated when they were derived by another version."""

@@ -20,7 +20,9 @@ from tillit.console.pages.live import live_routes
 from tillit.console.pages.operators import operators_routes
 from tillit.console.pages.overview import overview_routes
 from tillit.console.pages.quarantine import quarantine_routes
+from tillit.console.pages.rules import rules_routes
 from tillit.console.pages.sources import sources_routes
+from tillit.console.pages.values import values_routes
 from tillit.console.pages.violations import violations_routes
 
 __all__ = ["list_routes"]
@@ -32,7 +34,9 @@ PAGES = (
     customers_routes,  # search
     customer_routes,  # one person
     identity_routes,  # why they are one person
-    violations_routes,  # links that were refused
+    violations_routes,  # links that wait for somebody's word, and those that were refused
+    values_routes,  # values that stand for many
+    rules_routes,  # what all that goes by
     event_routes,  # one event
     quarantine_routes,  # what was turned away
     sources_routes,  # where events come from

@@ -35,6 +35,7 @@ from tillit.console.ties import list_ends, list_ties
 from tillit.console.views import customer_detail, event_views, name_of
 from tillit.profile import ActInvalid, position_of
 from tillit.records import Permit
+from tillit.workspace import Related
 
 _TIMELINE_ROWS = 40
 _MOST_TRAITS = 5_000  # of the whole list: a page, not a download
@@ -101,7 +102,8 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             notes=[act_view(note, epoch) for note in person.standing.notes],
             links=[link_view(link, epoch) for link in evidence.links],
             tenures=[tenure_view(tenure, epoch) for tenure in evidence.tenures],
-            related=[related_view(one, epoch) for one in related],
+            possibly=[related_view(one, epoch) for one in related if _is_possibly(one)],
+            related=[related_view(one, epoch) for one in related if not _is_possibly(one)],
             drawing=draw(list_ties(evidence.links, own, epoch), own, names),
             groups=groups,
             facts=fact_views(document["facts"]),
@@ -190,6 +192,11 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return applied(profile_id, event_id, "undone", "traits")
 
     return [show_customer, show_earlier, correct, note, undo]
+
+
+def _is_possibly(related: Related) -> bool:
+    """Say whether somebody may be the same person: a link between the two waits for a colleague's word."""
+    return any(one.reason == "soft" for one in related.reasons)
 
 
 def _groups(desk: Desk, document: dict[str, Any], permit: Permit) -> list[GroupView]:

@@ -262,7 +262,7 @@ def _undone(ws: Workspace, places: dict[str, int]) -> dict[str, str]:
 def outcome_of(ws: Workspace, permit: Permit, action: str) -> Outcome | None:
     """Say what came of a decision; None when there is none by that id."""
     decision = ws.identity.decision(action, permit) if action else None
-    if decision is None:
+    if decision is None or decision["a"] == decision["b"]:  # of a value, which two people do not come of
         return None
     known = decisions_of(ws, decision["a"], permit)
     told = next((one for one in known if one.action == action), decision_view(decision, 0))

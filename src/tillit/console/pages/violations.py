@@ -1,6 +1,6 @@
-"""Links that were refused: two people side by side, and a colleague's word on whether they are one.
+"""Links that wait for somebody's word, and those that were refused: two people side by side, and a colleague's word.
 
-In:    the refused links; from forms two identifiers, a reason.
+In:    links that were not admitted; from forms two identifiers, a reason.
 Out:   a page of them by reason, newest first; events in the log.
 Never: an identifier in an address.
 """
@@ -18,13 +18,31 @@ from tillit.errors import BusyError, InputError
 from tillit.identity import PIN
 
 _MOST_ROWS = 15  # two people are read for each
-PINNED = "pinned apart by a colleague"
+SHOWN = ("soft", "refused", "all")
+PINNED = "pinned_apart"
+# By what a link would break.
 REASONS = {
-    "two user ids": (
+    "two_logins": (
         "Two user ids",
         "An event named what another user id already has. Two logins are two people, until somebody says otherwise.",
     ),
-    "two known people, claimed by a public key": (
+    "two_birth_dates": (
+        "Two birth dates",
+        "Both said when they were born, and not the same. They may share a house, or one of the dates is mistyped.",
+    ),
+    "weak_identifier": (
+        "A weak identifier",
+        "All that ties them is something that many share, which by your rules joins no two people.",
+    ),
+    "mixed_alphabets": (
+        "Mixed alphabets",
+        "One word of it has letters of several alphabets: it looks like another and is not. It may be a trick.",
+    ),
+    "profile_merge_limit_exceeded": (
+        "Sudden growth",
+        "So many identifiers came together within so short a time that one person has hardly done that.",
+    ),
+    "known_people_claimed": (
         "Claimed by a public key",
         "A web page or an app said that two people are one whom a server knows apart. Anybody can send that.",
     ),
@@ -38,7 +56,7 @@ _LIMIT = "Whoever has so many is most often several people, or a value that many
 
 
 class Violation(NamedTuple):
-    """One refused link, and how it stands now."""
+    """One link that was not admitted, and how it stands now."""
 
     number: int
     step: Step
@@ -48,10 +66,11 @@ class Violation(NamedTuple):
     profile_id: str  # of the first
     is_together: bool
     is_pinned: bool
+    is_soft: bool
 
 
 class Group(NamedTuple):
-    """Refused links with one reason."""
+    """Links with one reason."""
 
     title: str
     meaning: str
@@ -63,10 +82,20 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ws = desk.workspace
 
     def show(
-        request: Asking, *, before: str = "", did: str = "", at: int = 0, status: int = 200, fault: str = ""
+        request: Asking,
+        *,
+        only: str = "",
+        before: str = "",
+        did: str = "",
+        at: int = 0,
+        status: int = 200,
+        fault: str = "",
     ) -> Response[Any]:
+        only = only if only in SHOWN else SHOWN[0]
         permit = desk.permit(request)
-        found, more = ws.identity.violations(permit, limit=_MOST_ROWS, before=before or None)
+        found, more = ws.identity.violations(
+            permit, limit=_MOST_ROWS, before=before or None, only=only if only != "all" else ""
+        )
         documents: dict[str, dict[str, Any] | None] = {}
         pinned: dict[str, list[set[str]]] = {}  # by person
 
@@ -76,7 +105,7 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return documents[who]
 
         def is_pinned(told: dict[str, Any], one: dict[str, Any] | None) -> bool:
-            is_judged: bool = told["reason"] == PINNED
+            is_judged: bool = told["violation"] == PINNED
             if is_judged or one is None:
                 return is_judged
             if one["id"] not in pinned:
@@ -87,8 +116,8 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
         groups: dict[str, Group] = {}
         number = 0
         for told in found:
-            title, meaning = REASONS.get(told["reason"], (told["reason"].capitalize(), _LIMIT))
-            group = groups.setdefault(told["reason"], Group(title, meaning, []))
+            title, meaning = REASONS.get(told["violation"], (told["reason"].capitalize(), _LIMIT))
+            group = groups.setdefault(title, Group(title, meaning, []))
             one, other = document(told["a"]), document(told["b"])
             group.rows.append(_violation(told, one, other, is_pinned=is_pinned(told, one)))
         ordered = [
@@ -103,34 +132,37 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
             here="identity",
             groups=ordered,
             n_open=sum(not (row.is_together or row.is_pinned) for group in ordered for row in group.rows),
+            only=only,
+            n_waiting=ws.identity.n_violations(),
             before=before,
             more=more,
             fault=fault,
             outcome=outcome_of(ws, permit, did),
-            at=at,
+            at=min(at, number),
             may_edit=desk.session(request).may("editor"),
         )
 
     def decide(request: Asking, kind: str, data: Form) -> Response[Any]:
         operator = desk.session(request).operator_id
-        before = data.get("before", "")[:40]
+        before, only = data.get("before", "")[:40], data.get("only", "")
         act = ws.identity.pin if kind == PIN else ws.identity.join
         try:
             told = act(data.get("one", ""), data.get("other", ""), reason=reason_of(data), operator=operator)
         except InputError as exc:
-            return show(request, status=exc.status, fault=exc.message)
+            return show(request, only=only, status=exc.status, fault=exc.message)
         except BusyError as exc:
             note_pending(desk, request, kind, "", exc)
-            return show(request, status=exc.status, fault=exc.message)
+            return show(request, only=only, status=exc.status, fault=exc.message)
         target = told["profiles"][0] if told["profiles"] else ""
         desk.audit(request, f"identity.{kind}", target=target, event_id=told["action"])
         number = data.get("number", "")
         at = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
-        return Redirect(f"/console/identity?did={told['action']}&at={at}{_and_before(before)}", status_code=303)
+        shown = f"&only={only}" if only in SHOWN else ""
+        return Redirect(f"/console/identity?did={told['action']}&at={at}{shown}{_and_before(before)}", status_code=303)
 
     @get("/console/identity", opt={"role": "reader"}, sync_to_thread=True)
-    def show_violations(request: Asking, before: str = "", did: str = "", at: int = 0) -> Response[Any]:
-        return show(request, before=before, did=did, at=at)
+    def show_violations(request: Asking, only: str = "", before: str = "", did: str = "", at: int = 0) -> Response[Any]:
+        return show(request, only=only, before=before, did=did, at=at)
 
     @post("/console/identity/join", opt={"role": "editor"}, status_code=200, sync_to_thread=True)
     def join_two(request: Asking, data: Form) -> Response[Any]:
@@ -156,6 +188,7 @@ def _violation(
         one["id"] if one is not None else "",
         is_together,
         is_pinned,
+        told["verdict"] == "soft",
     )
 
 
