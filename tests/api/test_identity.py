@@ -1,11 +1,13 @@
 """Why two identifiers are one person, and what programs decide about it, over HTTP."""
 
+import threading
 from typing import Any
 
 import pytest
 
 from tests.api.asking import Answer, Asker
 from tests.api.conftest import KeyRing
+from tillit.cli.plan_worker import run_plans
 from tillit.records import TRUST_CLAIMED
 from tillit.workspace import Workspace
 
@@ -300,3 +302,19 @@ def test_rules_are_read_applied_and_taken_back(ask: Asker, mixed: Workspace, key
         False,
         False,
     ]
+
+
+def test_rules_are_tried_before_they_are_applied(ask: Asker, mixed: Workspace, keys: KeyRing) -> None:
+    assert ask.get("/api/identity/plan", keys.all).status == 404
+
+    asked = ask.post("/api/identity/plan", {"text": "namespaces: {user_id: {limit: 2}}"}, keys.all)
+    run_plans(mixed, threading.Event())  # as the server's worker does
+
+    assert (asked.status, asked.json()["state"]) == (202, "waiting")
+    told = ask.get("/api/identity/plan", keys.all).json()
+    assert (told["plan"], told["state"]) == (asked.json()["plan"], "done")
+    assert (told["result"]["people"], told["result"]["merges"]) == ({"before": 2, "after": 1}, 1)
+    assert [one["kind"] for one in told["result"]["cases"]] == ["merge"]
+    assert ask.post("/api/identity/plan", {"text": "people: ["}, keys.all).status == 400
+    assert ask.get("/api/identity/plan", keys.reader).status == 403
+    assert len({id_of(ask, keys.all, one) for one in (ANA, BO)}) == 2

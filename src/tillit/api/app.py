@@ -63,9 +63,15 @@ _JSON_POLICY: Header = (b"content-security-policy", b"default-src 'none'; frame-
 class Api:
     """The application. `close` ends its streams and threads; call it when the server begins to stop."""
 
-    def __init__(self, workspace: Workspace, *, monotonic_s: Callable[[], float] = clock.monotonic_s) -> None:
-        """Make every route; nothing runs yet."""
-        self._desk = Desk(workspace, monotonic_s=monotonic_s)
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        monotonic_s: Callable[[], float] = clock.monotonic_s,
+        start_plans: Callable[[], None] | None = None,
+    ) -> None:
+        """Make every route; nothing runs yet. `start_plans` sees to it that plans that wait are worked on."""
+        self._desk = Desk(workspace, monotonic_s=monotonic_s, start_plans=start_plans)
         self._measures = self._desk.measures
         handlers = list_routes(self._desk)
         self.litestar = Litestar(
@@ -130,13 +136,18 @@ class Api:
                 return
 
 
-def create_api(workspace: Workspace, *, monotonic_s: Callable[[], float] = clock.monotonic_s) -> Api:
+def create_api(
+    workspace: Workspace,
+    *,
+    monotonic_s: Callable[[], float] = clock.monotonic_s,
+    start_plans: Callable[[], None] | None = None,
+) -> Api:
     """Make the API of a workspace.
 
     Answers /api/..., /health, /ready and /metrics. Serve it with the server's access log off: paths may hold
     identifiers. Measures and logs hold route templates only.
     """
-    return Api(workspace, monotonic_s=monotonic_s)
+    return Api(workspace, monotonic_s=monotonic_s, start_plans=start_plans)
 
 
 def api_reference_page(workspace: Workspace) -> str:

@@ -195,6 +195,7 @@ _VALUE = {"value": "email:test@example.org", "reason": "The till's test address.
 _BLOCKED = {**_VALUE, "operator": "key:office", "profile": "p0000000000042"}
 _RULES_TEXT = "namespaces: {email: {limit: 1 ever}}\n"
 _RULES = {"action": "e1-9", "in_force": True, "done": 9, "of": 9}
+_PLAN = {"plan": "p5f0c1e9a7b3d2468", "state": "running", "done": 2_000, "of": 58_000, "failure": "", "result": None}
 _APPLIED = {
     "action": "e1-9",
     "at": "2026-03-02T10:15:00Z",
@@ -249,6 +250,8 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "POST /api/identity/free": (_VALUE, {"action": "e1-9", "kind": "free", **_BLOCKED}),
     "GET /api/identity/rules": (None, {**_RULES, "text": _RULES_TEXT, "history": [_APPLIED]}),
     "POST /api/identity/rules": ({"text": _RULES_TEXT, "reason": "One address each."}, _RULES),
+    "POST /api/identity/plan": ({"text": _RULES_TEXT}, _PLAN),
+    "GET /api/identity/plan": (None, _PLAN),
     "POST /api/identity/rules/undo": ({"reason": "It parted families."}, _RULES),
     "GET /api/identity/violations": (
         None,

@@ -24,9 +24,16 @@ T = TypeVar("T")
 class Desk:
     """What the routes of one app share."""
 
-    def __init__(self, workspace: Workspace, *, monotonic_s: Callable[[], float] = clock.monotonic_s) -> None:
-        """Set out everything."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        monotonic_s: Callable[[], float] = clock.monotonic_s,
+        start_plans: Callable[[], None] | None = None,
+    ) -> None:
+        """Set out everything. Without `start_plans` plans wait: nobody works here."""
         self.ws = workspace
+        self.start_plans = start_plans if start_plans is not None else lambda: None
         self.monotonic_s = monotonic_s
         self.gate = Gate(workspace.keys, Budget(workspace.settings.api.rate_per_minute, monotonic_s))
         self.streams = Streams(workspace, self.gate)

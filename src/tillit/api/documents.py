@@ -84,6 +84,12 @@ class NewRules(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     reason: Reason = ""
 
 
+class NewPlan(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Identity rules to try, as YAML."""
+
+    text: Annotated[str, Meta(max_length=100_000)]
+
+
 class NewRulesUndo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Going back to the rules before the last."""
 
@@ -396,6 +402,17 @@ class RulesDocument(RulesStatusDocument):
 
     text: str
     history: list[AppliedRulesDocument]
+
+
+class PlanDocument(TypedDict):
+    """Rules that this key tries: how far they are folded, and what they would change once `state` is done."""
+
+    plan: str
+    state: str
+    done: int
+    of: int
+    failure: str
+    result: dict[str, Any] | None
 
 
 class ViolationsDocument(TypedDict):

@@ -19,10 +19,12 @@ from tillit.api.documents import (
     Lookup,
     NewBlock,
     NewDecision,
+    NewPlan,
     NewRules,
     NewRulesUndo,
     NewUndo,
     PathWho,
+    PlanDocument,
     QueryBefore,
     QueryEnd,
     QueryLimit,
@@ -36,10 +38,23 @@ from tillit.api.documents import (
 )
 from tillit.api.gate import key_of
 from tillit.api.profiles import who_of
+from tillit.identity import read_rules
 from tillit.records import Permit
-from tillit.workspace import unknown_profile
+from tillit.workspace import AskedPlan, PlanGone, unknown_profile
 
 Asking = Request[Any, Any, Any]
+
+
+def plan_document(asked: AskedPlan, result: dict[str, Any] | None) -> PlanDocument:
+    """Give a plan as the API tells it."""
+    return {
+        "plan": asked.plan_id,
+        "state": asked.state,
+        "done": asked.done,
+        "of": asked.of,
+        "failure": asked.failure,
+        "result": result,
+    }
 
 
 def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
@@ -134,7 +149,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return await judge(request, data, identity.free)
 
     @get("/api/identity/rules", opt={"scope": "rules:read"}, tags=["identity"])
-    async def read_rules() -> RulesDocument:
+    async def show_rules() -> RulesDocument:
         """Give the identity rules, and how far those are that were applied last."""
         rules = desk.ws.rules
         return cast(RulesDocument, {**rules.status(), "text": rules.text(), "history": rules.history()})
@@ -145,6 +160,27 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         operator = f"key:{key_of(request).source}"
         status = await desk.slowly(lambda: desk.ws.rules.apply(data.text, reason=data.reason, operator=operator))
         return cast(RulesStatusDocument, status)
+
+    @post("/api/identity/plan", opt={"scope": "rules:write"}, status_code=202, tags=["identity"])
+    async def try_rules(request: Asking, data: JSONBody[NewPlan]) -> PlanDocument:
+        """Find out what other rules would change on the whole of history. `GET` tells how far it is, and the result."""
+        read_rules(data.text)
+        ws = desk.ws
+        asked = ws.plans.ask(data.text, against=ws.rules.status()["action"], asked_by=key_of(request).key_id)
+        desk.start_plans()
+        return plan_document(asked, None)
+
+    @get("/api/identity/plan", opt={"scope": "rules:write"}, tags=["identity"])
+    async def read_plan(request: Asking, purpose: QueryPurpose = None) -> PlanDocument:
+        """Give what this key tries. A plan is kept for a day, until the next, or until somebody is forgotten."""
+        permit = desk.permit(request, purpose)
+        asked = desk.ws.plans.find_of(key_of(request).key_id)
+        if asked is None:
+            raise PlanGone
+        result = desk.ws.plans.result(asked) if asked.state == "done" else None
+        cases = [*result["cases"], *result["largest"]] if result is not None else []
+        desk.note(request, permit, n_profiles=len({one["id"] for case in cases for one in case["of"]}))
+        return plan_document(asked, result)
 
     @post("/api/identity/rules/undo", opt={"scope": "rules:write"}, status_code=200, tags=["identity"])
     async def undo_rules(request: Asking, data: JSONBody[NewRulesUndo]) -> RulesStatusDocument:
@@ -182,8 +218,10 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         undo,
         block,
         free,
-        read_rules,
+        show_rules,
         apply_rules,
+        try_rules,
+        read_plan,
         undo_rules,
         list_violations,
         read_history,

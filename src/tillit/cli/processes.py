@@ -53,8 +53,9 @@ def web(path: Path, parent: int, listener: socket.socket, *, holding: Holding, n
         workspace.folding.leave_to_others()
         commit = GroupCommit(workspace.log, now=workspace.now)
         try:
-            api = create_api(workspace)
-            app = build_app(workspace, commit, api)
+            plans = WorkerStarter("plans", path)
+            api = create_api(workspace, start_plans=plans.start)
+            app = build_app(workspace, commit, api, plans)
             config = uvicorn.Config(
                 app,
                 loop="uvloop",
@@ -118,7 +119,7 @@ class _WebServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
+def build_app(workspace: Workspace, commit: GroupCommit, api: Api, plans: "WorkerStarter") -> App:
     """Put the doors behind one address: tracking, programs, staff."""
 
     async def wait_applied(position: int, timeout_s: float) -> bool:
@@ -139,7 +140,6 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api) -> App:
         prove=workspace.identity_tokens.judge,
     )
     imports = WorkerStarter("imports", workspace.paths.root)
-    plans = WorkerStarter("plans", workspace.paths.root)
     console = create_console(workspace, start_imports=imports.start, start_plans=plans.start)
     if Uploads(workspace.paths.uploads, now=workspace.now).find_next() is not None:
         imports.start()  # a server was stopped in the middle of one
