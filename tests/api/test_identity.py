@@ -318,3 +318,15 @@ def test_rules_are_tried_before_they_are_applied(ask: Asker, mixed: Workspace, k
     assert ask.post("/api/identity/plan", {"text": "people: ["}, keys.all).status == 400
     assert ask.get("/api/identity/plan", keys.reader).status == 403
     assert len({id_of(ask, keys.all, one) for one in (ANA, BO)}) == 2
+
+
+def test_who_may_well_be_one_person_is_told_for_analytics_alone(ask: Asker, mixed: Workspace, keys: KeyRing) -> None:
+    told = ask.get(f"/api/profiles/{ANA}/possible?purpose=analytics", keys.all)
+
+    assert told.status == 200, told
+    assert [(one["profile_id"], one["verdict"], one["violation"]) for one in told.json()["possible"]] == [
+        (id_of(ask, keys.all, BO), "soft", "two_logins")
+    ]
+    refused = ask.get(f"/api/profiles/{ANA}/possible?purpose=service", keys.all)
+    assert (refused.status, refused.json()["error"]["code"]) == (403, "identity.soft-for-analytics")
+    assert ask.get("/api/profiles/user_id:nobody/possible?purpose=analytics", keys.all).status == 404

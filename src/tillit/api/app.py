@@ -49,7 +49,7 @@ ROUTES = (
 
 _PROFILES = "/api/profiles/"
 _FIXED = frozenset({"lookup", "lookup/events", "lookup/decisions", "search"})
-_BELOW = ("/events", "/decisions")
+_BELOW = ("/events", "/decisions", "/possible")
 
 _SAFE: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),

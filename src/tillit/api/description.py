@@ -250,6 +250,21 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "POST /api/identity/free": (_VALUE, {"action": "e1-9", "kind": "free", **_BLOCKED}),
     "GET /api/identity/rules": (None, {**_RULES, "text": _RULES_TEXT, "history": [_APPLIED]}),
     "POST /api/identity/rules": ({"text": _RULES_TEXT, "reason": "One address each."}, _RULES),
+    "GET /api/profiles/{who}/possible": (
+        None,
+        {
+            "possible": [
+                {
+                    "profile_id": "p0000000000082",
+                    **_ENDS,
+                    **_SAID,
+                    "verdict": "soft",
+                    "violation": "two_logins",
+                    "reason": "two user ids",
+                }
+            ]
+        },
+    ),
     "POST /api/identity/plan": ({"text": _RULES_TEXT}, _PLAN),
     "GET /api/identity/plan": (None, _PLAN),
     "POST /api/identity/rules/undo": ({"reason": "It parted families."}, _RULES),

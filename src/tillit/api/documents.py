@@ -422,6 +422,18 @@ class ViolationsDocument(TypedDict):
     next: str | None
 
 
+class PossibleDocument(EvidenceDocument):
+    """Somebody who may well be the person asked about, and the soft link that says so."""
+
+    profile_id: str
+
+
+class PossiblyDocument(TypedDict):
+    """The people who may well be one person. For analytics alone."""
+
+    possible: list[PossibleDocument]
+
+
 class HistoryDocument(TypedDict):
     """What colleagues decided about one person's identifiers, oldest first."""
 

@@ -25,6 +25,7 @@ from tillit.api.documents import (
     NewUndo,
     PathWho,
     PlanDocument,
+    PossiblyDocument,
     QueryBefore,
     QueryEnd,
     QueryLimit,
@@ -204,6 +205,16 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         """List what was decided about one person's identifiers, oldest first."""
         return history(request, who, purpose)
 
+    @get("/api/profiles/{who:str}/possible", opt={"scope": "identity:read"}, tags=["identity"])
+    async def read_possible(request: Asking, who: PathWho, purpose: QueryPurpose = None) -> PossiblyDocument:
+        """List the people who may well be this one: by soft links, which nobody has confirmed. For analytics alone."""
+        permit = desk.permit(request, purpose)
+        found = identity.possible(who, permit)
+        if found is None:
+            raise unknown_profile()
+        note(request, permit, who)
+        return cast(PossiblyDocument, {"possible": found})
+
     @post("/api/profiles/lookup/decisions", opt={"scope": "identity:read"}, status_code=200, tags=["identity"])
     async def look_up_history(request: Asking, data: JSONBody[Lookup]) -> HistoryDocument:
         """List decisions as `GET /api/profiles/{who}/decisions` does, with the identifier in the body."""
@@ -225,5 +236,6 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         undo_rules,
         list_violations,
         read_history,
+        read_possible,
         look_up_history,
     ]

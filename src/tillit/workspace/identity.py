@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from tillit.clock import rfc3339
 from tillit.collect.door import random_id
-from tillit.errors import BusyError, InputError, NotFound
+from tillit.errors import BusyError, InputError, NotFound, RefusedError
 from tillit.identity import (
     AUTHOR,
     BLOCK,
@@ -36,6 +36,7 @@ from tillit.identity import (
     profile_id,
     read_decisions,
     read_direct,
+    read_evidence,
     read_judged_values,
     read_violations,
     rules_in_force,
@@ -50,6 +51,7 @@ from tillit.workspace.quarantine import Append
 
 _WAIT_S = 5.0
 _FOREVER = 1 << 62
+ANALYTICS = "analytics"
 _MOST_VALUES = 200  # looked at, newest first
 
 
@@ -58,6 +60,19 @@ class DecisionRefused(InputError):
 
     code = "identity.refused"
     status = 409
+
+
+class SoftForAnalytics(RefusedError):
+    """Soft links were asked for, and not for analytics."""
+
+    code = "identity.soft-for-analytics"
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "Nobody has confirmed these links: they may be counted, and nobody is told or written to by them. Ask for "
+            f"the purpose {ANALYTICS!r}, or have a colleague decide."
+        )
 
 
 class DecisionPending(BusyError):
@@ -165,6 +180,26 @@ class Identity:
             found = _find(reading, position)
             return self._decision(found) if found is not None else None
 
+    def possible(self, who: str, permit: Permit) -> list[dict[str, Any]] | None:
+        """Give the people who may well be this one, each with the soft link that says so; None when unknown.
+
+        Raises: SoftForAnalytics when the permit is for anything else.
+        """
+        if permit.purpose != ANALYTICS:
+            raise SoftForAnalytics
+        with self._state.snapshot() as reading:
+            membership = find_membership_of(reading, who)
+            if membership is None:
+                return None
+            own = {member.identifier_id for member in membership.identifiers}
+            told: dict[str, dict[str, Any]] = {}
+            for link in read_evidence(reading, membership).links:
+                other = link.other if link.one.identifier_id in own else link.one
+                if link.verdict == "soft" and other.root_id not in own:
+                    evidence = evidence_of(link, self._log.epoch())
+                    told.setdefault(profile_id(other.root_id), {"profile_id": profile_id(other.root_id), **evidence})
+            return list(told.values())
+
     def violations(
         self, permit: Permit, *, limit: int = 100, before: str | None = None, only: str = ""
     ) -> tuple[list[dict[str, Any]], str | None]:
@@ -179,7 +214,7 @@ class Identity:
         with self._state.snapshot() as reading:
             found = read_violations(reading, before=place, limit=limit + 1, only=only)
         more = event_id(found[limit - 1].position, self._log.epoch()) if len(found) > limit else None
-        return [self._evidence(link) for link in found[:limit]], more
+        return [evidence_of(link, self._log.epoch()) for link in found[:limit]], more
 
     def n_violations(self) -> dict[str, int]:
         """Count links that were not admitted: `soft` and `refused` that nobody has settled, and `all`."""
@@ -287,7 +322,7 @@ class Identity:
             "b": name(ends.other),
             "together": together,
             "path": [self._step(step) for step in self._path(reading, ends)] if together else [],
-            "direct": [self._evidence(link) for link in read_direct(reading, *ends)],
+            "direct": [evidence_of(link, self._log.epoch()) for link in read_direct(reading, *ends)],
             "decisions": [
                 self._decision(one)
                 for one in read_decisions(reading, [ends.one.identifier_id])
@@ -300,22 +335,7 @@ class Identity:
         return find_path(reading, membership, *ends) if membership is not None else []
 
     def _step(self, step: Step) -> dict[str, Any]:
-        return {"from": name(step.one), "to": name(step.other), **self._said(step.link)}
-
-    def _evidence(self, link: LinkEvidence) -> dict[str, Any]:
-        return {"a": name(link.one), "b": name(link.other), **self._said(link)}
-
-    def _said(self, link: LinkEvidence) -> dict[str, Any]:
-        return {
-            "event_id": event_id(link.position, self._log.epoch()),
-            "at": rfc3339(link.event_at),
-            "rule": link.rule,
-            "trust": TRUST_NAMES[link.trust],
-            "source": link.source,
-            "verdict": link.verdict,
-            "violation": link.violation,
-            "reason": link.reason,
-        }
+        return {"from": name(step.one), "to": name(step.other), **_said(step.link, self._log.epoch())}
 
     def judged_by_itself(self, since: int) -> set[str]:
         """Give the actions by which Tillit itself judged a value since an instant, as far as they hold still.
@@ -353,6 +373,24 @@ class Identity:
             "reason": act.reason,
             "stands": decision.stands,
         }
+
+
+def evidence_of(link: LinkEvidence, epoch: int) -> dict[str, Any]:
+    """Write one piece of evidence as a document."""
+    return {"a": name(link.one), "b": name(link.other), **_said(link, epoch)}
+
+
+def _said(link: LinkEvidence, epoch: int) -> dict[str, Any]:
+    return {
+        "event_id": event_id(link.position, epoch),
+        "at": rfc3339(link.event_at),
+        "rule": link.rule,
+        "trust": TRUST_NAMES[link.trust],
+        "source": link.source,
+        "verdict": link.verdict,
+        "violation": link.violation,
+        "reason": link.reason,
+    }
 
 
 def name(one: Named) -> str:

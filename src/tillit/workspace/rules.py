@@ -18,7 +18,6 @@ from tillit.flow import Beside, Case, Planned, file_lock, measure, quiet_garbage
 from tillit.identity import (
     DEFAULT,
     AppliedRules,
-    LinkEvidence,
     applied_rules,
     newest_rules,
     profile_id,
@@ -28,12 +27,12 @@ from tillit.identity import (
     write_rules,
 )
 from tillit.profile import event_id
-from tillit.records import TRUST_NAMES, Permit
+from tillit.records import Permit
 from tillit.store import Log, SqliteState, State
 from tillit.store.lake import Lake
 from tillit.workspace.folder import Paths
 from tillit.workspace.folding import Folding
-from tillit.workspace.identity import name
+from tillit.workspace.identity import evidence_of
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Append
 
@@ -228,7 +227,7 @@ class Rules:
             "people_after": case.n_after,
             "of": self._named(case.before, permit),
             "identifiers": [f"{namespace}:{value}" for namespace, value in case.handles],
-            "evidence": [self._evidence(link) for link in case.evidence],
+            "evidence": [evidence_of(link, self._log.epoch()) for link in case.evidence],
         }
 
     def _named(self, roots: list[int], permit: Permit) -> list[dict[str, Any]]:
@@ -248,17 +247,3 @@ class Rules:
                     }
                 )
         return told
-
-    def _evidence(self, link: LinkEvidence) -> dict[str, Any]:
-        return {
-            "a": name(link.one),
-            "b": name(link.other),
-            "event_id": event_id(link.position, self._log.epoch()),
-            "at": rfc3339(link.event_at),
-            "rule": link.rule,
-            "trust": TRUST_NAMES[link.trust],
-            "source": link.source,
-            "verdict": link.verdict,
-            "violation": link.violation,
-            "reason": link.reason,
-        }
