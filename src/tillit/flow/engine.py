@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from tillit import clock
 from tillit.errors import BusyError
 from tillit.flow.changeover import Beside, take_over
 from tillit.flow.fold import Fold, quiet_garbage_collector
@@ -26,6 +27,7 @@ from tillit.store.lake import Lake
 
 _IDLE_AFTER = 200  # looks without news before the engine looks less often
 _IDLE_PAUSE_S = 0.02
+_MANY_PAUSE_S = 1.0  # between two looks for values that stand for many
 _LAKE_ROWS = 50_000  # rows per commit of the lake: about 40 MB while it is built
 _EMPTY_RUN = 5_000  # log rows that hold nothing for the lake before their passing is worth a commit; below _LAKE_ROWS
 
@@ -185,7 +187,12 @@ class Engine:
     def _run(self, stop: threading.Event, poll_s: float) -> None:
         n_looks = 0
         version = -1
+        next_look_s = 0.0
         while not stop.is_set():
+            if clock.monotonic_s() >= next_look_s:
+                # Whoever is busy would be looked at for each micro-batch.
+                self.block_what_stands_for_many()
+                next_look_s = clock.monotonic_s() + _MANY_PAUSE_S
             now_version = self.log.data_version()
             if now_version == version:
                 if self.change_rules():
@@ -199,7 +206,6 @@ class Engine:
             while self.step():
                 n_looks = 0
             self.change_rules()
-            self.block_what_stands_for_many()
 
     def tick(self) -> None:
         """Note the time in the log when it has been idle for long enough."""
