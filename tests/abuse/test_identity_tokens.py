@@ -154,7 +154,7 @@ def test_a_token_joins_no_two_user_ids_even_by_a_proven_address(stranger: Strang
     stranger.batch(said(token, device=stranger.name("device")), key="public")
 
     assert id_of(stranger, f"user_id:{ana}") != id_of(stranger, f"user_id:{mallory}")
-    assert links_of(stranger, f"user_id:{ana}", f"email:{mail}") == [("identity token", "verified", "refused")]
+    assert links_of(stranger, f"user_id:{ana}", f"email:{mail}") == [("identity token", "verified", "soft")]
 
 
 def test_a_proof_after_a_cut_ends_the_cut(stranger: Stranger, signer: Signer) -> None:

@@ -318,7 +318,8 @@ def test_five_thousand_people_on_one_tablet_cost_no_more_each_than_the_first(str
     began = time.monotonic()
     last = stranger.server.find_profile(f"anonymous_id:{tablet}")
     assert last is not None
-    assert last["n_events"] == 1
+    # As soon as it is found to be of many it is nobody's; before, it is the last one's.
+    assert last["n_events"] <= 1
     assert time.monotonic() - began < 2
     stranger.batch(
         {

@@ -52,10 +52,10 @@ _NORMALISERS: dict[str, Callable[[str], str | None]] = {
 }
 _WINDOWS = {"ever": 0, "hourly": HOUR, "daily": DAY, "weekly": 7 * DAY, "monthly": 30 * DAY, "annually": 365 * DAY}
 # Segment's names of handles that belong to a device.
-_DEVICES = (
+DEVICE_KINDS = tuple(
     "anonymous_id android.id android.idfa android.push_token ios.id ios.idfa ios.push_token ga_client_id "
-    "cross_domain_id"
-).split()
+    "cross_domain_id".split()
+)
 _CACHED = 65_536
 _LONGEST = 100_000  # of a definition, in characters
 _DIGITS = 6  # of a number in it
@@ -152,7 +152,7 @@ _DEFAULTS: dict[str, Any] = {
         "user_id": {"rank": 0, "limit": "1 ever"},
         "email": {"rank": 20, "normalise": "email", "limit": "5 ever", "alphabets": "one"},
         "phone": {"rank": 30, "normalise": "phone", "limit": "5 ever"},
-        **{name: {"strength": "device", "limit": "none"} for name in _DEVICES},
+        **{name: {"strength": "device", "limit": "none"} for name in DEVICE_KINDS},
     },
     "others": {},
     "person": {},

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from tillit.identity.evidence import LINK, NAMED, LinkEvidence, Named
 from tillit.identity.members import identifier_of
 from tillit.identity.namespaces import DEVICE_RANK, SHARED_RANK
+from tillit.identity.rules import DEVICE_KINDS
 from tillit.records import Membership
 from tillit.store import Reading
 
@@ -37,8 +38,10 @@ def find_shared(
     named = {m.identifier_id: Named(m.identifier_id, m.namespace, m.value, 0, m.rank) for m in membership.identifiers}
     best: dict[int, LinkEvidence] = {}
     for row in sorted(rows, key=lambda row: (-row[2], row[3])):
-        if (known is None or row[3] in known) and row[0] in named:
-            best.setdefault(row[1], LinkEvidence(named[row[0]], Named(*row[n:]), *row[2:n]))
+        link = LinkEvidence(named[row[0]], Named(*row[n:]), *row[2:n]) if row[0] in named else None
+        # A kiosk is no home.
+        if link is not None and link.other.namespace not in DEVICE_KINDS and (known is None or link.position in known):
+            best.setdefault(row[1], link)
     return [link for i, link in sorted(best.items()) if not _is_of_many(reading, i)]
 
 
@@ -50,7 +53,8 @@ def find_shared_identifier(reading: Reading, shared_id: str) -> Named | None:
     rows = reading.read(
         f"SELECT {NAMED} FROM identifier WHERE identifier_id = ? AND rank >= {SHARED_RANK}", (identifier_id,)
     )
-    return Named(*rows[0]) if rows and not _is_of_many(reading, identifier_id) else None
+    named = Named(*rows[0]) if rows else None
+    return None if named is None or named.namespace in DEVICE_KINDS or _is_of_many(reading, identifier_id) else named
 
 
 def list_sharing(reading: Reading, identifier_id: int) -> list[int]:
