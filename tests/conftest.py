@@ -17,8 +17,11 @@ pytest_plugins = ("tests.browser", "tests.engines", "tests.still_clock")
 
 ALLOWED_SKIPS = Path(__file__).parent / "allowed_skips.txt"
 
-# Two shared cores: an example may take as long as it takes, and a slow machine is no fault of the code.
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+# Two shared cores: an example may take as long as it takes, and a slow machine is no fault of the code. The whole suite
+# stays under 15 minutes: each run draws other examples, and the deep profile many more of them.
+settings.register_profile(
+    "suite", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 # For a night or a doubt: `pytest tests/laws --hypothesis-profile deep`.
 settings.register_profile("deep", settings.get_profile("suite"), max_examples=400)
 settings.load_profile("suite")

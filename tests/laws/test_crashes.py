@@ -28,7 +28,7 @@ import pytest
 from tests.running import RunningServer, basic
 from tillit.store.lake import Lake
 
-N_ROUNDS = int(os.environ.get("TILLIT_CRASH_ROUNDS", "6"))
+N_ROUNDS = int(os.environ.get("TILLIT_CRASH_ROUNDS", "4"))
 FIRST_SEED = int(os.environ.get("TILLIT_CRASH_SEED", "1"))
 N_SENDERS = 3
 N_PEOPLE = 40

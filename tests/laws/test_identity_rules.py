@@ -69,7 +69,7 @@ def test_nobody_gets_more_identifiers_of_a_kind_than_one_person_may_have(data: s
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_under_any_rules_the_fold_is_the_models(data: st.DataObject) -> None:
     text = data.draw(rule_texts)
     rows = place([definition(text, 1), *data.draw(decided_logs())])
@@ -110,7 +110,7 @@ def test_other_rules_hold_as_if_they_always_had(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_rules_survive_what_is_trimmed_and_what_is_forgotten(data: st.DataObject) -> None:
     # The lake knows a message by the id in its body, which these have each to itself.
     rows = with_rules(data, marked(data.draw(decided_logs(max_size=20)))[0])
