@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tillit.clock import DAY, HOUR, SECOND
-from tillit.records import LogRow
+from tillit.records import LogRow, message_hash
 from tillit.simulate import (
     CAMPAIGNS,
     HasEvents,
@@ -26,7 +26,6 @@ from tillit.simulate import (
 )
 from tillit.simulate.score import Pairs, count_pairs, read_beliefs
 from tillit.simulate.traps import KIOSK, STORIES, Trap
-from tillit.simulate.truth import message_hash
 from tillit.workspace import Workspace, create_workspace
 
 NOW = 1_795_312_000 * SECOND

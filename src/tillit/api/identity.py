@@ -41,7 +41,7 @@ from tillit.api.gate import key_of
 from tillit.api.profiles import who_of
 from tillit.identity import read_rules
 from tillit.records import Permit
-from tillit.workspace import AskedPlan, PlanGone, unknown_profile
+from tillit.workspace import AskedPlan, PlanGone, people_shown, unknown_profile
 
 Asking = Request[Any, Any, Any]
 
@@ -179,8 +179,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if asked is None:
             raise PlanGone
         result = desk.ws.plans.result(asked) if asked.state == "done" else None
-        cases = [*result["cases"], *result["largest"]] if result is not None else []
-        desk.note(request, permit, n_profiles=len({one["id"] for case in cases for one in case["of"]}))
+        desk.note(request, permit, n_profiles=len(people_shown(result)) if result is not None else 0)
         return plan_document(asked, result)
 
     @post("/api/identity/rules/undo", opt={"scope": "rules:write"}, status_code=200, tags=["identity"])

@@ -14,12 +14,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tillit.cli.identity import ACTOR, evidence_line, print_lines
-from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show, talk
+from tillit.cli.identity import evidence_line, print_lines
+from tillit.cli.terminal import ACTOR, JsonOption, PurposeOption, WorkspaceOption, find_colleague, show, talk
 from tillit.errors import BusyError, InputError
 from tillit.identity import RulesInvalid
 from tillit.records import Permit
-from tillit.workspace import Workspace
+from tillit.workspace import Workspace, people_shown
 
 FileArgument = Annotated[
     Path | None, typer.Argument(help="A file of rules. Without one: identity.yaml of the workspace.")
@@ -72,17 +72,14 @@ def apply(
     """Put identity rules in force for all of history, while everything goes on."""
     with Workspace(workspace) as ws:
         ws.flush()
-        colleague = ws.operators.find(operator)
-        by = colleague.operator_id if colleague is not None else operator
+        colleague = find_colleague(ws, operator)
         text = ws.rules.before_last() if undo else _read(workspace, file)
         if not yes:
             permit = ws.permit(asked_by=ACTOR)
             print_lines(plan_lines(_plan(ws, text, permit, 5)))
             typer.confirm("Put these rules in force?", abort=True)
-        status = ws.rules.apply(text, reason=reason, operator=by)
-        ws.audit.note(
-            operator_id=by if colleague is not None else ACTOR, action="rules.apply", target=status["action"] or ""
-        )
+        status = ws.rules.apply(text, reason=reason, operator=colleague.operator)
+        ws.audit.note(operator_id=colleague.actor, action="rules.apply", target=status["action"] or "")
         status = _wait(ws, status)
     if json:
         show(status)
@@ -124,8 +121,8 @@ def _plan(ws: Workspace, text: str, permit: Permit, cases: int) -> dict[str, Any
     with _bar() as bar:
         task = bar.add_task("folding under these rules", total=ws.folding.position())
         told = ws.rules.plan(text, permit, n_cases=cases, progress=lambda at: bar.update(task, completed=at.done))
-    shown = {one["id"] for case in [*told["cases"], *told["largest"]] for one in case["of"]}
-    ws.journal.note(asked_by=ACTOR, route="tillit plan", purpose=permit.purpose, profile_id="", n_profiles=len(shown))
+    n_shown = len(people_shown(told))
+    ws.journal.note(asked_by=ACTOR, route="tillit plan", purpose=permit.purpose, profile_id="", n_profiles=n_shown)
     return told
 
 

@@ -12,12 +12,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show
+from tillit.cli.terminal import (
+    ACTOR,
+    Colleague,
+    JsonOption,
+    PurposeOption,
+    WorkspaceOption,
+    find_colleague,
+    show,
+)
 from tillit.workspace import Workspace
 
 groups = typer.Typer(help="Households and accounts: who belongs to them.", no_args_is_help=True)
 
-ACTOR = "cli"
 Who = Annotated[str, typer.Argument(help="namespace:value, or a profile id.")]
 Group = Annotated[str, typer.Argument(help="The group, as kind:id, such as household:h1 or account:acme.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it later.")]
@@ -70,9 +77,11 @@ def group_join(
     """Say that somebody belongs to a group."""
     with Workspace(workspace) as ws:
         ws.flush()
-        by = _operator(ws, operator)
-        event_id = ws.groups.join(who, group, role=role, since=since, until=until, reason=reason, operator=by)
-        _finish(ws, "join", by, event_id, json=json)
+        colleague = find_colleague(ws, operator)
+        event_id = ws.groups.join(
+            who, group, role=role, since=since, until=until, reason=reason, operator=colleague.operator
+        )
+        _finish(ws, "join", colleague, event_id, json=json)
 
 
 @groups.command("leave")
@@ -87,20 +96,14 @@ def group_leave(
     """Say that somebody does not belong to a group."""
     with Workspace(workspace) as ws:
         ws.flush()
-        by = _operator(ws, operator)
-        event_id = ws.groups.leave(who, group, reason=reason, operator=by)
-        _finish(ws, "leave", by, event_id, json=json)
+        colleague = find_colleague(ws, operator)
+        event_id = ws.groups.leave(who, group, reason=reason, operator=colleague.operator)
+        _finish(ws, "leave", colleague, event_id, json=json)
 
 
-def _operator(ws: Workspace, operator: str) -> str:
-    colleague = ws.operators.find(operator)
-    return colleague.operator_id if colleague is not None else operator
-
-
-def _finish(ws: Workspace, verb: str, by: str, event_id: str, *, json: bool) -> None:
+def _finish(ws: Workspace, verb: str, colleague: Colleague, event_id: str, *, json: bool) -> None:
     ws.flush()
-    is_known = any(one.operator_id == by for one in ws.operators.list_all())
-    ws.audit.note(operator_id=by if is_known else ACTOR, action=f"group.{verb}", target=event_id)
+    ws.audit.note(operator_id=colleague.actor, action=f"group.{verb}", target=event_id)
     if json:
         show({"event_id": event_id})
     else:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show
+from tillit.cli.terminal import ACTOR, JsonOption, PurposeOption, WorkspaceOption, find_colleague, show
 from tillit.errors import InputError
 from tillit.records import Permit
 from tillit.workspace import Workspace, unknown_profile
@@ -24,7 +24,6 @@ Other = Annotated[str, typer.Argument(help="Another identifier, as namespace:val
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it later. A cut needs one.")]
 OperatorOption = Annotated[str, typer.Option("--operator", help="Who decides: a login, or a name.")]
 
-ACTOR = "cli"
 # What a decision is called, and whether the two are to be one person after it.
 _DONE = {"cut": ("Cut", False), "pin": ("Pinned apart", False), "join": ("Joined", True), "undo": ("Undone", None)}
 
@@ -174,35 +173,23 @@ def identity_history(
 def _decide_value(kind: str, value: str, *, reason: str, operator: str, workspace: Path, json: bool) -> None:
     with Workspace(workspace) as ws:
         ws.flush()
-        colleague = ws.operators.find(operator)
-        by = colleague.operator_id if colleague is not None else operator
-        told = getattr(ws.identity, kind)(value, reason=reason, operator=by)
-        ws.audit.note(
-            operator_id=by if colleague is not None else ACTOR, action=f"identity.{kind}", target=told["action"]
-        )
+        colleague = find_colleague(ws, operator)
+        told = getattr(ws.identity, kind)(value, reason=reason, operator=colleague.operator)
+        ws.audit.note(operator_id=colleague.actor, action=f"identity.{kind}", target=told["action"])
     if json:
         show(told)
         return
     done = "stands for nobody now" if kind == "block" else "may stand for somebody again"
-    where = f"--workspace {shlex.quote(str(workspace))}"
-    print_lines(
-        iter(
-            [
-                f"{told['value']} {done}.",
-                f"Action {told['action']}. To undo it: tillit identity undo {told['action']} {where}",
-            ]
-        )
-    )
+    print_lines(iter([f"{told['value']} {done}.", _how_to_undo(told, workspace)]))
 
 
 def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path, json: bool) -> None:
     with Workspace(workspace) as ws:
         ws.flush()
         permit = ws.permit(asked_by=ACTOR)
-        colleague = ws.operators.find(operator)
-        by = colleague.operator_id if colleague is not None else operator
+        colleague = find_colleague(ws, operator)
         try:
-            told = getattr(ws.identity, kind)(*about, reason=reason, operator=by)
+            told = getattr(ws.identity, kind)(*about, reason=reason, operator=colleague.operator)
         except InputError as refused:
             if refused.code == "identity.no-direct-link":
                 told = ws.identity.why(about[0], about[1], permit)
@@ -215,9 +202,7 @@ def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path,
             raise
         people = _people(ws, told)
         _note_read(ws, permit, kind, people)
-        ws.audit.note(
-            operator_id=by if colleague is not None else ACTOR, action=f"identity.{kind}", target=told["action"]
-        )
+        ws.audit.note(operator_id=colleague.actor, action=f"identity.{kind}", target=told["action"])
     if json:
         show(told)
     else:
@@ -251,7 +236,12 @@ def _decided_lines(told: dict[str, Any], people: list[str | None], workspace: Pa
     elif is_otherwise:
         ends = f"{shlex.quote(told['a'])} {shlex.quote(told['b'])}"
         yield f"To hold them apart whatever ties them: tillit identity pin {ends} {where}"
-    yield f"Action {told['action']}. To undo it: tillit identity undo {told['action']} {where}"
+    yield _how_to_undo(told, workspace)
+
+
+def _how_to_undo(told: dict[str, Any], workspace: Path) -> str:
+    where = f"--workspace {shlex.quote(str(workspace))}"
+    return f"Action {told['action']}. To undo it: tillit identity undo {told['action']} {where}"
 
 
 def _verdict(told: dict[str, Any], people: list[str | None], still: str = "") -> str:

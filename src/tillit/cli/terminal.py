@@ -6,17 +6,33 @@ Never: results among the talk.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
 from rich.console import Console
 
+from tillit.workspace import Workspace
+
 WorkspaceOption = Annotated[Path, typer.Option("--workspace", "-w", help="The workspace folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PurposeOption = Annotated[str | None, typer.Option("--purpose", help="What the values are read for.")]
 
+ACTOR = "cli"  # who asks and acts, when no colleague is named
 talk = Console(stderr=True)
+
+
+class Colleague(NamedTuple):
+    """Who decides at the command line."""
+
+    operator: str  # their operator id, else the name that was typed
+    actor: str  # whom the audit names: never a name that was only typed
+
+
+def find_colleague(ws: Workspace, told: str) -> Colleague:
+    """Say who is meant by a login, or by a name."""
+    found = ws.operators.find(told)
+    return Colleague(found.operator_id, found.operator_id) if found is not None else Colleague(told, ACTOR)
 
 
 def show(document: Any) -> None:

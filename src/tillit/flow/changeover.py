@@ -39,7 +39,10 @@ class Beside:
         prepare(self.state, rules)
         first = log.first_position()
         carry_fates(live, self.state, before=first)
-        self._earlier: Iterator[list[LogRow]] = iter_log(log, lake, first - 1)
+        # Blocks of the lake are larger.
+        self._earlier: Iterator[list[LogRow]] = (
+            block[at : at + _BLOCK] for block in iter_log(log, lake, first - 1) for at in range(0, len(block), _BLOCK)
+        )
         self.fold = Fold(self.state, rows)
 
     @property
@@ -55,9 +58,8 @@ class Beside:
             rows = [row for row in rows if row.position <= through]
         else:
             drop_carried(self.state, rows)
-        for at in range(0, len(rows), _BLOCK):
-            self.fold.apply(rows[at : at + _BLOCK], epoch=self._log.epoch())
-            self.fold.take_busy()
+        self.fold.apply(rows, epoch=self._log.epoch())
+        self.fold.take_busy()
         return len(rows)
 
     def discard(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tillit.flow.fates import DUPLICATE, FORGOTTEN, IS_FORGOTTEN, NOT_FOLDED, QUARANTINED, SAME_MESSAGE
-from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_positions, find_shared, refold
+from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_of_many, find_positions, refold
 from tillit.identity import Event, Rules, forget_uses, read_event, rules_in_force
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State
@@ -40,7 +40,7 @@ def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[in
     told = {p: row for p, row in rows(wanted).items() if row.kind == KIND_EVENT and not is_husk(row)}
     named = [_named(state, event, rules) for row in told.values() if (event := _event(row)) is not None]
     # Events of what stands for many are its own, and nobody else's.
-    shared = find_shared(state, set().union(*named))
+    shared = find_of_many(state, set().union(*named))
     anchors = set[int]().union(*(ids for ids in named if ids <= shared))
     # An undo names nobody: whom it touches is said by what it undoes.
     decided = state.read_in("SELECT one_id, other_id FROM identity_act WHERE position IN {in}", [*told, *undone])

@@ -62,7 +62,7 @@ def find_closure(state: Reading, ids: Iterable[int], *, through: Iterable[int] =
     return closure
 
 
-def find_shared(state: Reading, ids: Iterable[int]) -> set[int]:
+def find_of_many(state: Reading, ids: Iterable[int]) -> set[int]:
     """Give those of some identifiers that stand for many."""
     sql = f"SELECT identifier_id FROM identifier WHERE rank >= {SHARED_RANK} AND identifier_id IN {{in}}"
     return {i for (i,) in state.read_in(sql, sorted(ids))}
@@ -72,7 +72,7 @@ def _staying(state: Reading, ids: set[int], among: set[int]) -> set[int]:
     """Give those of these that stand for many and that more say than there are among some identifiers."""
     sql = "SELECT count(*) FROM (SELECT DISTINCT strong_id FROM link WHERE weak_id = ? LIMIT ?) AS some"
     most = len(among) + 1
-    return {i for i in find_shared(state, ids) if state.read(sql, (i, most))[0][0] == most}
+    return {i for i in find_of_many(state, ids) if state.read(sql, (i, most))[0][0] == most}
 
 
 def find_positions(state: Reading, ids: set[int]) -> list[int]:

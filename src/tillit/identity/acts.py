@@ -10,7 +10,6 @@ stands for many: it joins nobody and nobody holds it, past and future, until it 
 An *undo* makes another act (also an undo) as if it had never been.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from tillit.clock import rfc3339
 from tillit.errors import InputError
 from tillit.identity.namespaces import DEVICE_RANK, Handle
 from tillit.identity.rules import Rules
-from tillit.records import IDENTITY_ACT_TYPES, KIND_EVENT, TRUST_OPERATOR, TRUST_VERIFIED, LogRow, NewRow
+from tillit.records import IDENTITY_ACT_TYPES, KIND_EVENT, TRUST_OPERATOR, TRUST_VERIFIED, LogRow, NewRow, message_hash
 from tillit.store import Reading, Writing
 
 CUT, PIN, JOIN, UNDO, BLOCK, FREE = "cut", "pin", "join", "undo", "block", "free"
@@ -74,6 +73,14 @@ _decode = msgspec.json.Decoder(_Said).decode
 _encode = msgspec.json.Encoder().encode
 
 
+def kept_reason(reason: str) -> str:
+    """Give a reason as it is kept. Raises ReasonInvalid when it cannot be."""
+    reason = reason.strip()
+    if len(reason) > LONGEST_REASON or "\0" in reason or any("\ud800" <= c <= "\udfff" for c in reason):
+        raise ReasonInvalid(f"must have at most {LONGEST_REASON} whole characters and no NUL.")
+    return reason
+
+
 def pair_of(one_id: int, other_id: int) -> Pair:
     """Write a pair of identifiers so that their order does not count."""
     return (one_id, other_id) if one_id < other_id else (other_id, one_id)
@@ -104,11 +111,9 @@ def identity_act_row(
     Units:  now is UTC epoch microseconds.
     Raises: ReasonInvalid.
     """
-    reason = reason.strip()
+    reason = kept_reason(reason)
     if kind in {CUT, BLOCK} and not reason:
         raise ReasonInvalid("is missing: whoever looks at this later wants to know why.")
-    if len(reason) > LONGEST_REASON or "\0" in reason or any("\ud800" <= c <= "\udfff" for c in reason):
-        raise ReasonInvalid(f"must have at most {LONGEST_REASON} whole characters and no NUL.")
     told: dict[str, Any] = {
         "type": kind,
         "identifiers": [[one.namespace, one.value] for one in about],
@@ -120,8 +125,7 @@ def identity_act_row(
     }
     if of:
         told["of"] = of
-    digest = hashlib.blake2b(f"{SOURCE}\0{message_id}".encode(), digest_size=16).digest()
-    return NewRow(KIND_EVENT, SOURCE, TRUST_OPERATOR, now, now, digest, _encode(told))
+    return NewRow(KIND_EVENT, SOURCE, TRUST_OPERATOR, now, now, message_hash(SOURCE, message_id), _encode(told))
 
 
 def keep_act(tx: Writing, row: LogRow, rules: Rules) -> IdentityAct | None:

@@ -5,15 +5,14 @@ Out:   log rows; rows of identity_rules.
 Never: an edit. Whoever goes back to earlier rules applies them again.
 """
 
-import hashlib
 from typing import NamedTuple
 
 import msgspec
 
 from tillit.clock import rfc3339
-from tillit.identity.acts import LONGEST_REASON, ReasonInvalid
+from tillit.identity.acts import kept_reason
 from tillit.identity.rules import DEFAULT_RULES, Rules, read_rules
-from tillit.records import KIND_DEFINITION, TRUST_OPERATOR, LogRow, NewRow
+from tillit.records import KIND_DEFINITION, TRUST_OPERATOR, LogRow, NewRow, message_hash
 from tillit.store import Reading, Writing
 
 KIND = "identity"
@@ -47,11 +46,8 @@ def rules_row(text: str, *, operator: str, reason: str, message_id: str, now: in
     Raises: RulesInvalid, ReasonInvalid.
     """
     read_rules(text)
-    reason = reason.strip()
-    if len(reason) > LONGEST_REASON or "\0" in reason + text or any("\ud800" <= c <= "\udfff" for c in reason + text):
-        raise ReasonInvalid(f"must have at most {LONGEST_REASON} whole characters and no NUL.")
-    told = {"kind": KIND, "text": text, "operator": operator, "reason": reason, "timestamp": rfc3339(now)}
-    digest = hashlib.blake2b(f"{SOURCE}\0{message_id}".encode(), digest_size=16).digest()
+    told = {"kind": KIND, "text": text, "operator": operator, "reason": kept_reason(reason), "timestamp": rfc3339(now)}
+    digest = message_hash(SOURCE, message_id)
     return NewRow(KIND_DEFINITION, SOURCE, TRUST_OPERATOR, now, now, digest, msgspec.json.encode(told))
 
 

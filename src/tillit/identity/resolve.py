@@ -625,7 +625,7 @@ class _Batch:
             broken = broken_limit(mine, theirs, self.r.rules, row.event_at, but=but)
             if broken is not None:
                 return ("soft" if broken.violation == TWO_LOGINS else "refused"), broken
-            risk = self._risk(one, other, a, b, row.event_at) if row.trust < TRUST_OPERATOR else None
+            risk = self._risk((one, other), (a, b), mine, theirs, row.event_at) if row.trust < TRUST_OPERATOR else None
             if risk is not None:
                 return "soft", risk
         winner, loser = (a, b) if _strength(a) <= _strength(b) else (b, a)
@@ -641,17 +641,18 @@ class _Batch:
             self.known.append(winner)
         return "admitted", _NOTHING
 
-    def _risk(self, one: Ident, other: Ident, a: Ident, b: Ident, at: int) -> Broken | None:
+    def _risk(
+        self, ends: Sequence[Ident], roots: Sequence[Ident], mine: PersonSoFar, theirs: PersonSoFar, at: int
+    ) -> Broken | None:
         """Say why a link may well be wrong, though no limit forbids it."""
         rules = self.r.rules
-        for end in (one, other):
-            if is_weak(end.rank) and not is_weak(a.rank) and not is_weak(b.rank):
+        for end in ends:
+            if is_weak(end.rank) and not any(is_weak(root.rank) for root in roots):
                 return Broken(WEAK_IDENTIFIER, f"{end.namespace} alone joins no two people")
             if not end.value.isascii() and mixes_alphabets(end.value):
                 kind = rules.namespace(end.namespace)
                 if kind is not None and kind.one_alphabet:
                     return Broken(MIXED_ALPHABETS, f"the {end.namespace} mixes alphabets")
-        mine, theirs = self._person(a), self._person(b)
         if rules.one_birth_date and mine.births and theirs.births and mine.births.isdisjoint(theirs.births):
             return Broken(TWO_BIRTH_DATES, "two birth dates")
         return broken_growth(mine, theirs, rules, at)

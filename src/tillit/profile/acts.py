@@ -9,7 +9,6 @@ Each act is an event of its own in the log, anchored at one identifier. An act t
 message id, so the order in which they arrive says nothing.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ import msgspec
 
 from tillit.clock import rfc3339
 from tillit.errors import InputError
-from tillit.records import ACT_TYPES, KIND_EVENT, TRUST_OPERATOR, LogRow, MemberIdentifier, NewRow
+from tillit.records import ACT_TYPES, KIND_EVENT, TRUST_OPERATOR, LogRow, MemberIdentifier, NewRow, message_hash
 from tillit.store import Reading
 
 CORRECT, NOTE, RETRACT = "correct", "note", "retract"
@@ -159,8 +158,7 @@ def act_row(
         "timestamp": rfc3339(event_at),
         "receivedAt": rfc3339(now),
     }
-    digest = hashlib.blake2b(f"{SOURCE}\0{message_id}".encode(), digest_size=16).digest()
-    return NewRow(KIND_EVENT, SOURCE, TRUST_OPERATOR, now, event_at, digest, _encode(told))
+    return NewRow(KIND_EVENT, SOURCE, TRUST_OPERATOR, now, event_at, message_hash(SOURCE, message_id), _encode(told))
 
 
 def correct_body(name: str, value: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tillit.records.log import (
     LogRow,
     NewRow,
     QuarantineRow,
+    message_hash,
 )
 from tillit.records.order import NO_ORDER, OrderNumbers
 from tillit.records.permit import Permit, Scope
@@ -46,4 +47,5 @@ __all__ = [
     "Permit",
     "QuarantineRow",
     "Scope",
+    "message_hash",
 ]

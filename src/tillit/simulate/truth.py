@@ -5,13 +5,13 @@ Out:   `NAME.truth.db` next to the folder NAME; its tables are in docs/explanati
 Never: a byte inside the workspace: what is erased there must be gone there.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tillit.clock import DAY, MINUTE
 from tillit.errors import InputError, NotFound
+from tillit.records import message_hash
 from tillit.simulate.catalogue import CAMPAIGN_DAYS, CAMPAIGNS
 from tillit.simulate.lives import NEVER, Life
 from tillit.simulate.shop import Shop, identifiers_of
@@ -60,11 +60,6 @@ def truth_path(workspace: Path) -> Path:
     """Say where the truth of a workspace lies: next to its folder."""
     folder = workspace.resolve()
     return folder.with_name(f"{folder.name}.truth.db")
-
-
-def message_hash(source: str, message_id: str) -> bytes:
-    """Name a message as the log does."""
-    return hashlib.blake2b(source.encode() + b"\0" + message_id.encode(), digest_size=16).digest()
 
 
 class Truth:
@@ -241,4 +236,4 @@ def _add_traps(tx: Writing, traps: Sequence[Trap]) -> None:
     tx.executemany("INSERT INTO true_trap_identifier VALUES (?, ?, ?, ?)", rows)
 
 
-__all__ = ["KIOSK", "NoTruth", "Planted", "Truth", "TruthTaken", "message_hash", "truth_path"]
+__all__ = ["KIOSK", "NoTruth", "Planted", "Truth", "TruthTaken", "truth_path"]

@@ -9,7 +9,7 @@ from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, 
 from tillit.workspace.people import Related, find_membership_of, find_people, unknown_profile
 from tillit.workspace.plans import AskedPlan, PlanGone, Plans, forget_plans
 from tillit.workspace.quarantine import Replayed
-from tillit.workspace.rules import Progress, RulesUnchanged
+from tillit.workspace.rules import Progress, RulesUnchanged, people_shown
 from tillit.workspace.workspace import Workspace
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "find_people",
     "forget_plans",
     "open_state",
+    "people_shown",
     "unknown_profile",
 ]

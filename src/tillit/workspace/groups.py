@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tillit.clock import rfc3339
-from tillit.collect.door import random_id
 from tillit.errors import InputError, NotFound
 from tillit.groups import (
     GUARDIAN,
@@ -37,10 +36,10 @@ from tillit.identity import (
     profile_id,
     rules_in_force,
 )
-from tillit.profile import act_row, event_id, judge_acts, load_acts, strand_keys
+from tillit.profile import event_id, judge_acts, load_acts, strand_keys
 from tillit.records import TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, Membership, Permit
 from tillit.store import Log, Reading, State
-from tillit.workspace.people import can_be_known, find_membership_of, unknown_profile
+from tillit.workspace.people import can_be_known, word_about
 from tillit.workspace.quarantine import Append
 
 _MOST_IN_HOUSEHOLD = 100  # identifiers looked at for guardians
@@ -132,19 +131,7 @@ class Groups:
         return self._act(who, leave_body(group), reason=reason, operator=operator)
 
     def _act(self, who: str, body: dict[str, Any], *, reason: str, operator: str) -> str:
-        membership = find_membership_of(self._state, who)
-        if membership is None or not membership.identifiers:
-            raise unknown_profile()
-        now = self._now()
-        row = act_row(
-            body,
-            membership.identifiers[0],
-            operator=operator,
-            reason=reason,
-            message_id=random_id(),
-            now=now,
-            event_at=now,
-        )
+        row = word_about(self._state, who, body, operator=operator, reason=reason, now=self._now())
         return event_id(self._append([row])[0], self._log.epoch())
 
 

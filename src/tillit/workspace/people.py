@@ -1,16 +1,19 @@
 """People across rooms: who is meant by a text, and who stands near somebody.
 
 In:    a moment of the state, a permit.
-Out:   documents of the people found, best first; people near one person, each with the reason.
+Out:   documents of the people found, best first; people near one person, each with the reason; what a colleague says of
+       somebody, as a row for the log.
 Never: somebody who does not answer every word that was typed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tillit.collect.door import random_id
 from tillit.errors import NotFound
 from tillit.identity import Evidence, Neighbour, find_membership, profile_id, rules_in_force, search_identifiers
 from tillit.profile import (
+    act_row,
     answer,
     get_document,
     load_person,
@@ -20,7 +23,7 @@ from tillit.profile import (
     shown_by,
     strand_keys,
 )
-from tillit.records import Membership, Permit
+from tillit.records import Membership, NewRow, Permit
 from tillit.store import Reading
 
 _MOST_IDENTIFIERS = 100  # by one word
@@ -47,12 +50,23 @@ def unknown_profile() -> NotFound:
     return NotFound("Nobody is known here by that identifier or id.", code="profile.unknown")
 
 
+def word_about(reading: Reading, who: str, body: Mapping[str, Any], *, operator: str, reason: str, now: int) -> NewRow:
+    """Write a colleague's word about somebody for the log. Raises NotFound, ActInvalid."""
+    membership = find_membership_of(reading, who)
+    if membership is None or not membership.identifiers:
+        raise unknown_profile()
+    whose = membership.identifiers[0]
+    return act_row(body, whose, operator=operator, reason=reason, message_id=random_id(), now=now, event_at=now)
+
+
 def can_be_known(text: str) -> bool:
     """Say whether the state can be asked for a text: no identifier holds a NUL or half a character."""
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def find_people(reading: Reading, text: str, permit: Permit, *, limit: int, epoch: int) -> list[dict[str, Any]]:
+def find_people(
+    reading: Reading, text: str, permit: Permit, *, limit: int, epoch: int
+) -> list[tuple[dict[str, Any], Membership]]:
     """Find people by names, identifiers and order numbers.
 
     Every word must be answered. Whole words come before beginnings, of equal ones whoever was active last.
@@ -68,9 +82,9 @@ def find_people(reading: Reading, text: str, permit: Permit, *, limit: int, epoc
         ids += [i for way in ways for i in search_identifiers(reading, way, limit=_MOST_IDENTIFIERS)]
     by_strand = search_strands(reading, text, limit=_MOST_STRANDS)
     people = {exact.profile_id: exact} if exact is not None else {}
-    found: list[tuple[int, str, dict[str, Any]]] = []
+    found: list[tuple[int, str, dict[str, Any], Membership]] = []
     if exact is not None:
-        found.append((-9, "", get_document(reading, exact, permit, epoch=epoch)))
+        found.append((-9, "", get_document(reading, exact, permit, epoch=epoch), exact))
     hit = set(by_strand)
     # Twice as many as asked for are judged: the best of them by recency, without reading everybody.
     n_judged = 0
@@ -90,10 +104,10 @@ def find_people(reading: Reading, text: str, permit: Permit, *, limit: int, epoc
             shown = shown_by(document, order_terms(reading, keys, asked))
         marks = [answer(one, shown) for one in asked]
         if all(marks):
-            found.append((-sum(marks), document["last_seen_at"] or "", document))
+            found.append((-sum(marks), document["last_seen_at"] or "", document, membership))
     found.sort(key=lambda one: one[1], reverse=True)
     found.sort(key=lambda one: one[0])
-    return [document for _, _, document in found[:limit]]
+    return [(document, membership) for _, _, document, membership in found[:limit]]
 
 
 def _one_each(reading: Reading, ids: Sequence[int]) -> list[int]:

@@ -8,7 +8,6 @@ Never: a change that is no event in the log.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-from tillit.collect.door import random_id
 from tillit.consent import scope_for
 from tillit.errors import InputError, NotFound
 from tillit.identity import (
@@ -43,7 +42,7 @@ from tillit.records import KIND_EVENT, LogRow, Membership, Permit
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
 from tillit.workspace.groups import Groups, with_groups
-from tillit.workspace.people import Related, find_membership_of, find_people, find_related, unknown_profile
+from tillit.workspace.people import Related, find_membership_of, find_people, find_related, unknown_profile, word_about
 from tillit.workspace.quarantine import Append
 
 _MOST_PAST = 1_000_000  # events of one person, read to say what was known of them
@@ -251,19 +250,7 @@ class Profiles:
         return event_id_of(self._append([new])[0], self._log.epoch())
 
     def _act(self, who: str, body: dict[str, Any], *, reason: str, operator: str) -> str:
-        membership = self.membership(who)
-        if membership is None or not membership.identifiers:
-            raise unknown_profile()
-        now = self._now()
-        row = act_row(
-            body,
-            membership.identifiers[0],
-            operator=operator,
-            reason=reason,
-            message_id=random_id(),
-            now=now,
-            event_at=now,
-        )
+        row = word_about(self._state, who, body, operator=operator, reason=reason, now=self._now())
         return event_id_of(self._append([row])[0], self._log.epoch())
 
     def _holds(self, who: str, handle: Handle) -> bool:
@@ -283,8 +270,7 @@ class Profiles:
         permit = self._permit(scope.purpose, asked_by=asked_by)
         with self._state.snapshot() as state:
             found = find_people(state, text, permit, limit=limit, epoch=self._log.epoch())
-            people = [(one, find_membership(state, one["id"])) for one in found]
-            return [self._add_groups(state, one, who) for one, who in people if who is not None]
+            return [self._add_groups(state, document, membership) for document, membership in found]
 
     def newest(self, *, permit: Permit, limit: int = 20) -> list[dict[str, Any]]:
         """Give the people heard of last."""

@@ -58,6 +58,11 @@ class Progress(NamedTuple):
     of: int
 
 
+def people_shown(planned: dict[str, Any]) -> set[str]:
+    """Give the profile ids of all whom a plan's document shows."""
+    return {one["id"] for case in [*planned["cases"], *planned["largest"]] for one in case["of"]}
+
+
 class Rules:
     """The rules of who is who."""
 

@@ -18,7 +18,7 @@ from tillit.console.pages.identity import reason_of
 from tillit.console.rulebook import case_view, changed_lines, in_words, kind_rows, what_is_wrong
 from tillit.errors import InputError
 from tillit.identity import RulesInvalid, read_rules, write_rules
-from tillit.workspace import AskedPlan, PlanGone, RulesUnchanged
+from tillit.workspace import AskedPlan, PlanGone, RulesUnchanged, people_shown
 
 _LARGEST_FORM = 524_288  # a definition has at most 100,000 characters
 _HISTORY_ROWS = 50
@@ -57,10 +57,7 @@ def rules_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return desk.page(request, "parts/rules_progress.html", **shown)
         current = ws.rules.text()
         if shown["result"]:
-            people = {
-                one["id"] for case in [*shown["result"]["cases"], *shown["result"]["largest"]] for one in case["of"]
-            }
-            desk.note(request, len(people))
+            desk.note(request, len(people_shown(shown["result"])))
         rules = ws.identity.rules()
         return desk.page(
             request,

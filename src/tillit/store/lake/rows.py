@@ -6,12 +6,11 @@ Never: statistics of a column that says anything of a person.
 """
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tillit.records import KIND_EVENT, LogRow
+from tillit.records import KIND_EVENT, LogRow, message_hash
 
 if TYPE_CHECKING:  # an outside package, loaded at its seam by those who touch the lake
     from arro3.core import RecordBatch
@@ -106,9 +105,7 @@ ROW = "position, logged_at, source, trust, received_at, event_at, message_id, me
 
 def log_row(row: tuple[Any, ...]) -> LogRow:
     """Give a row of the lake (columns ROW) as the log had it."""
-    position, logged_at, source, trust, received_at, event_at, message_id, message_hash, body = row
-    if message_hash is None:
-        message_hash = blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()
+    position, logged_at, source, trust, received_at, event_at, message_id, hashed, body = row
     return LogRow(
         position,
         logged_at,
@@ -117,6 +114,6 @@ def log_row(row: tuple[Any, ...]) -> LogRow:
         trust,
         received_at,
         event_at,
-        bytes(message_hash),
+        bytes(hashed) if hashed is not None else message_hash(source, message_id),
         body.encode() if body is not None else None,
     )
