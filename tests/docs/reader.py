@@ -23,6 +23,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page
+from playwright.sync_api import Error as PageError
 
 from tests.docs.page_blocks import RUN, SHOWN, Block, Visit, difference
 from tests.running import free_port
@@ -143,8 +144,8 @@ class Reader:
         if visit.url != "again":
             url = re.sub(r"\$([A-Z_]+)", lambda found: self._replace[found[1]](), visit.url)
             self._open.append(self._browser.new_context().new_page())
-            with self._open[-1].expect_response(_is_event, timeout=BROWSER_S * 1000) as taken:
-                self._open[-1].goto(url)
+            with self._open[-1].expect_response(_is_event, timeout=(BROWSER_S + PATIENCE_S) * 1000) as taken:
+                _go(self._open[-1], url)
             assert taken.value.ok, f"line {visit.line}: {taken.value.status}"
         page = self._open[-1]
         for click in visit.clicks:
@@ -156,6 +157,19 @@ class Reader:
         assert self._shell.stdin is not None
         self._shell.stdin.write(command + "\n")
         self._shell.stdin.flush()
+
+
+def _go(page: Page, url: str) -> None:
+    """Open a page. Its server may have been started a moment ago: like a person, load again until it answers."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            page.goto(url)
+            return
+        except PageError as refused:
+            if "ERR_CONNECTION_REFUSED" not in str(refused) or time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def _is_event(response: object) -> bool:
