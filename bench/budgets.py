@@ -191,12 +191,12 @@ def profile_reads() -> list[Figure]:
         known = sorted({who.decode() for body in sent for who in re.findall(rb'"userId":"([^"]+)"', body)})
         with tillit.open(served.folder) as ws:
             ws.flush()
-            permit = ws.permit()
+            scope = ws.scope()
             took = []
             for _ in range(20_000):
                 who = f"user_id:{rng.choice(known)}"
                 began = time.perf_counter()
-                ws.profiles.find(who, permit)
+                ws.profiles.find(who, scope)
                 took.append((time.perf_counter() - began) * 1000)
             plain = _plain_reads(ws.state.path) if isinstance(ws.state, SqliteState) else None
         figures.append(

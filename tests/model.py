@@ -456,6 +456,7 @@ def tell(key: Key, told: list[Told], people: People, founded: dict[Key, tuple[in
         "n_events": len(own),
         "first_seen_at": instant(min(times)) if times else None,
         "last_seen_at": instant(max(times)) if times else None,
+        "withheld": [],
         "groups": groups_of(own, told),
     }
     return Person(document, sorted(((one.row.event_at, one.row.position) for one in own), reverse=True))

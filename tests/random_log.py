@@ -10,6 +10,7 @@ import random
 from typing import Any
 
 from tests.strategies import NOON, POISON, place, row, tick
+from tillit.consent import policy_row
 from tillit.identity import rules_row
 from tillit.records import TRUST_CLAIMED, TRUST_OPERATOR, TRUST_SERVER, LogRow
 
@@ -32,6 +33,8 @@ def random_log(seed: int, n_rows: int, *, n_people: int = 300) -> list[LogRow]:
             rows.append(tick(position))
         elif fate < 0.036:
             rows.append(LogRow(position, 0, *rules_row("{}", operator="kim", reason="", message_id="m", now=NOON)))
+        elif fate < 0.037:
+            rows.append(LogRow(position, 0, *policy_row("", operator="kim", reason="", message_id="p", now=NOON)))
         elif fate < 0.045:
             rows.append(row(position, chance.choice(POISON), at=at, trust=trust))
         elif fate < 0.06:
@@ -74,6 +77,12 @@ def body(chance: random.Random, n_people: int) -> dict[str, Any]:
     else:
         told |= {"type": "page", "name": "/", "userId": f"u{who}"}
         told.pop("anonymousId" if chance.random() < 0.5 else "name")
+    if chance.random() < 0.05:
+        told.setdefault("context", {})["consent"] = {
+            "categoryPreferences": {"Ads": chance.random() < 0.5, "Analytics": chance.random() < 0.8}
+        }
+    if told["type"] == "track" and chance.random() < 0.05:
+        told |= {"event": "Consent Updated", "properties": {"purposes": {"newsletter": chance.random() < 0.6}}}
     if chance.random() < 0.03:
         told["proof"] = {
             "sub": ["user_id", f"u{who}"],

@@ -37,6 +37,17 @@ GROUP_TRAITS: dict[str, list[Any]] = {
     "until": [None, "2026-01-01T12:00:02Z", "2031-01-01T00:00:00Z"],
 }
 NAMES = ["Order Completed", "Viewed"]
+PURPOSES = ["newsletter", "analytics"]
+STATES: list[Any] = [True, True, False, "withdrawn", "false", 1, None, "requested"]
+CARRIED: list[Any] = [
+    {"categoryPreferences": {"Ads": False, "Analytics": True}},
+    {"categoryPreferences": {"Ads": True, "Analytics": True}},
+    {"categoryPreferences": {}},
+    {"categoryPreferences": {"Ads": "true"}},
+    {},
+    "yes",
+]
+MANAGED: list[Any] = [{"allowedConsentIds": ["Ads"], "deniedConsentIds": ["Analytics"]}, {"allowedConsentIds": "Ads"}]
 
 Body = dict[str, Any]
 
@@ -108,9 +119,23 @@ def bodies(draw: st.DrawFn, *, aliases: bool = True, users: Sequence[str] = USER
             of=12,
         )
     )
+    context |= draw(_maybe("consent", CARRIED, of=12))
+    context |= draw(_maybe("consentManagement", MANAGED, of=14))
+    context |= draw(_maybe("gpc", [True], of=12))
+    if body["type"] == "track" and draw(st.integers(0, 3)) == 0:
+        body |= draw(choices())
     if draw(st.integers(0, 5)) == 0:
         body["proof"] = draw(proofs(users))
     return body | ({"context": context} if context else {})
+
+
+@st.composite
+def choices(draw: st.DrawFn) -> Body:
+    """Draw what somebody chooses."""
+    told: Body = {"purposes": draw(st.dictionaries(st.sampled_from(PURPOSES), st.sampled_from(STATES), max_size=2))}
+    told |= draw(_maybe("channels", [["email"], ["sms", "email"], "email"], of=3))
+    told |= draw(_maybe("valid_until", ["2026-01-01T12:00:05Z", "2031-01-01", "soon"], of=4))
+    return {"event": "Consent Updated", "properties": told}
 
 
 @st.composite

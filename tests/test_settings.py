@@ -148,14 +148,6 @@ def test_a_day_is_read_written_either_way(workspace_dir: Path) -> None:
     assert as_day.oldest_event_at == 24 * 60 * 60 * 1_000_000
 
 
-def test_declared_purposes_join_the_two_built_in(workspace_dir: Path) -> None:
-    write(workspace_dir, '[consent.purposes]\nnewsletter = "Our letter, twice a month."\n')
-
-    purposes = Settings.load(workspace_dir, environ={}).consent.purposes
-
-    assert sorted(purposes) == ["analytics", "newsletter", "service"]
-
-
 def test_explaining_a_setting_shows_every_place_and_the_winner(workspace_dir: Path) -> None:
     write(workspace_dir, "[collect]\nmax_keys = 10\n")
 

@@ -24,7 +24,6 @@ __all__ = [
     "Api",
     "BadSetting",
     "Collect",
-    "Consent",
     "Console",
     "ConsoleOidc",
     "Engine",
@@ -212,19 +211,6 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Consent:
-    """What data may be used for."""
-
-    purposes: dict[str, str] = setting(
-        {
-            "service": "To do what the customer asked for: orders, accounts, help.",
-            "analytics": "To count and compare, without acting on a person.",
-        },
-        "Declared purposes, each with what it means. Yours join the two built in.",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class People:
     """What counts as a fact about a person."""
 
@@ -278,7 +264,6 @@ class Settings:
     state: State = field(default_factory=State)
     serve: Serve = field(default_factory=Serve)
     api: Api = field(default_factory=Api)
-    consent: Consent = field(default_factory=Consent)
     people: People = field(default_factory=People)
     console: Console = field(default_factory=Console)
     console_oidc: ConsoleOidc = field(default_factory=ConsoleOidc)

@@ -18,7 +18,7 @@ from tests.abuse.knocking import Stranger
 from tests.running import RunningServer, basic, create_key
 from tests.running import tillit as tillit_command
 from tests.signing import Signer, packed
-from tillit.store.scan import find_bytes
+from tillit.store.scan import UNREADABLE, find_bytes
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def identify(who: str | None = None, traits: Mapping[str, Any] | None = None, **
 def links_of(stranger: Stranger, one: str, other: str) -> list[tuple[str, str, str]]:
     """(rule, trust, verdict) of all that was ever said of two identifiers."""
     with tillit.open(stranger.server.workspace) as ws:
-        told = ws.identity.why(one, other, ws.permit())
+        told = ws.identity.why(one, other, ws.scope())
     return [(step["rule"], step["trust"], step["verdict"]) for step in told["direct"]]
 
 
@@ -327,7 +327,10 @@ def test_neither_token_nor_private_key_is_in_any_file_or_log(stranger: Stranger,
 
 def find_in_files(server: RunningServer, words: list[bytes]) -> list[str]:
     """Name the files of the workspace that hold one of these, decoded as for forgetting, and the server's own talk."""
-    found = [finding.file for finding in find_bytes(server.workspace, words)]
+    found = [
+        one.file if one.marker != UNREADABLE else f"{one.file} cannot be read: {one.place}"
+        for one in find_bytes(server.workspace, words)
+    ]
     talk = server.talk.read_bytes()
     return found + [server.talk.name for word in words if word in talk]
 
@@ -357,4 +360,4 @@ def test_a_browser_with_only_the_public_key_changes_no_verified_customer(strange
         assert found["traits"]["plan"]["value"] == "gold"
         assert found["traits"]["email"]["value"] == mails[stranger.name(word)]
     with contextlib.closing(tillit.open(stranger.server.workspace)) as ws:
-        assert ws.identity.why(f"user_id:{ana}", f"user_id:{bo}", ws.permit())["together"] is False
+        assert ws.identity.why(f"user_id:{ana}", f"user_id:{bo}", ws.scope())["together"] is False

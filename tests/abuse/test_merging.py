@@ -52,7 +52,7 @@ def test_case_18_an_address_that_is_somebodys_opens_nothing_of_theirs(stranger: 
     assert found["ana"]["traits"]["email"]["value"] == mail
     assert found["mallory"]["traits"]["plan"]["value"] == "free"
     with tillit.open(stranger.server.workspace) as ws:
-        refused, _ = ws.identity.violations(ws.permit())
+        refused, _ = ws.identity.violations(ws.scope())
     assert {f"user_id:{mallory}", f"email:{mail}"} <= {one[end] for one in refused for end in ("a", "b")}
 
 
@@ -96,7 +96,7 @@ def test_case_19_no_event_of_a_source_decides_who_is_who(stranger: Stranger, kin
     assert len(codes(answer)) == 1
     assert (id_of(stranger, f"user_id:{ana}"), id_of(stranger, f"user_id:{bo}")) == before
     with tillit.open(stranger.server.workspace) as ws:
-        assert ws.identity.decisions(f"user_id:{ana}", ws.permit()) == []
+        assert ws.identity.decisions(f"user_id:{ana}", ws.scope()) == []
 
 
 @pytest.mark.parametrize("nobody", ["null", "undefined", "0", "anonymous", "NaN", "[object Object]", "-1", "none", " "])

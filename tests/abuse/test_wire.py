@@ -271,7 +271,7 @@ def test_a_purpose_nobody_declared_reads_nothing(stranger: Stranger) -> None:
         for path in (who, f"{who}/events", "/api/events", "/api/profiles"):
             answer = stranger.server.read(f"{path}?purpose={purpose.replace(' ', '%20')}&q=a")
             assert answer.status in {400, 403}, f"{path} {purpose}"
-    assert stranger.server.read(f"{who}?purpose=analytics").status == 200
+    assert stranger.server.read(f"{who}?purpose=service").status == 200
     assert stranger.server.read(f"{who}?purpose=service&purpose=marketing").status in {200, 400, 403}
 
 

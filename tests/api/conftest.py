@@ -43,9 +43,9 @@ def keys(ws: Workspace) -> KeyRing:
     revoked, key = create("api", "old", scopes=API_SCOPES)
     ws.keys.revoke(key.key_id)
     return KeyRing(
-        all=create("api", "office", scopes=API_SCOPES)[0],
-        reader=create("api", "reader")[0],
-        analyst=create("api", "analyst", scopes=["profiles:read"], purpose="analytics")[0],
+        all=create("api", "office", scopes=API_SCOPES, purposes=["service", "analytics"])[0],
+        reader=create("api", "reader", purposes=["service", "analytics"])[0],
+        analyst=create("api", "analyst", scopes=["profiles:read"], purposes=["analytics"])[0],
         scopeless=create("api", "meter", scopes=["metrics:read"])[0],
         revoked=revoked,
         public=create("public", "web")[0],

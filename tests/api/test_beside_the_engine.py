@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tillit.consent import permit_for
 from tillit.identity import DEFAULT_RULES, find_membership
 from tillit.profile import get_document
+from tillit.records import Permit, Scope
 from tillit.store import SqliteState
 from tillit.workspace import Workspace, create_workspace
 
@@ -23,14 +23,13 @@ with Workspace(Path(sys.argv[1])) as ws:
         if n == 0:
             print("begun", flush=True)
 """
-PURPOSES = {"service": "as asked"}
+PERMIT = Permit(Scope("service", 0, "test", 0, "contract", "", None, ()), "", None, None)
 
 
 def test_answers_are_of_one_moment_while_another_process_folds(workspace_dir: Path) -> None:
     create_workspace(workspace_dir)
     with Workspace(workspace_dir):
         pass
-    permit = permit_for("service", declared=PURPOSES, position=0, asked_by="test")
     who = DEFAULT_RULES.parse("user_id:42")
     assert who is not None
 
@@ -45,7 +44,7 @@ def test_answers_are_of_one_moment_while_another_process_folds(workspace_dir: Pa
             position = reading.read("SELECT position FROM fold")[0][0]
             membership = find_membership(reading, who)
             assert membership is not None
-            document = get_document(reading, membership, permit, epoch=1)
+            document = get_document(reading, membership, PERMIT, epoch=1)
         counts = document["counts"]
         seen.add(counts["a"])
         if not counts["a"] == counts["b"] == counts["c"] == document["n_events"] / 3 == position / 3:

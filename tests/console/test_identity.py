@@ -369,7 +369,7 @@ def test_each_decision_is_in_the_audit_under_the_colleagues_name_and_names_nobod
 
     assert [one.action for one in noted] == ["identity.join", "identity.undo", "identity.cut"]
     assert {one.operator_id for one in noted} == {editor.operator_id}
-    assert {one["operator"] for one in ws.identity.decisions(ana, ws.permit()) or []} == {editor.operator_id}
+    assert {one["operator"] for one in ws.identity.decisions(ana, ws.scope()) or []} == {editor.operator_id}
     assert "ana@" not in str(noted)
 
 

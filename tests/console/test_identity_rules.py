@@ -324,7 +324,7 @@ def test_a_value_that_was_blocked_by_itself_raises_an_alarm_until_somebody_looke
 
     # when: it turns out to be somebody's after all, and then not
     freed = desk.post("/console/identity/values/free", {"value": address, "reason": "it is Ana's"})
-    states = [one["state"] for one in ws.identity.values(ws.permit())]
+    states = [one["state"] for one in ws.identity.values(ws.scope())]
     twice = desk.post("/console/identity/values/free", {"value": address, "reason": "it is Ana's"}).status
     silent = desk.post("/console/identity/values/block", {"value": address, "reason": " "}).status
     blocked = desk.post("/console/identity/values/block", {"value": address, "reason": "no, the shop's"}).status
@@ -333,7 +333,7 @@ def test_a_value_that_was_blocked_by_itself_raises_an_alarm_until_somebody_looke
     assert (freed.status, states, twice, silent, blocked) == (303, ["freed"], 409, 400, 303)
     assert "Freed a value" in event.body.decode()
     assert "Blocked a value" in desk.get("/console/live").body.decode()
-    assert [one["state"] for one in ws.identity.values(ws.permit())] == ["blocked"]
+    assert [one["state"] for one in ws.identity.values(ws.scope())] == ["blocked"]
 
 
 def test_the_customer_page_names_who_is_possibly_the_same_person(desk: DeskInProcess) -> None:

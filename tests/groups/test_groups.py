@@ -27,13 +27,13 @@ def groups(ws: Workspace, who: str) -> list[dict[str, Any]]:
 
 
 def facts(ws: Workspace, who: str) -> dict[str, Any]:
-    found = ws.profiles.facts(f"user_id:{who}", ws.permit())
+    found = ws.profiles.facts(f"user_id:{who}", ws.scope())
     assert found is not None
     return found
 
 
 def members(ws: Workspace, group: str) -> list[str]:
-    return [one["profile_id"] for one in ws.groups.get(group, ws.permit())["members"]]
+    return [one["profile_id"] for one in ws.groups.get(group, ws.scope())["members"]]
 
 
 def id_of(ws: Workspace, who: str) -> str:
@@ -73,7 +73,7 @@ def test_a_group_call_puts_somebody_into_a_group_with_role_and_bounds(ws: Worksp
 def test_members_of_a_household_stay_people_of_their_own(ws: Workspace) -> None:
     say(ws, "ana", **HOME, name="Ek", role="guardian")
     say(ws, "bo", **HOME)
-    told = ws.groups.get("household:h1", ws.permit())
+    told = ws.groups.get("household:h1", ws.scope())
 
     assert id_of(ws, "ana") != id_of(ws, "bo")
     assert {one["profile_id"]: one["role"] for one in told["members"]} == {
@@ -83,7 +83,7 @@ def test_members_of_a_household_stay_people_of_their_own(ws: Workspace) -> None:
     assert (told["name"], told["traits"]["name"]["trust"]) == ("Ek", "server")
     assert "role" not in told["traits"]
     with pytest.raises(NotFound):
-        ws.groups.get("account:h1", ws.permit())
+        ws.groups.get("account:h1", ws.scope())
 
 
 def test_since_is_the_first_word_after_the_last_leaving(ws: Workspace, clock: Clock) -> None:
@@ -107,9 +107,9 @@ def test_what_is_better_trusted_counts_whatever_a_browser_says_later(ws: Workspa
     say(ws, "bo", trust=TRUST_CLAIMED, name="Mine")
 
     assert [(one["role"], one["trust"]) for one in groups(ws, "ana")] == [("buyer", "server")]
-    assert ws.groups.get("account:h1", ws.permit())["name"] == "Mine"
+    assert ws.groups.get("account:h1", ws.scope())["name"] == "Mine"
     say(ws, "bo", name="Acme")
-    assert ws.groups.get("account:h1", ws.permit())["name"] == "Acme"
+    assert ws.groups.get("account:h1", ws.scope())["name"] == "Acme"
 
 
 @pytest.mark.parametrize("group", ["null", "undefined", " NaN ", "[object Object]", 0])
@@ -166,7 +166,7 @@ def test_members_come_page_by_page_each_once(ws: Workspace) -> None:
     found: list[str] = []
     after = None
     while True:
-        page = ws.groups.get("account:acme", ws.permit(), limit=2, after=after)
+        page = ws.groups.get("account:acme", ws.scope(), limit=2, after=after)
         found += [one["profile_id"] for one in page["members"]]
         after = page["next"]
         if after is None:
@@ -174,7 +174,7 @@ def test_members_come_page_by_page_each_once(ws: Workspace) -> None:
 
     assert sorted(found) == sorted(id_of(ws, who) for who in people)
     with pytest.raises(InputError):
-        ws.groups.get("account:acme", ws.permit(), after="-1")
+        ws.groups.get("account:acme", ws.scope(), after="-1")
 
 
 def test_a_past_profile_has_the_groups_that_were_known_then(ws: Workspace, clock: Clock) -> None:
@@ -189,7 +189,7 @@ def test_a_past_profile_has_the_groups_that_were_known_then(ws: Workspace, clock
     clock.go_on(HOUR)
     ws.profiles.undo(taken_back)
     ws.flush()
-    past = [ws.profiles.as_of("user_id:ana", at, ws.permit()) for at in (before, between, meanwhile + 1_000, clock.at)]
+    past = [ws.profiles.as_of("user_id:ana", at, ws.scope()) for at in (before, between, meanwhile + 1_000, clock.at)]
 
     assert [[one["group"] for one in (each or {})["groups"]] for each in past] == [
         [],

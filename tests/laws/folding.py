@@ -16,11 +16,11 @@ from tillit.clock import instant
 from tillit.flow import COMPARED_TABLES, Fold
 from tillit.identity import Handle, find_membership, identifier_of, iter_events
 from tillit.profile import get_document
-from tillit.records import KIND_EVENT, LogRow, Permit
+from tillit.records import KIND_EVENT, LogRow, Permit, Scope
 from tillit.store import SqliteState
 from tillit.workspace.groups import View, with_groups
 
-PERMIT = Permit("service", 0, "test")
+PERMIT = Permit(Scope("service", 0, "test", 0, "contract", "", None, ()), "", None, None)
 VIEW = View(epoch=1, at=instant(GROUPS_AT) or 0, adult_age=18)
 Key = tuple[str, str]
 Tables = dict[str, list[tuple[Any, ...]]]

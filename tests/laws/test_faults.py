@@ -344,7 +344,7 @@ def test_a_state_of_another_fold_is_refused(folder: Path) -> None:
         with pytest.raises(FoldOutdated, match="tillit rebuild"):
             ws.flush()
         with pytest.raises(FoldOutdated, match="tillit rebuild"):
-            ws.permit()
+            ws.scope()
     asked = [
         tillit(*words, "--workspace", str(folder))
         for words in (["profile", "show", "email:who@example.org"], ["rebuild", "--check"], ["doctor"])
@@ -433,7 +433,7 @@ def test_a_file_of_rules_that_is_no_text_is_named(folder: Path, tmp_path: Path) 
 
 def test_what_was_trimmed_is_read_from_the_lake(folder: Path) -> None:
     with Workspace(folder) as ws:
-        before = ws.profiles.events("user_id:who-1", ws.permit())
+        before = ws.profiles.events("user_id:who-1", ws.scope())
         ws.folding.write_lake()
         with contextlib.closing(Lake.open(ws.paths.lake)) as lake:
             gone = LakeWriter(ws.log, ws.state, lake).trim(ws.now() + DAY)
@@ -442,7 +442,7 @@ def test_what_was_trimmed_is_read_from_the_lake(folder: Path) -> None:
         assert ws.log.first_position() == ws.log.head()
         assert before is not None
         assert len(before[0]) == 4
-        assert ws.profiles.events("user_id:who-1", ws.permit()) == before
+        assert ws.profiles.events("user_id:who-1", ws.scope()) == before
         assert ws.folding.check() == []
         ws.track(event="Bought", user_id="who-1", message_id="m-1", properties={"n": 1})  # a resend of what was trimmed
         ws.track(event="Bought", user_id="who-1", message_id="m-new")

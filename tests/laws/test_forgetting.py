@@ -35,6 +35,7 @@ from tillit.records import (
     MemberIdentifier,
     NewRow,
     Permit,
+    Scope,
 )
 from tillit.store import Log, SqliteState
 from tillit.store.lake import Lake
@@ -44,7 +45,7 @@ USERS = ["user-ana-7f3kq9", "user-bo-x81mmz", "user-cem-0wq5tt"]
 DEVICES = {"tablet": "device-one-9zk", "kiosk": "device-two-4hx"}
 NAMES = [*USERS, *DEVICES.values(), "ana@example.org", "bo@example.org"]  # long enough not to appear by chance
 N_EXAMPLES = int(os.environ.get("TILLIT_FORGET_EXAMPLES", "12"))  # each has a log, a state and a lake of its own
-PERMIT = Permit("service", 0, "test")
+PERMIT = Permit(Scope("service", 0, "test", 0, "contract", "", None, ()), "", None, None)
 
 
 class Killed(BaseException):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tillit.clock import DAY, rfc3339
-from tillit.records import TRUST_SERVER, Permit
+from tillit.records import TRUST_SERVER, Scope
 from tillit.workspace import Workspace
 
 FIRST_DAY = 1_735_689_600_000_000  # 2025-01-01
@@ -25,8 +25,8 @@ class Shop:
         self._n = 0
 
     @property
-    def permit(self) -> Permit:
-        return self.ws.permit()
+    def scope(self) -> Scope:
+        return self.ws.scope()
 
     def rules(self, text: str) -> None:
         assert self.ws.rules.apply(text)["in_force"]
@@ -70,7 +70,7 @@ class Shop:
         return body | ({"context": {"externalIds": external}} if external else {})
 
     def find(self, who: str) -> dict[str, Any] | None:
-        return self.ws.profiles.find(who, self.permit)
+        return self.ws.profiles.find(who, self.scope)
 
     def get(self, who: str) -> dict[str, Any]:
         found = self.find(who)
@@ -88,12 +88,12 @@ class Shop:
 
     def violations(self) -> list[tuple[str, str]]:
         """Give verdict and violation of every link that was not admitted, oldest first."""
-        found, more = self.ws.identity.violations(self.permit)
+        found, more = self.ws.identity.violations(self.scope)
         assert more is None
         return [(one["verdict"], one["violation"]) for one in reversed(found)]
 
     def evidence(self, one: str, other: str) -> list[tuple[str, str]]:
-        told = self.ws.identity.why(one, other, self.permit)["direct"]
+        told = self.ws.identity.why(one, other, self.scope)["direct"]
         return [(link["verdict"], link["violation"]) for link in told]
 
 

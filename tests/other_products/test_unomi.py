@@ -82,7 +82,7 @@ def test_unomi_06_points_past_events_at_the_profile_and_here_no_event_is_ever_re
     shop.say(user="ana", email=ANA, card="7", day=2)
 
     assert shop.ws.log.read(0, 10)[: len(before)] == before
-    told = shop.ws.profiles.events("user_id:ana", shop.permit)
+    told = shop.ws.profiles.events("user_id:ana", shop.scope)
     assert told is not None
     assert len(told[0]) == 3
 

@@ -108,7 +108,7 @@ def test_forgetting_takes_corrections_and_notes_along(ws: Workspace) -> None:
     ws.profiles.correct("user_id:ana", "name", "Quetzal", reason="she said", operator="maria")
     ws.profiles.note("user_id:ana", "likes Quetzal", operator="maria")
     ws.flush()
-    told = ws.profiles.rows("user_id:ana", ws.permit())
+    told = ws.profiles.rows("user_id:ana", ws.scope())
     assert told is not None
 
     ws.forget([one.position for one in told.rows])

@@ -10,7 +10,7 @@ from tests.laws.folding import new_fold, tables_of
 from tests.strategies import place, row
 from tillit.profile import load_person, strands
 from tillit.profile.strands import month_of
-from tillit.records import Permit
+from tillit.records import Permit, Scope
 from tillit.workspace import find_membership_of
 
 DAY_S = 86_400
@@ -28,7 +28,12 @@ def months(rows: list[Any]) -> dict[str, dict[int, int]]:
         folded.take(rows)
         membership = find_membership_of(folded.state, "user_id:ana")
         assert membership is not None
-        return load_person(folded.state, membership, Permit("service", 0, "test"), epoch=1).months
+        return load_person(
+            folded.state,
+            membership,
+            Permit(Scope("service", 0, "test", 0, "contract", "", None, ()), "", None, None),
+            epoch=1,
+        ).months
 
 
 @given(st.lists(st.integers(-90_000, 40_000), min_size=1, max_size=25), st.randoms())

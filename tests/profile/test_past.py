@@ -13,7 +13,7 @@ from tillit.workspace import Workspace
 
 
 def as_of(ws: Workspace, who: str, at: int) -> dict[str, Any]:
-    found = ws.profiles.as_of(who, at, ws.permit())
+    found = ws.profiles.as_of(who, at, ws.scope())
     assert found is not None
     return found
 
@@ -61,7 +61,7 @@ def test_as_of_now_is_the_profile(ws: Workspace, clock: Clock, seed: int) -> Non
 
     assert len(told) > 60
     for who in told:
-        document = ws.profiles.find(who, ws.permit())
+        document = ws.profiles.find(who, ws.scope())
         # Their instants lie before and behind the clock of this test; none lies later than a year from it.
         assert document is not None
         assert orderless(as_of(ws, who, clock.at + 365 * DAY)) == orderless(document)

@@ -26,6 +26,8 @@ API_SCOPES = (
     "identity:write",
     "rules:read",
     "rules:write",
+    "consent:read",
+    "consent:write",
     "quarantine:read",
     "quarantine:write",
     "keys:read",
@@ -41,7 +43,7 @@ class Key(NamedTuple):
     kind: str  # public: browsers and apps, may only append; secret: servers; api: reading; identity: signs tokens
     source: str
     scopes: tuple[str, ...]
-    purpose: str
+    purposes: tuple[str, ...]  # what an api key may read for; the first is its own, when none is named
     origins: tuple[str, ...]  # of a public key: which pages may use it; empty: any
     created_at: int
     revoked_at: int | None
@@ -50,6 +52,11 @@ class Key(NamedTuple):
     def lives_at(self, now: int) -> bool:
         """Say whether it opens anything: a key that is being replaced may have an end in the future."""
         return self.revoked_at is None or now < self.revoked_at
+
+    @property
+    def purpose(self) -> str:
+        """Give what it reads for when no purpose is named."""
+        return self.purposes[0]
 
     @property
     def trust(self) -> int:
@@ -80,7 +87,7 @@ class Keys:
         source: str,
         *,
         scopes: Sequence[str] = (),
-        purpose: str = "service",
+        purposes: Sequence[str] = ("service",),
         origins: Sequence[str] = (),
     ) -> tuple[str, Key]:
         """Make a key. The first part of the answer is the key itself: it cannot be asked for again.
@@ -110,7 +117,8 @@ class Keys:
         key_id = "k_" + secrets.token_hex(6)
         plain, public_key = _key_pair(key_id) if kind == "identity" else (_PREFIX[kind] + secrets.token_urlsafe(24), "")
         made_at = self._now()
-        key = Key(key_id, kind, source, tuple(sorted(scopes)), purpose, tuple(origins), made_at, None, public_key)
+        told = tuple(dict.fromkeys(purposes)) or ("service",)
+        key = Key(key_id, kind, source, tuple(sorted(scopes)), told, tuple(origins), made_at, None, public_key)
         with self._registry.transaction() as tx:
             tx.execute(
                 "INSERT INTO access_key "
@@ -122,7 +130,7 @@ class Keys:
                     kind,
                     source,
                     " ".join(key.scopes),
-                    purpose,
+                    " ".join(key.purposes),
                     " ".join(key.origins),
                     key.created_at,
                     public_key,
@@ -159,7 +167,7 @@ class Keys:
     def rotate(self, key_id: str, *, old_lives_us: int | None) -> tuple[str, Key]:
         """Make a key like this one; the old one lives on for so long, or until it is revoked when None."""
         old = self._get(key_id)
-        made = self.create(old.kind, old.source, scopes=old.scopes, purpose=old.purpose, origins=old.origins)
+        made = self.create(old.kind, old.source, scopes=old.scopes, purposes=old.purposes, origins=old.origins)
         if old_lives_us is not None:
             self.revoke(key_id, at=self._now() + old_lives_us)
         return made
@@ -199,13 +207,13 @@ class Keys:
 
 
 def _key(row: tuple[object, ...]) -> Key:
-    key_id, kind, source, scopes, purpose, origins, created_at, revoked_at, public_key = row
+    key_id, kind, source, scopes, purposes, origins, created_at, revoked_at, public_key = row
     return Key(
         str(key_id),
         str(kind),
         str(source),
         tuple(str(scopes).split()),
-        str(purpose),
+        tuple(str(purposes).split()),
         tuple(str(origins).split()),
         int(str(created_at)),
         int(str(revoked_at)) if revoked_at is not None else None,

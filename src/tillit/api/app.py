@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from tillit import clock
+from tillit.api.consent import consent_routes
 from tillit.api.description import description_routes, openapi_document, reference_page
 from tillit.api.desk import Desk
 from tillit.api.events import event_routes
@@ -41,14 +42,18 @@ ROUTES = (
     profile_routes,  # one person, search
     group_routes,  # who belongs to a household or an account
     identity_routes,  # who is who, and what was decided about it
+    consent_routes,  # what somebody's data may be used for
     event_routes,  # everybody's events, live
     quarantine_routes,  # what the door turned away
     key_routes,  # sources and keys
     health_routes,  # /health /ready /metrics
 )
 
-_PROFILES = "/api/profiles/"
-_FIXED = frozenset({"lookup", "lookup/events", "lookup/decisions", "search"})
+# Addresses that go on with an identifier, and what else may follow there.
+_NAMING = {
+    "/api/profiles/": frozenset({"lookup", "lookup/events", "lookup/decisions", "search"}),
+    "/api/consent/": frozenset({"lookup"}),
+}
 _BELOW = ("/events", "/decisions", "/possible")
 
 _SAFE: tuple[Header, ...] = (
@@ -171,17 +176,18 @@ def _split(scope: Scope) -> tuple[str | None, str]:
     own. The router sees a stand-in, so that its caches hold no personal value.
     """
     path: str = scope["path"]
-    if not path.startswith(_PROFILES):
+    head = next((head for head in _NAMING if path.startswith(head)), None)
+    if head is None:
         return None, path
     raw = scope.get("raw_path")
     sent = raw.decode("latin-1") if raw else quote(path)
-    rest = sent[len(_PROFILES) :]
-    if not sent.startswith(_PROFILES) or rest in _FIXED or not rest:
+    rest = sent[len(head) :]
+    if not sent.startswith(head) or rest in _NAMING[head] or not rest:
         return None, path
     for below in _BELOW:
-        if rest.endswith(below) and len(rest) > len(below):
-            return unquote(rest[: -len(below)]), f"{_PROFILES}-{below}"
-    return unquote(rest), f"{_PROFILES}-"
+        if head == "/api/profiles/" and rest.endswith(below) and len(rest) > len(below):
+            return unquote(rest[: -len(below)]), f"{head}-{below}"
+    return unquote(rest), f"{head}-"
 
 
 def _headers(headers: Any, told: Asked) -> list[Header]:

@@ -80,6 +80,7 @@ _PROFILE = {
             "trust": "server",
         }
     ],
+    "withheld": [],
     "facts": {"deceased": None, "minor": None, "minor_evidence": None, "guardians": []},
 }
 _GROUP = {
@@ -108,6 +109,40 @@ _GROUP = {
     ],
     "next": None,
 }
+_LEAVE = {
+    "permitted": True,
+    "reason": None,
+    "words": None,
+    "basis": "consent",
+    "record": "e1-9",
+    "notice": "newsletter@3",
+    "until": None,
+}
+_CONSENT = {
+    "id": "p0000000000020",
+    "policy": "6f1ed002ab559585",
+    "purposes": [{"purpose": "newsletter", "title": "Newsletter", **_LEAVE}],
+    "statements": [
+        {
+            "about": "newsletter",
+            "state": "given",
+            "said_at": "2026-03-02T10:15:00Z",
+            "received_at": "2026-03-02T10:15:00Z",
+            "trust": "server",
+            "proved": False,
+            "explicit": True,
+            "by": "self",
+            "channels": ["email"],
+            "notice": "newsletter@3",
+            "evidence": None,
+            "method": "checkbox on /signup",
+            "valid_until": None,
+            "jurisdiction": None,
+            "source": "shop",
+            "event_id": "e1-9",
+        }
+    ],
+}
 _EVENT = {
     "event_id": "e1-4",
     "message_id": "m-4",
@@ -134,6 +169,7 @@ _KEY = {
     "source": "dashboard",
     "scopes": ["profiles:read"],
     "purpose": "service",
+    "purposes": ["service"],
     "origins": [],
     "created_at": "2026-03-01T09:00:00Z",
     "revoked_at": None,
@@ -233,6 +269,28 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "POST /api/profiles/lookup/events": (
         {"namespace": "email", "value": "ana@example.org", "limit": 1},
         {"events": [_EVENT], "next": "1772446500000000.4"},
+    ),
+    "GET /api/consent/{who}": (None, _CONSENT),
+    "POST /api/consent/lookup": ({"identifier": "email:ana@example.org"}, _CONSENT),
+    "POST /api/consent": (
+        {
+            "identifier": "email:ana@example.org",
+            "choices": [{"purpose": "newsletter", "state": "given", "channels": ["email"]}],
+            "method": "checkbox on /signup",
+            "notice": "newsletter@3",
+        },
+        {"event_id": "e1-9"},
+    ),
+    "POST /api/decide": (
+        {"identifier": "email:ana@example.org", "purpose": "newsletter", "fields": ["identifiers.email"]},
+        {
+            "id": "p0000000000020",
+            "purpose": "newsletter",
+            "at": "2026-03-02T10:15:01Z",
+            "policy": "6f1ed002ab559585",
+            **_LEAVE,
+            "withheld": [],
+        },
     ),
     "GET /api/groups/{group}": (None, _GROUP),
     "GET /api/profiles": (None, {"profiles": [_PROFILE]}),

@@ -13,9 +13,9 @@ from typing import TypeVar
 from tillit import clock
 from tillit.api.gate import Budget, Connection, Gate, key_of
 from tillit.api.measures import Measures
-from tillit.api.refusals import BadRequest
+from tillit.api.refusals import BadRequest, PurposeNotAllowed
 from tillit.api.streams import Streams
-from tillit.records import Permit
+from tillit.records import Scope
 from tillit.workspace import Workspace
 
 T = TypeVar("T")
@@ -42,17 +42,23 @@ class Desk:
         self._slow = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tillit-api")
         self._trial = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tillit-health")
 
-    def permit(self, connection: Connection, purpose: str | None) -> Permit:
-        """Ask for leave to read: for the purpose that was named, else for the key's own. Raises UnknownPurpose."""
-        key = key_of(connection)
-        return self.ws.permit(purpose if purpose is not None else key.purpose, asked_by=key.key_id)
+    def scope(self, connection: Connection, purpose: str | None) -> Scope:
+        """Ask for leave to read: for the purpose that was named, else for the key's own.
 
-    def note(self, connection: Connection, permit: Permit, *, profile_id: str = "", n_profiles: int = 0) -> None:
+        Raises: PurposeNotAllowed, UnknownPurpose.
+        """
+        key = key_of(connection)
+        scope = self.ws.scope(purpose if purpose is not None else key.purpose, asked_by=key.key_id)
+        if scope.purpose not in key.purposes:
+            raise PurposeNotAllowed(key.purposes)
+        return scope
+
+    def note(self, connection: Connection, scope: Scope, *, profile_id: str = "", n_profiles: int = 0) -> None:
         """Note a read in the journal under its route's template. n_profiles 0: events, of people not counted."""
         self.ws.journal.note(
-            asked_by=permit.asked_by,
+            asked_by=scope.asked_by,
             route=f"{connection.scope['method']} {connection.scope['path_template']}",  # type: ignore[typeddict-item]
-            purpose=permit.purpose,
+            purpose=scope.purpose,
             profile_id=profile_id,
             n_profiles=n_profiles,
         )

@@ -104,6 +104,39 @@ class NewUndo(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     purpose: Purpose | None = None
 
 
+class NewChoice(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is said of one purpose."""
+
+    purpose: Annotated[str, Meta(min_length=1, max_length=64)]
+    state: Annotated[str, Meta(max_length=16, description="given, refused, withdrawn, objected, …")]
+    channels: Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(max_length=16)] = []
+    valid_until: Annotated[str, Meta(max_length=40, description="RFC 3339")] | None = None
+
+
+class NewConsent(Lookup, forbid_unknown_fields=True, kw_only=True):
+    """What somebody chose."""
+
+    choices: Annotated[list[NewChoice], Meta(min_length=1, max_length=64)]
+    by: Annotated[str, Meta(max_length=16, description="self, parent, guardian, agent, staff, controller, import")] = (
+        "self"
+    )
+    method: Annotated[str, Meta(max_length=500, description="How: checkbox on /signup, by telephone.")] = ""
+    notice: Annotated[str, Meta(max_length=64, description="What they were shown: name@version.")] = ""
+    served: Annotated[str, Meta(max_length=128, description="Under which id it was shown.")] = ""
+    evidence: Annotated[str, Meta(max_length=500, description="Where it can be seen.")] = ""
+    jurisdiction: Annotated[str, Meta(max_length=16)] = ""
+
+
+class Question(Lookup, forbid_unknown_fields=True, kw_only=True):
+    """May this person's data be used for this? `purpose` is the one that is asked about."""
+
+    at: Annotated[str, Meta(max_length=40, description="An instant (RFC 3339); now when not named.")] | None = None
+    recipient: Annotated[str, Meta(max_length=64)] = ""
+    channel: Annotated[str, Meta(max_length=32)] = ""
+    jurisdiction: Annotated[str, Meta(max_length=16)] = ""
+    fields: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=200)] = []
+
+
 class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A key to make."""
 
@@ -111,6 +144,7 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     source: Annotated[str, Meta(min_length=1, max_length=64)]
     scopes: Annotated[list[str], Meta(max_length=32)] = []
     purpose: Purpose = "service"
+    purposes: Annotated[list[Purpose], Meta(max_length=32, description="More that it may read for.")] = []
     origins: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=100)] = []
 
 
@@ -224,8 +258,80 @@ class FactsDocument(TypedDict):
     guardians: list[GuardianDocument]
 
 
+class WithheldDocument(TypedDict):
+    """Something that was not handed out, and why. `*` stands for everything."""
+
+    field: str
+    reason: str
+
+
+class LeaveDocument(TypedDict):
+    """Whether somebody's data may be used, on what ground, or why not."""
+
+    permitted: bool
+    reason: str | None
+    words: str | None
+    basis: str | None
+    record: str | None
+    notice: str | None
+    until: str | None
+
+
+class AnswerDocument(LeaveDocument):
+    """The answer to one question. `withheld` holds those of the fields asked about that may not be used."""
+
+    id: str
+    purpose: str
+    at: str
+    policy: str
+    withheld: list[WithheldDocument]
+
+
+class PurposeStateDocument(LeaveDocument):
+    """What holds for one purpose."""
+
+    purpose: str
+    title: str
+
+
+class StatementDocument(TypedDict):
+    """What one event said of what somebody's data may be used for."""
+
+    about: str
+    state: str
+    said_at: str
+    received_at: str
+    trust: str
+    proved: bool
+    explicit: bool
+    by: str
+    channels: list[str]
+    notice: str | None
+    evidence: str | None
+    method: str | None
+    valid_until: str | None
+    jurisdiction: str | None
+    source: str | None
+    event_id: str
+
+
+class ConsentDocument(TypedDict):
+    """What holds for one person, purpose by purpose, and everything that was said, newest first."""
+
+    id: str
+    policy: str
+    purposes: list[PurposeStateDocument]
+    statements: list[StatementDocument]
+
+
+class SaidConsentDocument(TypedDict):
+    """The event that a choice became."""
+
+    event_id: str
+
+
 class ProfileDocument(TypedDict):
-    """One person."""
+    """One person, as far as the purpose reaches."""
 
     id: str
     identifiers: list[IdentifierDocument]
@@ -235,6 +341,7 @@ class ProfileDocument(TypedDict):
     n_events: int
     first_seen_at: str | None
     last_seen_at: str | None
+    withheld: list[WithheldDocument]
     groups: list[PlaceDocument]
     facts: FactsDocument
 
@@ -500,6 +607,7 @@ class KeyDocument(TypedDict):
     source: str
     scopes: list[str]
     purpose: str
+    purposes: list[str]
     origins: list[str]
     created_at: str
     revoked_at: str | None

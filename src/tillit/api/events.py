@@ -35,12 +35,12 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
         purpose: QueryPurpose = None,
     ) -> EventsDocument:
         """Give events in log order, after a position; a page may be short when much was filtered out."""
-        permit = desk.permit(request, purpose)
+        scope = desk.scope(request, purpose)
         found, position = ws.events.applied(
-            after or 0, permit, limit=desk.limit(limit), type=type, name=name, source=source
+            after or 0, scope, limit=desk.limit(limit), type=type, name=name, source=source
         )
         if found:
-            desk.note(request, permit)
+            desk.note(request, scope)
         return cast(EventsDocument, {"events": [document for _, document in found], "next": position})
 
     @get("/api/events/stream", opt={"scope": "events:read"}, media_type="text/event-stream", tags=["events"])
@@ -53,15 +53,15 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
         purpose: QueryPurpose = None,
     ) -> Stream:
         """Give events as they are applied, as server-sent events; `Last-Event-ID` or `after` says where to go on."""
-        permit = desk.permit(request, purpose)
+        scope = desk.scope(request, purpose)
         desk.streams.check(key_of(request).key_id)
         start = _last_event_id(request)
         if start is None:
             start = after if after is not None else ws.folding.position()
-        desk.note(request, permit)
+        desk.note(request, scope)
         frames: AsyncIterator[bytes] = desk.streams.follow(
             asked(request),
-            lambda: desk.permit(request, purpose),
+            lambda: desk.scope(request, purpose),
             after=start,
             wanted={"type": type, "name": name, "source": source},
         )

@@ -28,10 +28,10 @@ def group_routes(desk: Desk) -> list[HTTPRouteHandler]:
         after: QueryAfterMember = None,
     ) -> GroupDocument:
         """Give a group's traits and a page of its members, in the order in which the log first met them."""
-        permit = desk.permit(request, purpose)
+        scope = desk.scope(request, purpose)
         rows = desk.limit(limit)
-        found = await desk.slowly(lambda: desk.ws.groups.get(group, permit, limit=rows, after=after))
-        desk.note(request, permit, n_profiles=len(found["members"]))
+        found = await desk.slowly(lambda: desk.ws.groups.get(group, scope, limit=rows, after=after))
+        desk.note(request, scope, n_profiles=len(found["members"]))
         return cast(GroupDocument, found)
 
     return [read_group]

@@ -40,7 +40,7 @@ from tillit.api.documents import (
 from tillit.api.gate import key_of
 from tillit.api.profiles import who_of
 from tillit.identity import read_rules
-from tillit.records import Permit
+from tillit.records import Scope
 from tillit.workspace import AskedPlan, PlanGone, people_shown, unknown_profile
 
 Asking = Request[Any, Any, Any]
@@ -62,37 +62,37 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """Make the routes."""
     identity = desk.ws.identity
 
-    def note(request: Asking, permit: Permit, *ends: str) -> None:
+    def note(request: Asking, scope: Scope, *ends: str) -> None:
         people = {one.profile_id for end in ends if (one := desk.ws.profiles.membership(end)) is not None}
-        desk.note(request, permit, profile_id="".join(people) if len(people) == 1 else "", n_profiles=len(people))
+        desk.note(request, scope, profile_id="".join(people) if len(people) == 1 else "", n_profiles=len(people))
 
     async def why(request: Asking, a: str, b: str, purpose: str | None) -> WhyDocument:
-        permit = desk.permit(request, purpose)
-        found = await desk.slowly(lambda: identity.why(a, b, permit))
-        note(request, permit, a, b)
+        scope = desk.scope(request, purpose)
+        found = await desk.slowly(lambda: identity.why(a, b, scope))
+        note(request, scope, a, b)
         return cast(WhyDocument, found)
 
     async def decide(request: Asking, purpose: str | None, act: Callable[[str], dict[str, Any]]) -> DecidedDocument:
         # The answer tells identifiers and what was said of them, so it is a read too.
-        permit = desk.permit(request, purpose)
+        scope = desk.scope(request, purpose)
         operator = f"key:{key_of(request).source}"
         found = await desk.slowly(lambda: act(operator))
-        note(request, permit, found["a"], found["b"])
+        note(request, scope, found["a"], found["b"])
         return cast(DecidedDocument, found)
 
     async def judge(request: Asking, data: NewBlock, act: Callable[..., dict[str, Any]]) -> ValueDocument:
-        permit = desk.permit(request, data.purpose)
+        scope = desk.scope(request, data.purpose)
         operator = f"key:{key_of(request).source}"
         found = await desk.slowly(lambda: act(data.value, reason=data.reason, operator=operator))
-        note(request, permit, found["value"])
+        note(request, scope, found["value"])
         return cast(ValueDocument, found)
 
     def history(request: Asking, who: str, purpose: str | None) -> HistoryDocument:
-        permit = desk.permit(request, purpose)
-        found = identity.decisions(who, permit)
+        scope = desk.scope(request, purpose)
+        found = identity.decisions(who, scope)
         if found is None:
             raise unknown_profile()
-        note(request, permit, who)
+        note(request, scope, who)
         return cast(HistoryDocument, {"decisions": found})
 
     @get("/api/identity/why", opt={"scope": "identity:read"}, tags=["identity"])
@@ -174,12 +174,12 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/api/identity/plan", opt={"scope": "rules:write"}, tags=["identity"])
     async def read_plan(request: Asking, purpose: QueryPurpose = None) -> PlanDocument:
         """Give what this key tries. A plan is kept for a day, until the next, or until somebody is forgotten."""
-        permit = desk.permit(request, purpose)
+        scope = desk.scope(request, purpose)
         asked = desk.ws.plans.find_of(key_of(request).key_id)
         if asked is None:
             raise PlanGone
         result = desk.ws.plans.result(asked) if asked.state == "done" else None
-        desk.note(request, permit, n_profiles=len(people_shown(result)) if result is not None else 0)
+        desk.note(request, scope, n_profiles=len(people_shown(result)) if result is not None else 0)
         return plan_document(asked, result)
 
     @post("/api/identity/rules/undo", opt={"scope": "rules:write"}, status_code=200, tags=["identity"])
@@ -194,9 +194,9 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         request: Asking, purpose: QueryPurpose = None, limit: QueryLimit = None, before: QueryBefore = None
     ) -> ViolationsDocument:
         """List links that are soft or refused, newest first, each with the rule that it would break."""
-        permit = desk.permit(request, purpose)
-        found, more = identity.violations(permit, limit=desk.limit(limit), before=before)
-        desk.note(request, permit)
+        scope = desk.scope(request, purpose)
+        found, more = identity.violations(scope, limit=desk.limit(limit), before=before)
+        desk.note(request, scope)
         return cast(ViolationsDocument, {"violations": found, "next": more})
 
     @get("/api/profiles/{who:str}/decisions", opt={"scope": "identity:read"}, tags=["identity"])
@@ -207,11 +207,11 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/api/profiles/{who:str}/possible", opt={"scope": "identity:read"}, tags=["identity"])
     async def read_possible(request: Asking, who: PathWho, purpose: QueryPurpose = None) -> PossiblyDocument:
         """List the people who may well be this one: by soft links, which nobody has confirmed. For analytics alone."""
-        permit = desk.permit(request, purpose)
-        found = identity.possible(who, permit)
+        scope = desk.scope(request, purpose)
+        found = identity.possible(who, scope)
         if found is None:
             raise unknown_profile()
-        note(request, permit, who)
+        note(request, scope, who)
         return cast(PossiblyDocument, {"possible": found})
 
     @post("/api/profiles/lookup/decisions", opt={"scope": "identity:read"}, status_code=200, tags=["identity"])

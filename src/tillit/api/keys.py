@@ -51,14 +51,16 @@ def key_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @post("/api/keys", opt={"scope": "keys:write"}, status_code=201, tags=["sources and keys"])
     async def create_key(request: Asking, data: JSONBody[NewKey]) -> MadeKeyDocument:
         """Make a key. It is shown this once. An api key can give only scopes that it has."""
-        desk.permit(request, data.purpose)
+        purposes = (data.purpose, *data.purposes)
+        for purpose in purposes:
+            desk.scope(request, purpose)
         scopes = tuple(data.scopes)
         if data.kind == "api":
             beyond = sorted(set(scopes or _USUAL_SCOPES) - set(key_of(request).scopes))
             if beyond:
                 raise MissingScope(beyond)
         plain, key = await desk.slowly(
-            lambda: ws.keys.create(data.kind, data.source, scopes=scopes, purpose=data.purpose, origins=data.origins)
+            lambda: ws.keys.create(data.kind, data.source, scopes=scopes, purposes=purposes, origins=data.origins)
         )
         return cast(MadeKeyDocument, {"key": plain, **_document(key)})
 
@@ -82,6 +84,7 @@ def _document(key: Key) -> KeyDocument:
         "source": key.source,
         "scopes": list(key.scopes),
         "purpose": key.purpose,
+        "purposes": list(key.purposes),
         "origins": list(key.origins),
         "created_at": rfc3339(key.created_at),
         "revoked_at": None if key.revoked_at is None else rfc3339(key.revoked_at),

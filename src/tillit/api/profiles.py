@@ -39,45 +39,45 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
     profiles = desk.ws.profiles
 
     def document(request: Asking, who: str, purpose: str | None) -> ProfileDocument:
-        permit = desk.permit(request, purpose)
-        found = profiles.find(who, permit)
+        scope = desk.scope(request, purpose)
+        found = profiles.find(who, scope)
         if found is None:
             raise unknown_profile()
-        desk.note(request, permit, profile_id=found["id"], n_profiles=1)
+        desk.note(request, scope, profile_id=found["id"], n_profiles=1)
         return cast(ProfileDocument, found)
 
     async def timeline(
         request: Asking, who: str, purpose: str | None, limit: int | None, before: str | None
     ) -> TimelineDocument:
-        permit = desk.permit(request, purpose)
+        scope = desk.scope(request, purpose)
         rows = desk.limit(limit)
         # A trimmed log leaves old events to the lake, which takes many milliseconds to ask.
         if desk.ws.log.first_position() > 1:
-            found = await desk.slowly(lambda: profiles.timeline(who, permit, limit=rows, before=before))
+            found = await desk.slowly(lambda: profiles.timeline(who, scope, limit=rows, before=before))
         else:
-            found = profiles.timeline(who, permit, limit=rows, before=before)
+            found = profiles.timeline(who, scope, limit=rows, before=before)
         if found is None:
             raise unknown_profile()
-        desk.note(request, permit, profile_id=found.profile_id, n_profiles=1)
+        desk.note(request, scope, profile_id=found.profile_id, n_profiles=1)
         return cast(TimelineDocument, {"events": found.events, "next": found.next})
 
     def search(request: Asking, text: str, purpose: str | None, limit: int | None) -> ProfilesDocument:
-        permit = desk.permit(request, purpose)
+        scope = desk.scope(request, purpose)
         rows = min(desk.limit(limit if limit is not None else 20), _MOST_FOUND)
-        found = profiles.search(text, purpose=permit.purpose, limit=rows, asked_by=permit.asked_by)
+        found = profiles.search(text, purpose=scope.purpose, limit=rows, asked_by=scope.asked_by)
         one = found[0]["id"] if len(found) == 1 else ""
-        desk.note(request, permit, profile_id=one, n_profiles=len(found))
+        desk.note(request, scope, profile_id=one, n_profiles=len(found))
         return cast(ProfilesDocument, {"profiles": found})
 
     async def past(request: Asking, who: str, purpose: str | None, as_of: str) -> ProfileDocument:
         at = instant(as_of)
         if at is None:
             raise BadRequest("`as_of` is an instant such as 2026-11-22T10:00:00Z.")
-        permit = desk.permit(request, purpose)
-        found = await desk.slowly(lambda: profiles.as_of(who, at, permit))
+        scope = desk.scope(request, purpose)
+        found = await desk.slowly(lambda: profiles.as_of(who, at, scope))
         if found is None:
             raise unknown_profile()
-        desk.note(request, permit, profile_id=found["id"], n_profiles=1)
+        desk.note(request, scope, profile_id=found["id"], n_profiles=1)
         return cast(ProfileDocument, found)
 
     @get("/api/profiles/{who:str}", opt={"scope": "profiles:read"}, tags=["profiles"])

@@ -52,14 +52,14 @@ def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
         request: Asking, number: _Number, purpose: QueryPurpose = None
     ) -> QuarantinedBytesDocument:
         """Give one event that was not taken, with its bytes: base64, and as text when they are UTF-8."""
-        permit = desk.permit(request, purpose)
+        scope = desk.scope(request, purpose)
         found = quarantine.find(number)
         if found is None:
             raise NotFound(
                 "There is nothing in quarantine under that id; bytes are kept for [collect] quarantine_days.",
                 code="api.not-in-quarantine",
             )
-        desk.note(request, permit)
+        desk.note(request, scope)
         try:
             text = found.raw.decode("utf-8")
         except UnicodeDecodeError:

@@ -8,6 +8,7 @@ Never: a value that somebody sent, a trace, a path.
 import logging
 import re
 import traceback
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -90,6 +91,20 @@ class WrongKind(RefusedError):
     def __init__(self, kind: str) -> None:
         """Say which kind it is."""
         super().__init__(f"This is a {kind} key: it can only send events. Use a key of kind api.", kind=kind)
+
+
+class PurposeNotAllowed(RefusedError):
+    """The key may not read for this purpose."""
+
+    code = "api.purpose-not-allowed"
+
+    def __init__(self, purposes: Sequence[str]) -> None:
+        """Say for which it may."""
+        super().__init__(
+            f"This key reads for {', '.join(purposes)} and for nothing else. Make one for the purpose: `tillit keys "
+            "create --purpose …`.",
+            purposes=list(purposes),
+        )
 
 
 class MissingScope(RefusedError):

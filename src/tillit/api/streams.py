@@ -14,7 +14,7 @@ from tillit import clock
 from tillit.api.gate import Asked, Gate
 from tillit.api.refusals import TooManyStreams, encode
 from tillit.errors import BusyError
-from tillit.records import Permit
+from tillit.records import Scope
 from tillit.workspace import Workspace
 
 MOST_PER_KEY = 10  # taste: a program needs one; a team's dashboards share a key
@@ -97,7 +97,7 @@ class Streams:
             raise TooManyStreams(MOST_PER_KEY)
 
     async def follow(
-        self, told: Asked, permit: Callable[[], Permit], *, after: int, wanted: dict[str, Any]
+        self, told: Asked, scope: Callable[[], Scope], *, after: int, wanted: dict[str, Any]
     ) -> AsyncIterator[bytes]:
         """Give frames of server-sent events until the listener, its key or the server is gone."""
         assert told.key is not None
@@ -106,7 +106,7 @@ class Streams:
             yield f"retry: 2000\n: from position {position}\n\n".encode()
             spoke_at = looked_at = clock.monotonic_s()
             while not self.pulse.is_closed:
-                events, seen = self._workspace.events.applied(position, permit(), limit=_BLOCK_ROWS, **wanted)
+                events, seen = self._workspace.events.applied(position, scope(), limit=_BLOCK_ROWS, **wanted)
                 moved, position = seen != position, seen
                 now = clock.monotonic_s()
                 if events:

@@ -5,6 +5,7 @@ Out:   results on stdout (JSON with --json), talk on stderr.
 Never: fetching in a view, printing in a loader.
 """
 
+import contextlib
 import sys
 import time
 from importlib import metadata
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tillit.cli.consent import consent
 from tillit.cli.definitions import apply, plan, rules
 from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
@@ -27,7 +29,7 @@ from tillit.cli.serve import Server
 from tillit.cli.simulate import app as simulate_app
 from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show, talk
 from tillit.clock import rfc3339
-from tillit.errors import InputError, NotFound
+from tillit.errors import BusyError, InputError, NotFound
 from tillit.flow import is_husk
 from tillit.records import KIND_EVENT
 from tillit.settings import Settings, explain, sample_file
@@ -46,6 +48,7 @@ for name, group in (
     ("keys", keys),
     ("profile", profile),
     ("group", groups),
+    ("consent", consent),
     ("identity", identity),
     ("events", events),
     ("quarantine", quarantine),
@@ -142,14 +145,19 @@ def keys_create(
     source: Annotated[str, typer.Option(help="The source that speaks with this key.")],
     scope: Annotated[list[str] | None, typer.Option(help="What an api key may do; several may follow.")] = None,
     origin: Annotated[list[str] | None, typer.Option(help="Pages a public key may be used from.")] = None,
-    purpose: Annotated[str, typer.Option(help="What an api key reads for when none is named.")] = "service",
+    purpose: Annotated[
+        list[str] | None,
+        typer.Option(help="What an api key may read for; several may follow, the first holds when none is named."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once."""
     with Workspace(workspace) as ws:
-        ws.permit(purpose)
+        purposes = purpose or ["service"]
+        for one in purposes:
+            ws.scope(one)
         scopes = [s for word in scope or () for s in word.replace(",", " ").split()]
-        plain, key = ws.keys.create(kind, source, scopes=scopes, purpose=purpose, origins=origin or ())
+        plain, key = ws.keys.create(kind, source, scopes=scopes, purposes=purposes, origins=origin or ())
     if json:
         show({"key": plain, **_key_document(key)})
     else:
@@ -164,6 +172,7 @@ def _key_document(key: Any) -> dict[str, Any]:
         "source": key.source,
         "scopes": key.scopes,
         "purpose": key.purpose,
+        "purposes": key.purposes,
         "origins": key.origins,
         "created_at": rfc3339(key.created_at),
         "revoked_at": rfc3339(key.revoked_at) if key.revoked_at is not None else None,
@@ -265,17 +274,17 @@ def events_tail(
 ) -> None:
     """Print events as they arrive, one a line."""
     with Workspace(workspace) as ws:
-        permit = ws.permit(asked_by="cli")
-        ws.journal.note(asked_by="cli", route="tillit events tail", purpose=permit.purpose, n_profiles=0)
+        scope = ws.scope(asked_by="cli")
+        ws.journal.note(asked_by="cli", route="tillit events tail", purpose=scope.purpose, n_profiles=0)
         position = _before_last(ws, n)
         while True:
-            head = ws.log.head()
-            found = ws.events.after(position, permit, limit=_TAIL_ROWS)
+            with contextlib.suppress(BusyError):
+                ws.flush()  # what is not applied yet is nobody's, and nobody can have agreed to it
+            # Leave is asked for again at each look: somebody may have withdrawn it.
+            found, position = ws.events.applied(position, ws.scope(asked_by="cli"), limit=_TAIL_ROWS)
             for _, event in found:
                 _print_event(event, json=json)
-            # Rows that are no events (ticks) are passed over, or an idle hour of them would hide what comes after.
-            position = found[-1][0] if found else min(position + _TAIL_ROWS, max(head, position))
-            if position < head:
+            if position < ws.log.head():
                 continue
             if not follow:
                 return

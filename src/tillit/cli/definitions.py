@@ -18,7 +18,7 @@ from tillit.cli.identity import evidence_line, print_lines
 from tillit.cli.terminal import ACTOR, JsonOption, PurposeOption, WorkspaceOption, find_colleague, show, talk
 from tillit.errors import BusyError, InputError
 from tillit.identity import RulesInvalid
-from tillit.records import Permit
+from tillit.records import Scope
 from tillit.workspace import Workspace, people_shown
 
 FileArgument = Annotated[
@@ -53,7 +53,7 @@ def plan(
     text = _read(workspace, file)
     with Workspace(workspace) as ws:
         ws.flush()
-        told = _plan(ws, text, ws.permit(purpose, asked_by=ACTOR), cases)
+        told = _plan(ws, text, ws.scope(purpose, asked_by=ACTOR), cases)
     if json:
         show(told)
     else:
@@ -75,8 +75,8 @@ def apply(
         colleague = find_colleague(ws, operator)
         text = ws.rules.before_last() if undo else _read(workspace, file)
         if not yes:
-            permit = ws.permit(asked_by=ACTOR)
-            print_lines(plan_lines(_plan(ws, text, permit, 5)))
+            scope = ws.scope(asked_by=ACTOR)
+            print_lines(plan_lines(_plan(ws, text, scope, 5)))
             typer.confirm("Put these rules in force?", abort=True)
         status = ws.rules.apply(text, reason=reason, operator=colleague.operator)
         ws.audit.note(operator_id=colleague.actor, action="rules.apply", target=status["action"] or "")
@@ -117,12 +117,12 @@ def _read(workspace: Path, file: Path | None) -> str:
         raise RulesInvalid(f"{path.name} is not written in UTF-8.") from None
 
 
-def _plan(ws: Workspace, text: str, permit: Permit, cases: int) -> dict[str, Any]:
+def _plan(ws: Workspace, text: str, scope: Scope, cases: int) -> dict[str, Any]:
     with _bar() as bar:
         task = bar.add_task("folding under these rules", total=ws.folding.position())
-        told = ws.rules.plan(text, permit, n_cases=cases, progress=lambda at: bar.update(task, completed=at.done))
+        told = ws.rules.plan(text, scope, n_cases=cases, progress=lambda at: bar.update(task, completed=at.done))
     n_shown = len(people_shown(told))
-    ws.journal.note(asked_by=ACTOR, route="tillit plan", purpose=permit.purpose, profile_id="", n_profiles=n_shown)
+    ws.journal.note(asked_by=ACTOR, route="tillit plan", purpose=scope.purpose, profile_id="", n_profiles=n_shown)
     return told
 
 

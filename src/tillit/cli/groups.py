@@ -43,10 +43,10 @@ def group_show(
     """Show a group and who belongs to it."""
     with Workspace(workspace) as ws:
         ws.flush()
-        permit = ws.permit(purpose, asked_by=ACTOR)
-        found = ws.groups.get(group, permit, limit=limit, after=after)
+        scope = ws.scope(purpose, asked_by=ACTOR)
+        found = ws.groups.get(group, scope, limit=limit, after=after)
         ws.journal.note(
-            asked_by=ACTOR, route="tillit group show", purpose=permit.purpose, n_profiles=len(found["members"])
+            asked_by=ACTOR, route="tillit group show", purpose=scope.purpose, n_profiles=len(found["members"])
         )
     if json:
         show(found)

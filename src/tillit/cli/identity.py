@@ -14,7 +14,7 @@ import typer
 
 from tillit.cli.terminal import ACTOR, JsonOption, PurposeOption, WorkspaceOption, find_colleague, show
 from tillit.errors import InputError
-from tillit.records import Permit
+from tillit.records import Scope
 from tillit.workspace import Workspace, unknown_profile
 
 identity = typer.Typer(help="Why identifiers are one person, and what colleagues decide.", no_args_is_help=True)
@@ -35,10 +35,10 @@ def identity_why(
     """Say step by step why two identifiers are one person, or why they are not."""
     with Workspace(workspace) as ws:
         ws.flush()
-        permit = ws.permit(purpose, asked_by=ACTOR)
-        told = ws.identity.why(a, b, permit)
+        scope = ws.scope(purpose, asked_by=ACTOR)
+        told = ws.identity.why(a, b, scope)
         people = _people(ws, told)
-        _note_read(ws, permit, "why", people)
+        _note_read(ws, scope, "why", people)
         names = _names(ws)
     if json:
         show(told)
@@ -132,9 +132,9 @@ def identity_violations(
     """List links that were not admitted, newest first: soft ones wait for somebody's word, others are refused."""
     with Workspace(workspace) as ws:
         ws.flush()
-        permit = ws.permit(purpose, asked_by=ACTOR)
-        found, more = ws.identity.violations(permit, limit=limit, before=before)
-        _note_read(ws, permit, "violations", [])
+        scope = ws.scope(purpose, asked_by=ACTOR)
+        found, more = ws.identity.violations(scope, limit=limit, before=before)
+        _note_read(ws, scope, "violations", [])
     if json:
         show({"violations": found, "next": more})
         return
@@ -155,12 +155,12 @@ def identity_history(
     """List what colleagues decided about a person's identifiers, oldest first."""
     with Workspace(workspace) as ws:
         ws.flush()
-        permit = ws.permit(purpose, asked_by=ACTOR)
-        found = ws.identity.decisions(who, permit)
+        scope = ws.scope(purpose, asked_by=ACTOR)
+        found = ws.identity.decisions(who, scope)
         membership = ws.profiles.membership(who)
         if found is None or membership is None:
             raise unknown_profile()
-        _note_read(ws, permit, "history", [membership.profile_id])
+        _note_read(ws, scope, "history", [membership.profile_id])
         names = _names(ws)
     if json:
         show({"decisions": found})
@@ -186,22 +186,22 @@ def _decide_value(kind: str, value: str, *, reason: str, operator: str, workspac
 def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path, json: bool) -> None:
     with Workspace(workspace) as ws:
         ws.flush()
-        permit = ws.permit(asked_by=ACTOR)
+        scope = ws.scope(asked_by=ACTOR)
         colleague = find_colleague(ws, operator)
         try:
             told = getattr(ws.identity, kind)(*about, reason=reason, operator=colleague.operator)
         except InputError as refused:
             if refused.code == "identity.no-direct-link":
-                told = ws.identity.why(about[0], about[1], permit)
+                told = ws.identity.why(about[0], about[1], scope)
                 people = _people(ws, told)
-                _note_read(ws, permit, kind, people)
+                _note_read(ws, scope, kind, people)
                 if json:
                     show(told)
                 else:
                     print_lines(_why_lines(told, people, _names(ws)))
             raise
         people = _people(ws, told)
-        _note_read(ws, permit, kind, people)
+        _note_read(ws, scope, kind, people)
         ws.audit.note(operator_id=colleague.actor, action=f"identity.{kind}", target=told["action"])
     if json:
         show(told)
@@ -292,12 +292,12 @@ def _names(ws: Workspace) -> dict[str, str]:
     return {one.operator_id: one.login for one in ws.operators.list_all()}
 
 
-def _note_read(ws: Workspace, permit: Permit, verb: str, people: list[str | None]) -> None:
+def _note_read(ws: Workspace, scope: Scope, verb: str, people: list[str | None]) -> None:
     known = sorted({one for one in people if one is not None})
     ws.journal.note(
         asked_by=ACTOR,
         route=f"tillit identity {verb}",
-        purpose=permit.purpose,
+        purpose=scope.purpose,
         profile_id=known[0] if len(known) == 1 else "",
         n_profiles=len(known),
     )

@@ -1,16 +1,56 @@
-"""What may we? Purposes, and the permits that every read of personal values needs.
+"""What may we? Purposes, what people said of them, and the leave that every read of personal values needs.
 
-In:    a purpose and who asks.
-Out:   a `Permit` or a `Scope`; nobody else makes them.
-Never: a permit for a purpose that was not declared.
+In:    a policy (purposes, notices, recipients), sightings that say something of consent, who asks.
+Out:   consent_policy, consent_statement, consent_signal; decisions; a `Scope`, a `Permit` or a `Refusal`, which nobody
+       else makes.
+Never: leave for a purpose that was not declared; a yes from silence.
 """
 
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from tillit.consent.decide import REASONS, Decision, Subject, basis_in, decide, subject_of
+from tillit.consent.definitions import (
+    AppliedPolicy,
+    keep_policy,
+    policy_applied,
+    policy_in_force,
+    policy_row,
+    read_policies,
+)
+from tillit.consent.policy import (
+    BUILT_IN,
+    SECTIONS,
+    Declared,
+    PolicyInvalid,
+    Purpose,
+    join_policies,
+    read_policy,
+    write_policy,
+)
+from tillit.consent.statements import (
+    BY,
+    CONSENT,
+    EVERYTHING,
+    STATES,
+    Choice,
+    Statement,
+    StatementInvalid,
+    consent_body,
+)
+from tillit.consent.writer import ConsentWriter, is_anybody_restricted, load_statements
 from tillit.errors import InputError
-from tillit.records import Permit, Scope
+from tillit.records import LISTED_BASES, Permit, Refusal, Scope
+from tillit.store import migrations_of
+
+MIGRATIONS = migrations_of("tillit.consent", room="consent")
+# Each table with its key; the second kind hangs on strands.
+POLICY_TABLES = {"consent_policy": ("position",)}
+STRAND_TABLES = {
+    "consent_statement": ("identifier_id", "part", "position"),
+    "consent_signal": ("identifier_id", "part", "name", "said"),
+}
 
 _NAME = re.compile(r"[A-Za-z_-]{1,32}")
 
@@ -20,30 +60,108 @@ class UnknownPurpose(InputError):
 
     code = "consent.unknown-purpose"
 
-    def __init__(self, purpose: str, declared: Mapping[str, str]) -> None:
+    def __init__(self, purpose: str, declared: Mapping[str, Purpose]) -> None:
         """Name the nearest one."""
         near = get_close_matches(purpose, declared, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         # What is no name may be a person's e-mail that went into the wrong place: it is not repeated.
         named = f"Purpose {purpose!r}" if _NAME.fullmatch(purpose) else "The purpose that was named"
         super().__init__(
-            f"{named} is not declared under [consent] purposes.{hint} Declared: {', '.join(declared)}.",
+            f"{named} is not declared here.{hint} Declared: {', '.join(declared)}. `tillit apply` declares purposes.",
             declared=list(declared),
         )
 
 
-def permit_for(purpose: str, *, declared: Mapping[str, str], position: int, asked_by: str) -> Permit:
-    """Give leave to use one person's values for a purpose."""
-    if purpose not in declared:
-        raise UnknownPurpose(purpose, declared)
-    return Permit(purpose, position, asked_by)
+def scope_for(
+    purpose: str,
+    *,
+    declared: Declared,
+    position: int,
+    asked_by: str,
+    at: int,
+    recipient: str = "",
+    channel: str = "",
+    jurisdiction: str = "",
+) -> Scope:
+    """Give leave to use values for a purpose, of each person as far as it holds for them. Raises UnknownPurpose."""
+    told = declared.purposes.get(purpose)
+    if told is None:
+        raise UnknownPurpose(purpose, declared.purposes)
+    return Scope(
+        purpose=purpose,
+        position=position,
+        asked_by=asked_by,
+        at=at,
+        basis=basis_in(told, jurisdiction),
+        policy=declared.hash,
+        fields=told.reach,
+        categories=told.categories,
+        channel=channel,
+        recipient=recipient,
+        jurisdiction=jurisdiction,
+    )
 
 
-def scope_for(purpose: str, *, declared: Mapping[str, str], position: int, asked_by: str) -> Scope:
-    """Give leave to use many people's values for a purpose."""
-    if purpose not in declared:
-        raise UnknownPurpose(purpose, declared)
-    return Scope(purpose, position, asked_by)
+def permit_for(scope: Scope, declared: Declared, subject: Subject) -> Permit | Refusal:
+    """Give leave to use one person's values, or say why there is none."""
+    found = decide(
+        declared,
+        subject,
+        scope.purpose,
+        at=scope.at,
+        recipient=scope.recipient,
+        channel=scope.channel,
+        jurisdiction=scope.jurisdiction,
+    )
+    if found.is_permitted:
+        return Permit(scope, subject.profile_id, found.record, found.until)
+    return Refusal(scope, subject.profile_id, found.reason, found.record)
 
 
-__all__ = ["UnknownPurpose", "permit_for", "scope_for"]
+def hangs_on_choice(declared: Declared, purpose: str) -> bool:
+    """Say whether facts about a person can matter for a purpose, in any jurisdiction."""
+    told = declared.purposes[purpose]
+    bases = {told.basis, *(one.basis or told.basis for one in told.jurisdictions.values())}
+    minors = {told.minors, *(one.minors for one in told.jurisdictions.values())}
+    return bool(bases & LISTED_BASES) or bool(minors & {"never", "guardian"})
+
+
+__all__ = [
+    "BUILT_IN",
+    "BY",
+    "CONSENT",
+    "EVERYTHING",
+    "MIGRATIONS",
+    "POLICY_TABLES",
+    "REASONS",
+    "SECTIONS",
+    "STATES",
+    "STRAND_TABLES",
+    "AppliedPolicy",
+    "Choice",
+    "ConsentWriter",
+    "Decision",
+    "Declared",
+    "PolicyInvalid",
+    "Purpose",
+    "Statement",
+    "StatementInvalid",
+    "Subject",
+    "UnknownPurpose",
+    "consent_body",
+    "decide",
+    "hangs_on_choice",
+    "is_anybody_restricted",
+    "join_policies",
+    "keep_policy",
+    "load_statements",
+    "permit_for",
+    "policy_applied",
+    "policy_in_force",
+    "policy_row",
+    "read_policies",
+    "read_policy",
+    "scope_for",
+    "subject_of",
+    "write_policy",
+]

@@ -17,7 +17,7 @@ from tillit.access import ConsoleSessions, Detail, Provider
 from tillit.console.render import Pages
 from tillit.console.sessions import Session
 from tillit.console.views import operator_name
-from tillit.records import Permit
+from tillit.records import Scope
 from tillit.workspace import Workspace
 
 PURPOSE = "service"
@@ -71,9 +71,9 @@ class Desk:
         set_up = self.workspace.settings.console.public_url
         return set_up or f"{request.url.scheme}://{request.headers.get('host', '127.0.0.1:8000')}"
 
-    def permit(self, request: Asking) -> Permit:
+    def scope(self, request: Asking) -> Scope:
         """Ask for leave to read, in the name of whoever sits at the desk."""
-        return self.workspace.permit(PURPOSE, asked_by=self.session(request).asked_by)
+        return self.workspace.scope(PURPOSE, asked_by=self.session(request).asked_by)
 
     def page(self, request: Asking, name: str, status: int = 200, **shown: Any) -> Response[str]:
         """Render one page, or a part of one, for whoever asked."""

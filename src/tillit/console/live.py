@@ -17,7 +17,7 @@ from tillit.clock import rfc3339
 from tillit.collect.quarantine import Quarantined
 from tillit.console.render import Pages
 from tillit.console.views import EventView, event_views
-from tillit.records import KIND_EVENT, LogRow, Permit
+from tillit.records import KIND_EVENT, LogRow, Scope
 from tillit.store import Log
 from tillit.workspace import Workspace
 
@@ -193,7 +193,7 @@ class Glance(NamedTuple):
 
 
 def look(
-    workspace: Workspace, after: int, refused_after: int, *, most: int, permit: Permit, wanted: Wanted | None = None
+    workspace: Workspace, after: int, refused_after: int, *, most: int, scope: Scope, wanted: Wanted | None = None
 ) -> Glance:
     """Give the newest events and refusals after a position and a quarantine id, sifted."""
     wanted = wanted or Wanted()
@@ -202,7 +202,7 @@ def look(
     start = max(after, folded - reach)
     found: list[tuple[int, EventView | RefusedView]] = []
     if wanted.only != "refused":
-        found += _events_after(workspace, start, folded, most, permit, wanted)
+        found += _events_after(workspace, start, folded, most, scope, wanted)
     refused = [one for one in workspace.quarantine.rows(limit=most) if one.quarantine_id > refused_after]
     found += [(one.received_at, view) for one in refused if wanted.takes_refused(view := refused_view(one))]
     found.sort(key=lambda one: one[0], reverse=True)
@@ -217,7 +217,7 @@ def look(
 
 
 def _events_after(
-    workspace: Workspace, start: int, folded: int, most: int, permit: Permit, wanted: Wanted
+    workspace: Workspace, start: int, folded: int, most: int, scope: Scope, wanted: Wanted
 ) -> list[tuple[int, EventView | RefusedView]]:
     """Look from the newest backwards, a block at a time, until enough is found."""
     found: list[tuple[int, EventView | RefusedView]] = []
@@ -226,7 +226,7 @@ def _events_after(
     while end > start and len(found) < most:
         begin = max(start, end - block)
         rows = [row for row in workspace.log.read(begin, end - begin) if row.position <= end and wanted.takes_row(row)]
-        views = event_views(workspace, rows, permit)
+        views = event_views(workspace, rows, scope)
         found += [(row.received_at, view) for row, view in zip(rows, views, strict=True) if wanted.takes(view)][::-1]
         end = begin
     return found[:most]
@@ -246,7 +246,7 @@ def refused_view(one: Quarantined) -> RefusedView:
 
 
 async def stream(
-    workspace: Workspace, pages: Pages, after: int, refused_after: int, permit: Permit, wanted: Wanted
+    workspace: Workspace, pages: Pages, after: int, refused_after: int, scope: Scope, wanted: Wanted
 ) -> AsyncIterator[str]:
     """Tell a browser what arrives, as server-sent events: `rows` and `pace`."""
     loop_ends = clock.monotonic_s() + _LASTS_S
@@ -262,7 +262,7 @@ async def stream(
             if workspace.folding.position() > position or n_behind > 0 or now_version != version:
                 version = now_version
                 glance = await asyncio.to_thread(
-                    look, workspace, position, refused_id, most=_MOST_ROWS, permit=permit, wanted=wanted
+                    look, workspace, position, refused_id, most=_MOST_ROWS, scope=scope, wanted=wanted
                 )
                 position, refused_id = glance.position, glance.refused_id
                 handed.update(
@@ -277,16 +277,16 @@ async def stream(
                 html = pages.render("parts/pace.html", pace=pace.view())
                 yield _event("pace", {"html": html}, f"{position}.{refused_id}")
             if clock.monotonic_s() - noted_at >= _NOTE_S:
-                _note(workspace, handed, permit)
+                _note(workspace, handed, scope)
                 noted_at = clock.monotonic_s()
             await asyncio.sleep(_LOOK_S)
     finally:
-        _note(workspace, handed, permit)
+        _note(workspace, handed, scope)
 
 
-def _note(workspace: Workspace, handed: set[str], permit: Permit) -> None:
+def _note(workspace: Workspace, handed: set[str], scope: Scope) -> None:
     if handed:
-        workspace.journal.note(asked_by=permit.asked_by, route=ROUTE, purpose=permit.purpose, n_profiles=len(handed))
+        workspace.journal.note(asked_by=scope.asked_by, route=ROUTE, purpose=scope.purpose, n_profiles=len(handed))
         handed.clear()
 
 

@@ -2,7 +2,7 @@
 
 In:    a log row; a quarantined event.
 Out:   the JSON line by line with what the door stamped marked; identifiers as they count, or why they do not.
-Never: a personal value without a permit; another reading than the fold's.
+Never: a personal value without a scope; another reading than the fold's.
 """
 
 import re
@@ -16,7 +16,7 @@ from tillit.collect.quarantine import Quarantined
 from tillit.console.ties import DecisionView, decision_view
 from tillit.console.views import EventView, event_views, read_decision, read_place
 from tillit.identity import Said, find_earlier_use, list_said, read_event
-from tillit.records import TRUST_NAMES, LogRow, Permit
+from tillit.records import TRUST_NAMES, LogRow, Scope
 from tillit.workspace import Workspace
 
 _STAMPED = frozenset({"receivedAt", "originalTimestamp", "timestamp", "clock", "proof"})
@@ -85,7 +85,7 @@ class RefusedDetail(NamedTuple):
     event_id: str  # where it is in the log since its replay; empty: it waits
 
 
-def understand(workspace: Workspace, event_id: str, permit: Permit) -> Understood | None:
+def understand(workspace: Workspace, event_id: str, scope: Scope) -> Understood | None:
     """Give one event raw and understood, or None when there is none by that id."""
     position = read_place(workspace, event_id)
     if position is None:
@@ -93,13 +93,13 @@ def understand(workspace: Workspace, event_id: str, permit: Permit) -> Understoo
     row = workspace.folding.rows([position]).get(position) if position <= workspace.log.head() else None
     if row is None or row.kind != 1:
         return None
-    view = event_views(workspace, [row], permit)[0]
+    view = event_views(workspace, [row], scope)[0]
     _, code = workspace.events.fates(position, position).get(position, ("", ""))
     document = _document(row)
     trust = TRUST_NAMES.get(row.trust, str(row.trust))
     bot = document.get("context", {}).get("bot", {}) if isinstance(document.get("context"), dict) else {}
     is_waiting = position > workspace.folding.position()
-    told = read_decision(workspace, row, view.type, permit)
+    told = read_decision(workspace, row, view.type, scope)
     decision = decision_view(told, position) if told is not None else None
     return Understood(
         view=view,

@@ -1,8 +1,8 @@
 """What the pages show, read from the workspace.
 
-In:    a workspace, a permit, positions and ids.
+In:    a workspace, a scope, positions and ids.
 Out:   views: plain texts and numbers for templates.
-Never: a personal value without a permit; a guess about whose an event was.
+Never: a personal value without a scope; a guess about whose an event was.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import msgspec
 from tillit.clock import rfc3339
 from tillit.errors import NotFound
 from tillit.identity import Event, Handle, is_identity_act
-from tillit.records import ACT_TYPES, IDENTITY_ACT_TYPES, TRUST_OPERATOR, LogRow, Permit
+from tillit.records import ACT_TYPES, IDENTITY_ACT_TYPES, TRUST_OPERATOR, LogRow, Scope
 from tillit.workspace import Workspace
 
 # Properties that tell most about an event, in this order; the others follow as they came.
@@ -83,7 +83,7 @@ class CustomerDetail(NamedTuple):
 
 
 def event_views(
-    workspace: Workspace, rows: Sequence[LogRow], permit: Permit, *, with_who: bool = True
+    workspace: Workspace, rows: Sequence[LogRow], scope: Scope, *, with_who: bool = True
 ) -> list[EventView]:
     """Give events in one line each, with the person they belong to where that is known and wanted."""
     if not rows:
@@ -92,20 +92,20 @@ def event_views(
     epoch = workspace.log.epoch()
     known: dict[str, tuple[str, str]] = {}
     return [
-        _event_view(workspace, row, permit, epoch, fates.get(row.position, ("", ""))[0], known if with_who else None)
+        _event_view(workspace, row, scope, epoch, fates.get(row.position, ("", ""))[0], known if with_who else None)
         for row in rows
     ]
 
 
 def _event_view(
-    workspace: Workspace, row: LogRow, permit: Permit, epoch: int, fate: str, known: dict[str, tuple[str, str]] | None
+    workspace: Workspace, row: LogRow, scope: Scope, epoch: int, fate: str, known: dict[str, tuple[str, str]] | None
 ) -> EventView:
     told, properties = _read_body(row)
-    decision = read_decision(workspace, row, told.type, permit)
+    decision = read_decision(workspace, row, told.type, scope)
     if decision is not None and known is not None:
-        who, profile_id = _known_as(workspace, decision["a"], decision["a"].partition(":")[2], permit, known)
+        who, profile_id = _known_as(workspace, decision["a"], decision["a"].partition(":")[2], scope, known)
     else:
-        who, profile_id = _whose(workspace, row, told, permit, known) if known is not None else ("", None)
+        who, profile_id = _whose(workspace, row, told, scope, known) if known is not None else ("", None)
     name = told.event if told.type == "track" else told.name
     if row.trust == TRUST_OPERATOR and told.type in ACT_TYPES:
         name, properties = _act_words(workspace, row, told)
@@ -138,11 +138,11 @@ def _act_words(workspace: Workspace, row: LogRow, told: Event) -> tuple[str, dic
     }
 
 
-def read_decision(workspace: Workspace, row: LogRow, kind: str, permit: Permit) -> dict[str, Any] | None:
+def read_decision(workspace: Workspace, row: LogRow, kind: str, scope: Scope) -> dict[str, Any] | None:
     """Give the decision about who is who that a row holds, once the fold has taken it."""
     if row.trust != TRUST_OPERATOR or kind not in IDENTITY_ACT_TYPES:
         return None
-    return workspace.identity.decision(f"e{workspace.log.epoch()}-{row.position}", permit)
+    return workspace.identity.decision(f"e{workspace.log.epoch()}-{row.position}", scope)
 
 
 def _decision_words(
@@ -182,7 +182,7 @@ def _read_body(row: LogRow) -> tuple[Event, dict[str, Any]]:
 
 
 def _whose(
-    workspace: Workspace, row: LogRow, told: Event, permit: Permit, known: dict[str, tuple[str, str]]
+    workspace: Workspace, row: LogRow, told: Event, scope: Scope, known: dict[str, tuple[str, str]]
 ) -> tuple[str, str | None]:
     handles = [one for one in workspace.identity.rules().handles_of(told) if one.rank >= 0]
     if not handles:
@@ -199,18 +199,18 @@ def _whose(
     )
     if not held:
         return _shown_handle(anchor), None
-    return _known_as(workspace, f"{anchor.namespace}:{anchor.value}", _shown_handle(anchor), permit, known)
+    return _known_as(workspace, f"{anchor.namespace}:{anchor.value}", _shown_handle(anchor), scope, known)
 
 
 def _known_as(
-    workspace: Workspace, who: str, fallback: str, permit: Permit, known: dict[str, tuple[str, str]]
+    workspace: Workspace, who: str, fallback: str, scope: Scope, known: dict[str, tuple[str, str]]
 ) -> tuple[str, str | None]:
     """Say what whoever holds an identifier is called, and their id."""
     membership = workspace.profiles.membership(who)
     if membership is None:
         return _short(fallback, _LONGEST_NAME), None
     if membership.profile_id not in known:
-        document = workspace.profiles.find(membership.profile_id, permit)
+        document = workspace.profiles.find(membership.profile_id, scope)
         known[membership.profile_id] = (
             name_of(document) if document is not None and document["identifiers"] else fallback,
             "",

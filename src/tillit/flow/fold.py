@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillit.collect.once import Once, Repeat
+from tillit.consent import MIGRATIONS as CONSENT_MIGRATIONS
+from tillit.consent import POLICY_TABLES, keep_policy
 from tillit.errors import InternalError, TillitError
 from tillit.flow.fates import (
     CONFLICT,
@@ -54,7 +56,7 @@ from tillit.records import KIND_DEFINITION, KIND_EVENT, TRUST_OPERATOR, LogRow
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 4
+FOLD_VERSION = 5
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),
@@ -62,12 +64,14 @@ MIGRATIONS = (
     IDENTITY_MIGRATIONS,
     PROFILE_MIGRATIONS,
     GROUP_MIGRATIONS,
+    CONSENT_MIGRATIONS,
 )
 # What a rebuild compares, each with its key. Message keys and their filter are compared through the fates.
 COMPARED_TABLES: dict[str, tuple[str, ...]] = {
     "fold": ("one",),
     "fate": ("position",),
     **IDENTITY_TABLES,
+    **POLICY_TABLES,
     **STRAND_TABLES,
 }
 
@@ -245,10 +249,15 @@ class Fold:
             batch.fates.append((row.position, DUPLICATE if same else CONFLICT, code, of_position))
 
     def keep_definitions(self, batch: Batch, tx: Writing) -> None:
-        """Note definitions that were applied. What follows from them is folded beside, and taken over whole."""
+        """Note definitions that were applied.
+
+        What follows from identity rules is folded beside, and taken over whole; purposes hold from here on.
+        """
         for row in batch.rows:
-            if row.kind == KIND_DEFINITION and (applied := read_definition(row)) is not None:
-                keep_definition(tx, applied)
+            if row.kind == KIND_DEFINITION:
+                keep_policy(tx, row)
+                if (applied := read_definition(row)) is not None:
+                    keep_definition(tx, applied)
 
     def read_events(self, batch: Batch, tx: Writing) -> None:
         """Read the bodies; a husk keeps only the identifiers that survived."""
@@ -344,7 +353,7 @@ Step = Callable[[Fold, Batch, Writing], None]
 
 FOLD: tuple[Step, ...] = (
     Fold.drop_repeats,  # rows           -> fresh rows, fates     was it applied before?
-    Fold.keep_definitions,  # rows   -> identity_rules
+    Fold.keep_definitions,  # rows   -> identity_rules, consent_policy
     Fold.read_events,  # fresh rows      -> events
     Fold.judge_again,  # an identity act -> identifiers, links, tenures, strands of whom it touches
     Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?

@@ -7,6 +7,8 @@ Never: a room of them left out: whoever moves strands moves all that hangs on th
 
 from collections.abc import Sequence
 
+from tillit.consent import STRAND_TABLES as CONSENT_TABLES
+from tillit.consent import ConsentWriter
 from tillit.groups import TABLES as GROUP_TABLES
 from tillit.groups import GroupWriter
 from tillit.identity import Sighting
@@ -15,7 +17,7 @@ from tillit.profile import StrandMemory, StrandWriter
 from tillit.store import Writing
 
 # The tables whose rows hang on an anchor's identifier_id.
-STRAND_TABLES = {**PROFILE_TABLES, **GROUP_TABLES}
+STRAND_TABLES = {**PROFILE_TABLES, **GROUP_TABLES, **CONSENT_TABLES}
 
 
 class Keeping:
@@ -23,7 +25,7 @@ class Keeping:
 
     def __init__(self, tx: Writing, memory: StrandMemory | None = None) -> None:
         """Start one batch."""
-        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx))
+        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx), ConsentWriter(tx))
 
     def fold(self, sightings: Sequence[Sighting]) -> None:
         """Add the sightings to their strands."""

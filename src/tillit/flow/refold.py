@@ -251,6 +251,8 @@ def _clear(tx: Writing, ids: list[int]) -> None:
         ("operator_act", "identifier_id"),
         ("group_member", "identifier_id"),
         ("group_trait", "identifier_id"),
+        ("consent_statement", "identifier_id"),
+        ("consent_signal", "identifier_id"),
     ):
         assert table in IDENTITY_TABLES or table in STRAND_TABLES
         tx.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(i,) for i in ids])

@@ -5,7 +5,7 @@ Out:   group_member, group_trait; places in groups, facts.
 Never: two people made one: a group is a list of people, never a person.
 """
 
-from tillit.groups.facts import facts_of
+from tillit.groups.facts import FACT_TRAITS, facts_of
 from tillit.groups.memberships import (
     GroupPlace,
     GroupTrait,
@@ -35,6 +35,7 @@ TABLES = {
 }
 
 __all__ = [
+    "FACT_TRAITS",
     "GUARDIAN",
     "HOUSEHOLD",
     "MIGRATIONS",

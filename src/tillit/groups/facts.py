@@ -14,6 +14,7 @@ from tillit.records import TRUST_NAMES, TRUST_SERVER
 _RANK = {name: trust for trust, name in TRUST_NAMES.items()}
 # As Segment's specification calls it, and as shops do.
 _BIRTHDAYS = ("birthday", "birthDate", "dateOfBirth")
+FACT_TRAITS = frozenset({*_BIRTHDAYS, "minor", "deceased", "deceasedAt"})
 _EVIDENCE = ("source", "event_id", "at", "trust")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

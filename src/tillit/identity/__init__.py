@@ -33,7 +33,15 @@ from tillit.identity.definitions import (
     rules_in_force,
     rules_row,
 )
-from tillit.identity.evidence import Evidence, LinkEvidence, Named, Neighbour, TenureEvidence, read_evidence
+from tillit.identity.evidence import (
+    Evidence,
+    LinkEvidence,
+    Named,
+    Neighbour,
+    TenureEvidence,
+    joined_at,
+    read_evidence,
+)
 from tillit.identity.many import (
     ALARM,
     AUTHOR,
@@ -138,6 +146,7 @@ __all__ = [
     "is_blocked_value",
     "is_identity_act",
     "iter_events",
+    "joined_at",
     "keep_act",
     "keep_definition",
     "list_said",

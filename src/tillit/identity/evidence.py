@@ -5,7 +5,7 @@ Out:   links with their events and verdicts, tenures of devices, other people an
 Never: a value of a trait; a list without an end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tillit.identity.namespaces import DEVICE_RANK
@@ -152,3 +152,17 @@ def _neighbours(links: list[LinkEvidence], tenures: list[TenureEvidence], held: 
                 )
                 found.setdefault((one.root_id, one.reason), one)
     return list(found.values())[:_MOST_NEIGHBOURS]
+
+
+def joined_at(reading: Reading, ids: Sequence[int], selves: Sequence[int]) -> int:
+    """Say where in the log several of a person's identifiers became one person: at the last link among them.
+
+    Where none ties them directly, it is the last link of the person.
+    """
+    sql = "SELECT max(position) FROM link WHERE verdict = 'admitted' AND strong_id IN {in} AND weak_id IN "
+    for some in (selves, ids):
+        listed = ", ".join(str(int(one)) for one in some)
+        found = [p for (p,) in reading.read_in(f"{sql}({listed})", list(some)) if p is not None]
+        if found:
+            return int(max(found))
+    return 0

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tillit.records import OrderNumbers
+from tillit.records import Carried, OrderNumbers
 
 ALIAS_RANK = -1  # marks the previous id of an alias call until it is known what it is
 # Below it an identifier stands for a person; from it on for a thing that people pass on, which one of them holds at a
@@ -116,6 +116,10 @@ class Context(msgspec.Struct, gc=False):
 
     traits: _SaidTraits | None = None
     externalIds: Any = None
+    # What the event carries of consent.
+    consent: Carried | None = None
+    consentManagement: Any = None
+    gpc: Any = None
 
 
 class Event(msgspec.Struct, gc=False):
@@ -143,8 +147,8 @@ _decode_any = msgspec.json.Decoder().decode
 def read_event(body: bytes) -> Event:
     """Read one event of the log.
 
-    A `context.traits` that is no object tells nobody's e-mail, `properties` that are none tell no order; neither costs
-    anything else.
+    A `context.traits` that is no object tells nobody's e-mail, a `context.consent` that is none no consent, and
+    `properties` that are none no order; none of them costs anything else.
     Raises: msgspec.DecodeError when the body is no event at all.
     """
     try:
@@ -157,8 +161,10 @@ def read_event(body: bytes) -> Event:
         if not isinstance(told.get("properties"), dict):
             mended["properties"] = None
         context = told.get("context")
-        if isinstance(context, dict) and not isinstance(context.get("traits"), dict):
-            mended["context"] = {**context, "traits": None}
+        if isinstance(context, dict):
+            for name in ("traits", "consent"):
+                if not isinstance(context.get(name), dict):
+                    mended["context"] = {**mended["context"], name: None}
         if mended == told:
             raise
         return msgspec.convert(mended, Event)

@@ -38,7 +38,7 @@ from tillit.identity.namespaces import (
     phone,
     plain,
 )
-from tillit.records import IDENTITY_ACT_TYPES
+from tillit.records import IDENTITY_ACT_TYPES, NotReadable, read_yaml
 
 _WEAK_RANK = 1_000
 _CLASS = {"strong": 0, "weak": _WEAK_RANK, "device": DEVICE_RANK, "shared": SHARED_RANK}
@@ -354,30 +354,11 @@ def read_rules(text: str) -> Rules:
         raise RulesInvalid(f"{what}{f' at {where}' if where else ''}.".replace("`$", "`")) from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without aliases: with them a short text stands for more than any memory holds."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(
-                None, None, "write it out: an alias is not taken here", self.current_event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-
 def _read_yaml(text: str) -> Any:
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader that takes less
-    except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
-        raise RulesInvalid(f"they are no YAML: {exc.problem}{where}.") from None
-    except yaml.YAMLError:
-        raise RulesInvalid("they are no YAML: they hold a character that cannot be written there.") from None
-    except RecursionError:
-        raise RulesInvalid("they are no YAML: it does not end.") from None
-    except ValueError:
-        raise RulesInvalid("a number or a day in them is none that there is.") from None
+        return read_yaml(text)
+    except NotReadable as exc:
+        raise RulesInvalid(f"they are {exc}") from None
 
 
 def write_rules(rules: Rules) -> str:

@@ -20,12 +20,22 @@ from tillit.profile.acts import (
     note_body,
     retract_body,
 )
-from tillit.profile.document import Person, event_id, get_document, load_person, position_of, strand_keys
+from tillit.profile.document import (
+    NOT_REACHED,
+    Person,
+    event_id,
+    get_document,
+    load_facts,
+    load_person,
+    position_of,
+    refused_document,
+    strand_keys,
+)
 from tillit.profile.history import Earlier, read_earlier
 from tillit.profile.past import Told, past_document
 from tillit.profile.search import Shown, answer, order_terms, read_question, search_strands, shown_by
 from tillit.profile.strands import StrandMemory, StrandWriter
-from tillit.profile.timeline import event_document
+from tillit.profile.timeline import event_document, reaches
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.profile", room="profile")
@@ -40,6 +50,7 @@ __all__ = [
     "CORRECT",
     "MIGRATIONS",
     "NOTE",
+    "NOT_REACHED",
     "RETRACT",
     "TABLES",
     "Act",
@@ -60,13 +71,16 @@ __all__ = [
     "is_act",
     "judge_acts",
     "load_acts",
+    "load_facts",
     "load_person",
     "note_body",
     "order_terms",
     "past_document",
     "position_of",
+    "reaches",
     "read_earlier",
     "read_question",
+    "refused_document",
     "retract_body",
     "search_strands",
     "shown_by",

@@ -181,7 +181,8 @@ def note_body(text: str) -> dict[str, Any]:
 def retract_body(target: LogRow) -> dict[str, Any] | None:
     """Write what takes an act back, about the same identifier; None when the row is no act that can be."""
     said = msgspec.json.decode(target.body or b"{}")
-    if not is_act(said.get("type", ""), target.trust) or said["type"] == RETRACT:
+    # What somebody agreed to is not taken back as if it had never been said: another statement follows it.
+    if not is_act(said.get("type", ""), target.trust) or said["type"] in (RETRACT, "consent"):
         return None
     named = {name: said[name] for name in ("userId", "anonymousId", "context") if name in said}
     return {"type": RETRACT, "of": said["messageId"], **named}

@@ -26,8 +26,9 @@ from tillit.profile.strands import (
     TYPES,
     Document,
     load_strands,
+    parts_of,
 )
-from tillit.records import TRUST_NAMES, TRUST_OPERATOR, Membership, Permit
+from tillit.records import TRUST_NAMES, TRUST_OPERATOR, Membership, Permit, Refusal, Scope, Withheld
 from tillit.store import Reading
 
 
@@ -52,7 +53,7 @@ def get_document(reading: Reading, membership: Membership, permit: Permit, *, ep
     """Give the document of one person.
 
     Shape:  {"id", "identifiers": [...], "traits": {...}, "counts": {...}, "types": {...}, "n_events",
-            "first_seen_at", "last_seen_at"}; times RFC 3339 UTC.
+            "first_seen_at", "last_seen_at", "withheld": [{"field", "reason"}]}; times RFC 3339 UTC.
     """
     return load_person(reading, membership, permit, epoch=epoch).document
 
@@ -67,11 +68,79 @@ class Person(NamedTuple):
 
 def load_person(reading: Reading, membership: Membership, permit: Permit, *, epoch: int) -> Person:
     """Give the document of one person, when they were active, and what colleagues said of them."""
-    del permit  # held by the caller as proof; both built-in purposes may see every field
+    scope = permit.scope
     found = load_strands(reading, strand_keys(membership))
-    strands = list(found.values())
+    parts = [told for strand in found.values() for told in parts_of(strand)]
+    strands = [part for carried, part in parts if scope.allows_event(carried)]
     standing = judge_acts(load_acts(reading, [key for key, strand in found.items() if strand[N_ACTS]]))
-    return Person(document_of(membership, strands, standing, epoch), _months(strands), standing)
+    document = document_of(membership, strands, standing, epoch)
+    if scope.fields is None and len(strands) == len(parts):
+        return Person(document, _months(strands), standing)
+    whole = document_of(membership, [part for _, part in parts], standing, epoch)
+    withheld = withhold(document, scope, whole)
+    if not scope.allows("notes"):
+        standing = standing._replace(notes=[])
+    months = _months(strands) if scope.allows("events") else {}
+    return Person({**document, "withheld": [one._asdict() for one in withheld]}, months, standing)
+
+
+def withhold(document: dict[str, Any], scope: Scope, whole: dict[str, Any]) -> list[Withheld]:
+    """Take out of a document what its purpose does not reach; say what is missing of the whole, and why."""
+    withheld = []
+    for name in whole["traits"]:
+        if not scope.allows(f"traits.{name}"):
+            document["traits"].pop(name, None)
+            withheld.append(Withheld(f"traits.{name}", NOT_REACHED))
+        elif name not in document["traits"]:
+            withheld.append(Withheld(f"traits.{name}", NOT_COLLECTED_FOR))
+    here = [one for one in document["identifiers"] if scope.allows(f"identifiers.{one['namespace']}")]
+    shown = {(one["namespace"], one["value"]) for one in here}
+    for namespace in dict.fromkeys(one["namespace"] for one in whole["identifiers"]):
+        if not scope.allows(f"identifiers.{namespace}"):
+            withheld.append(Withheld(f"identifiers.{namespace}", NOT_REACHED))
+        elif any(
+            (one["namespace"], one["value"]) not in shown
+            for one in whole["identifiers"]
+            if one["namespace"] == namespace
+        ):
+            withheld.append(Withheld(f"identifiers.{namespace}", NOT_COLLECTED_FOR))
+    document["identifiers"] = here
+    if not scope.allows("events"):
+        document["counts"] = {name: n for name, n in document["counts"].items() if scope.allows(f"events.{name}")}
+        document["types"], document["n_events"] = {}, sum(document["counts"].values())
+        document["first_seen_at"] = document["last_seen_at"] = None
+        withheld.append(Withheld("events", NOT_REACHED))
+    elif whole["n_events"] > document["n_events"]:
+        withheld.append(Withheld("events", NOT_COLLECTED_FOR))
+    return withheld
+
+
+# Why something was not handed out.
+NOT_REACHED = "not_declared_for_purpose"
+NOT_COLLECTED_FOR = "refused_when_collected"
+
+
+def refused_document(refusal: Refusal) -> dict[str, Any]:
+    """Give what is told of somebody whom a purpose may not reach: who is meant, and why nothing follows."""
+    return {
+        "id": refusal.profile_id,
+        "identifiers": [],
+        "traits": {},
+        "counts": {},
+        "types": {},
+        "n_events": 0,
+        "first_seen_at": None,
+        "last_seen_at": None,
+        "withheld": [Withheld("*", refusal.reason)._asdict()],
+    }
+
+
+def load_facts(reading: Reading, membership: Membership, names: frozenset[str], *, epoch: int) -> dict[str, Any]:
+    """Give a few traits of a person that decide what may be told of them, for `consent/` alone."""
+    found = load_strands(reading, strand_keys(membership))
+    standing = judge_acts(load_acts(reading, [key for key, strand in found.items() if strand[N_ACTS]]))
+    parts = [part for strand in found.values() for _, part in parts_of(strand)]
+    return {name: held for name, held in _traits(parts, standing, epoch).items() if name in names}
 
 
 def strand_keys(membership: Membership) -> list[tuple[int, int]]:
@@ -102,6 +171,7 @@ def document_of(membership: Membership, strands: list[Document], standing: Stand
         "n_events": sum(s[N_EVENTS] for s in strands),
         "first_seen_at": rfc3339(min(firsts)) if firsts else None,
         "last_seen_at": rfc3339(max(lasts)) if lasts else None,
+        "withheld": [],
     }
 
 

@@ -1,6 +1,6 @@
 """What a trait was before: read from the person's own events when somebody asks.
 
-In:    rows of one person, newest first; a trait's name; a permit.
+In:    rows of one person, newest first; a trait's name; a scope.
 Out:   its earlier values with when and from where.
 Never: kept anywhere. The log holds it; a profile holds what counts now.
 """
@@ -13,7 +13,7 @@ import msgspec
 from tillit.clock import rfc3339
 from tillit.profile.acts import CORRECT, is_act
 from tillit.profile.document import event_id
-from tillit.records import TRUST_NAMES, LogRow, Permit
+from tillit.records import TRUST_NAMES, LogRow, Scope
 
 
 class Earlier(NamedTuple):
@@ -38,9 +38,10 @@ class _Said(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Said).decode
 
 
-def read_earlier(rows: Sequence[LogRow], name: str, permit: Permit, *, epoch: int, most: int = 50) -> list[Earlier]:
+def read_earlier(rows: Sequence[LogRow], name: str, scope: Scope, *, epoch: int, most: int = 50) -> list[Earlier]:
     """Give what was said of a trait, newest first; of equal values in a row, from one source, the oldest."""
-    del permit  # proof that the caller asked
+    if not scope.allows(f"traits.{name}"):
+        return []
     found: list[Earlier] = []
     for row in rows:
         # Most events say nothing of traits: they are not worth decoding.

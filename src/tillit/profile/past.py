@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from tillit.profile.acts import judge_acts, read_act
-from tillit.profile.document import document_of
-from tillit.profile.strands import Identified, News, fold_sightings, new_document
+from tillit.profile.document import document_of, withhold
+from tillit.profile.strands import Identified, News, fold_sightings, new_document, parts_of
 from tillit.records import LogRow, Membership, Permit
 
 
@@ -39,10 +39,15 @@ class Told(NamedTuple):
 
 def past_document(membership: Membership, told: Iterable[Told], permit: Permit, *, epoch: int) -> dict[str, Any]:
     """Give the document of one person as these events, and no others, make it. Shape: as `get_document`."""
-    del permit  # held by the caller as proof
+    scope = permit.scope
     strand = new_document()
     news = News()
     in_log_order: list[Told] = sorted(told, key=lambda one: one.row.position)
     fold_sightings(strand, in_log_order, news)
-    acts = [act for row in news.acts if (act := read_act(row)) is not None]
-    return document_of(membership, [strand], judge_acts(acts), epoch)
+    standing = judge_acts([act for row in news.acts if (act := read_act(row)) is not None])
+    parts = list(parts_of(strand))
+    document = document_of(
+        membership, [part for carried, part in parts if scope.allows_event(carried)], standing, epoch
+    )
+    whole = document_of(membership, [part for _, part in parts], standing, epoch)
+    return {**document, "withheld": [one._asdict() for one in withhold(document, scope, whole)]}

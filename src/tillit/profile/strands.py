@@ -8,11 +8,11 @@ Never: anything that depends on links. A strand knows its own events only, so jo
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -28,7 +28,7 @@ from tillit.profile.search import (
     name_terms,
     order_term,
 )
-from tillit.records import ACT_TYPES, NO_ORDER, TRUST_OPERATOR, LogRow
+from tillit.records import ACT_TYPES, NO_ORDER, TRUST_OPERATOR, LogRow, carried_by
 from tillit.store import Reading, Writing
 
 # Names beyond these are counted together: a runaway sender must not make one person's document grow without end.
@@ -44,10 +44,15 @@ NO_NAME = "(no name)"
 # Months, by source, that are counted apart. Taste: ten sources for ten years.
 MAX_MONTHS = 1_200
 OTHER_MONTHS = ""  # the source under which the rest is counted, in month 0
+# Combinations of consent that are kept apart; beyond, an event counts as one that gave nothing. Taste: a consent
+# manager has four to twelve categories, and a person few habits.
+MAX_CARRIED = 16
+NOTHING_GIVEN = "-"
 
 
 # Places in a strand's document: a list, not a dict, because it is read and written for every event.
-N_EVENTS, FIRST_AT, LAST_AT, COUNTS, TYPES, TRAITS, SEEN, TRAIT_BYTES, MONTHS, N_ACTS = range(10)
+# CARRIED holds what events add up to that carry consent of their own: one document for each combination.
+N_EVENTS, FIRST_AT, LAST_AT, COUNTS, TYPES, TRAITS, SEEN, TRAIT_BYTES, MONTHS, N_ACTS, CARRIED = range(11)
 # Places in one trait.
 T_TRUST, T_AT, T_POSITION, T_SOURCE, T_VALUE = range(5)
 
@@ -120,7 +125,7 @@ class Seen(Protocol):
 
 def new_document() -> Document:
     """Begin an empty strand."""
-    return [0, None, None, {}, {}, {}, {}, 0, {}, 0]
+    return [0, None, None, {}, {}, {}, {}, 0, {}, 0, {}]
 
 
 class News:
@@ -158,6 +163,12 @@ def month_of(at: int) -> int:
 
 def fold_sightings(document: Document, sightings: Sequence[Seen], news: News) -> None:
     """Add events to a strand; note in `news` what is kept beside it."""
+    _fold_plain(
+        document, _fold_carried(document, sightings, news) if any(map(_carries, sightings)) else sightings, news
+    )
+
+
+def _fold_plain(document: Document, sightings: "Sequence[Seen | _Some]", news: News) -> None:
     before = len(document[COUNTS]), len(document[TYPES]), len(document[SEEN])
     if len(sightings) > 1 and _may_meet_a_bound(document, sightings):
         # What comes first in the log stays: now the order counts, event by event.
@@ -177,7 +188,57 @@ def fold_sightings(document: Document, sightings: Sequence[Seen], news: News) ->
         document[MONTHS] = {source: dict(sorted(told.items())) for source, told in sorted(months.items())}
 
 
-def _may_meet_a_bound(document: Document, sightings: Sequence[Seen]) -> bool:
+class _Some(NamedTuple):
+    """Some events of a sighting."""
+
+    events: Sequence[tuple[LogRow, Any]]
+    idents: Sequence[Identified]
+
+
+def _carries(seen: Seen | _Some) -> bool:
+    for _, event in seen.events:
+        context = event.context
+        if context is not None and (context.consent is not None or context.consentManagement is not None):
+            return True
+    return False
+
+
+def _fold_carried(document: Document, sightings: Sequence[Seen | _Some], news: News) -> list[_Some]:
+    """Add the events that carry consent to documents of their own; give the others."""
+    apart = document[CARRIED]
+    told = sorted(
+        (item[0].position, place, carried_by(item[1].context))
+        for place, seen in enumerate(sightings)
+        for item in seen.events
+    )
+    texts: dict[int, str] = {}
+    for position, _, text in told:
+        # In the order of the log, so that where batches are cut says nothing of which combinations found room.
+        if text and text not in apart:
+            text = text if len(apart) < MAX_CARRIED else NOTHING_GIVEN
+            apart.setdefault(text, new_document())
+        texts[position] = text
+    parts: dict[str, list[_Some]] = {}
+    for seen in sightings:
+        mine: dict[str, list[tuple[LogRow, Any]]] = {}
+        for item in seen.events:
+            mine.setdefault(texts[item[0].position], []).append(item)
+        for text, events in mine.items():
+            parts.setdefault(text, []).append(_Some(events, seen.idents))
+    for text, some in sorted(parts.items()):
+        if text:
+            _fold_plain(apart[text], some, news)
+    document[CARRIED] = dict(sorted(apart.items()))
+    return parts.get("", [])
+
+
+def parts_of(document: Document) -> Iterator[tuple[str, Document]]:
+    """Give what a strand adds up to, in parts: what its events carried of consent, and the document."""
+    yield "", document
+    yield from document[CARRIED].items()
+
+
+def _may_meet_a_bound(document: Document, sightings: Sequence[Seen | _Some]) -> bool:
     # Traits have bounds too, but a sighting with traits is one event, and these stand in log order.
     n_events = n_idents = 0
     for seen in sightings:
@@ -408,7 +469,12 @@ class StrandWriter:
             f"DELETE FROM search_term WHERE identifier_id = ? AND part = ? AND kind = {OF_NAME}",
             [key for key in named if key in self._stored],
         )
-        self._terms.update((term, *key, OF_NAME) for key in named for term in search_terms(self._held[key][TRAITS]))
+        self._terms.update(
+            (term, *key, OF_NAME)
+            for key in named
+            for _, part in parts_of(self._held[key])
+            for term in search_terms(part[TRAITS])
+        )
         self._write_acts()
         self._tx.executemany(
             "INSERT INTO search_term (term, identifier_id, part, kind) VALUES (?, ?, ?, ?) "

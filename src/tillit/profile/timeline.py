@@ -11,7 +11,12 @@ import msgspec
 
 from tillit.clock import rfc3339
 from tillit.profile.document import event_id
-from tillit.records import LogRow, Permit
+from tillit.records import Carried, LogRow, Scope, carried_by
+
+
+class _Context(msgspec.Struct, gc=False):
+    consent: Carried | None = None
+    consentManagement: Any = None
 
 
 class _Told(msgspec.Struct, gc=False):
@@ -21,29 +26,48 @@ class _Told(msgspec.Struct, gc=False):
     name: Any = None
     properties: Any = None
     traits: Any = None
+    context: Any = None
 
 
 _decode = msgspec.json.Decoder(_Told).decode
 
 
-def event_document(row: LogRow, permit: Permit, *, epoch: int) -> dict[str, Any]:
-    """Give one event as a document.
+def event_document(row: LogRow, scope: Scope, *, epoch: int) -> dict[str, Any] | None:
+    """Give one event as a document, as far as a purpose reaches it; None when it may not be used for that at all.
 
+    Whether the person may be read of is asked before: see `Permit`.
     Shape: {"event_id", "message_id", "type", "name", "event_at", "received_at", "source", "properties"} and "traits"
            where the event set some.
     """
-    del permit  # proof that the caller asked; the timeline shows what the purpose's reader may see whole
     told = _decode(row.body) if row.body is not None else _Told(type="husk")
+    name = told.event if told.type == "track" else told.name
+    if not scope.allows_event(_carried(told.context)) or not scope.allows(f"events.{name or told.type}"):
+        return None
     document = {
         "event_id": event_id(row.position, epoch),
         "message_id": told.messageId,
         "type": told.type,
-        "name": told.event if told.type == "track" else told.name,
+        "name": name,
         "event_at": rfc3339(row.event_at),
         "received_at": rfc3339(row.received_at),
         "source": row.source,
         "properties": told.properties if isinstance(told.properties, dict) else {},
     }
     if isinstance(told.traits, dict):
-        document["traits"] = told.traits
+        document["traits"] = {name: value for name, value in told.traits.items() if scope.allows(f"traits.{name}")}
     return document
+
+
+def reaches(row: LogRow, scope: Scope) -> bool:
+    """Say whether a purpose reaches an event, by what the event carries of consent and by its name."""
+    if scope.fields is None and (row.body is None or b'"consent' not in row.body):
+        return True
+    return event_document(row, scope, epoch=0) is not None
+
+
+def _carried(context: Any) -> str:
+    if not isinstance(context, dict) or not (context.keys() & {"consent", "consentManagement"}):
+        return ""
+    consent = context.get("consent")
+    told = Carried(consent.get("categoryPreferences")) if isinstance(consent, dict) else None
+    return carried_by(_Context(told, context.get("consentManagement")))

@@ -21,7 +21,7 @@ TRUST_VERIFIED = 4  # the customer proved it
 TRUST_NAMES = {TRUST_CLAIMED: "claimed", TRUST_SERVER: "server", TRUST_OPERATOR: "operator", TRUST_VERIFIED: "verified"}
 
 # Types of event that only a colleague's own acts have: no door takes them from a source.
-ACT_TYPES = frozenset({"correct", "note", "retract", "group_join", "group_leave"})
+ACT_TYPES = frozenset({"correct", "note", "retract", "group_join", "group_leave", "consent"})
 # The same for what they decide about who is who.
 IDENTITY_ACT_TYPES = frozenset({"cut", "pin", "join", "undo", "block", "free", "alarm"})
 

@@ -30,6 +30,7 @@ UNREADABLE = -1  # the marker number of a file that could not be looked into
 _DEEPEST = 6  # wrappings inside wrappings; more is an attack or a mistake, and is reported
 _LARGEST = 1 << 30  # bytes one wrapping may unfold to before we call it unreadable
 _PAGE_POINTER = 4  # bytes at the beginning of a page of a long value: where it goes on
+_PATIENCE_MS = 10_000
 _SHORTEST_SPLIT = 4  # fewer bytes at a page's edge match by chance
 
 
@@ -130,6 +131,8 @@ def _in_sqlite(file: Path, wanted: Wanted) -> Found:
     except apsw.Error:
         yield "database", UNREADABLE
         return
+    # Whoever serves it may hold it for a moment; that it is busy does not make it unreadable.
+    connection.set_busy_timeout(_PATIENCE_MS)
     try:
         # Virtual tables' values lie in shadow tables, which are tables like any other.
         tables = connection.execute(

@@ -1,37 +1,60 @@
 """Reading what happened, to whomever it did.
 
-In:    positions of the log, a permit.
+In:    positions of the log, a scope.
 Out:   events in log order; what became of each row.
 Never: an event that is told before it is applied, where applied ones were asked for.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+from tillit.consent import is_anybody_restricted
 from tillit.profile import event_document
-from tillit.records import KIND_EVENT, Permit
-from tillit.store import Log, State
+from tillit.records import KIND_EVENT, LISTED_BASES, LogRow, Permit, Scope
+from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
+from tillit.workspace.leave import Leave
+
+
+class Reached:
+    """Whether the people whom events are about may be read of, each asked for once."""
+
+    def __init__(self, leave: Leave) -> None:
+        """Know nobody yet."""
+        self._leave = leave
+        # What the customer's choice does not decide is only ever stopped by a restriction.
+        self._hangs_on_choice = leave.scope.basis in LISTED_BASES
+        self._needs_asking = self._hangs_on_choice or is_anybody_restricted(leave.reading)
+        self._known: dict[tuple[str, str] | None, bool] = {}
+
+    def reach(self, row: LogRow) -> bool:
+        """Say whether the person whom an event is about may be read of."""
+        if not self._needs_asking:
+            return True
+        whose = self._leave.anchor(row)
+        known = self._known.get(whose)
+        if known is None:
+            told = self._leave.of_identifier(whose) if whose is not None else None
+            # An event of nobody who is known has nobody who could have agreed.
+            known = isinstance(told, Permit) if told is not None else not self._hangs_on_choice
+            self._known[whose] = known
+        return known
 
 
 class Events:
     """Reading what happened."""
 
-    def __init__(self, log: Log, state: State, folding: Folding) -> None:
-        """Know the stores."""
+    def __init__(self, log: Log, state: State, folding: Folding, *, leave: Callable[[Reading, Scope], Leave]) -> None:
+        """Know the stores, and whom to ask for leave."""
+        self._leave = leave
         self._log = log
         self._state = state
         self._folding = folding
 
-    def after(self, position: int, permit: Permit, *, limit: int = 100) -> list[tuple[int, dict[str, Any]]]:
-        """Give events after a log position, in order, each with its position."""
-        epoch = self._log.epoch()
-        rows = self._log.read(position, limit)
-        return [(row.position, event_document(row, permit, epoch=epoch)) for row in rows if row.kind == 1]
-
     def applied(
         self,
         after: int,
-        permit: Permit,
+        scope: Scope,
         *,
         limit: int = 100,
         type: str | None = None,
@@ -52,14 +75,17 @@ class Events:
         left_out = {p for p, (fate, _) in self.fates(rows[0].position, last).items() if fate != "quarantined"}
         epoch = self._log.epoch()
         found = []
+        may = Reached(self._leave(self._state, scope))
         for row in rows:
             if row.kind != KIND_EVENT or row.position in left_out or (source is not None and row.source != source):
                 continue
-            document = event_document(row, permit, epoch=epoch)
+            document = event_document(row, scope, epoch=epoch)
             if (
-                document["type"] != "husk"
+                document is not None
+                and document["type"] != "husk"
                 and (type is None or document["type"] == type)
                 and (name is None or document["name"] == name)
+                and may.reach(row)
             ):
                 found.append((row.position, document))
         return found, last

@@ -1,6 +1,6 @@
 """Groups of people, and facts about a person: what identity, profiles and groups say together.
 
-In:    a group as `kind:id`; a person's membership and document; a permit.
+In:    a group as `kind:id`; a person's membership and document; a scope.
 Out:   a group with its members page by page; the groups and facts of a document; ids of the events that a colleague's
        words became.
 Never: a change that is no event in the log; a member whom a colleague's word, since taken back, put there.
@@ -37,7 +37,7 @@ from tillit.identity import (
     rules_in_force,
 )
 from tillit.profile import event_id, judge_acts, load_acts, strand_keys
-from tillit.records import TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, Membership, Permit
+from tillit.records import TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, Membership, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.people import can_be_known, word_about
 from tillit.workspace.quarantine import Append
@@ -70,14 +70,14 @@ class Groups:
         """Say how groups and facts are told, now or at an instant."""
         return View(self._log.epoch(), self._now() if at is None else at, self._adult_age)
 
-    def get(self, group: str, permit: Permit, *, limit: int = 100, after: str | None = None) -> dict[str, Any]:
+    def get(self, group: str, scope: Scope, *, limit: int = 100, after: str | None = None) -> dict[str, Any]:
         """Give a group and a page of its members. A page may hold fewer than `limit`, and more or fewer at its end.
 
         Shape:  {"group", "kind", "name", "traits", "members": [{"profile_id", "role", "since", "until", evidence}],
                 "next"}; `next` is the `after` of the page after, None at the end.
         Raises: NotFound when nothing was said of it.
         """
-        del permit  # held by the caller as proof
+        del scope  # held by the caller as proof
         key = parse_group(group) if can_be_known(group) else None
         view = self.view()
         with self._state.snapshot() as reading:
@@ -133,6 +133,9 @@ class Groups:
     def _act(self, who: str, body: dict[str, Any], *, reason: str, operator: str) -> str:
         row = word_about(self._state, who, body, operator=operator, reason=reason, now=self._now())
         return event_id(self._append([row])[0], self._log.epoch())
+
+
+NO_FACTS: dict[str, Any] = {"deceased": None, "minor": None, "minor_evidence": None, "guardians": []}
 
 
 def with_groups(

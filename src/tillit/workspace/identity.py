@@ -43,7 +43,7 @@ from tillit.identity import (
     takes,
 )
 from tillit.profile import event_id, position_of
-from tillit.records import TRUST_NAMES, Permit
+from tillit.records import TRUST_NAMES, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
 from tillit.workspace.people import can_be_known, find_membership_of, unknown_profile
@@ -108,13 +108,13 @@ class Identity:
         self._append = append
         self._now = now
 
-    def why(self, one: str, other: str, permit: Permit) -> dict[str, Any]:
+    def why(self, one: str, other: str, scope: Scope) -> dict[str, Any]:
         """Say why two identifiers are one person, or why they are not.
 
         Shape:  {"a", "b", "together", "path": [step], "direct": [evidence], "decisions": [decision]}.
         Raises: NotFound when one of them was never seen.
         """
-        del permit  # proof that the caller asked: identifiers are personal values
+        del scope  # proof that the caller asked: identifiers are personal values
         with self._state.snapshot() as reading:
             return self._why(reading, _ends(reading, one, other))
 
@@ -162,9 +162,9 @@ class Identity:
         ends = Ends(decision.one, decision.other)
         return self._decide(UNDO, ends, reason=reason, operator=operator, of=decision.act.message_id)
 
-    def decisions(self, who: str, permit: Permit) -> list[dict[str, Any]] | None:
+    def decisions(self, who: str, scope: Scope) -> list[dict[str, Any]] | None:
         """Give what colleagues decided about a person's identifiers, oldest first; None when the person is unknown."""
-        del permit
+        del scope
         with self._state.snapshot() as reading:
             membership = find_membership_of(reading, who)
             if membership is None:
@@ -172,20 +172,20 @@ class Identity:
             ids = [member.identifier_id for member in membership.identifiers]
             return [self._decision(one) for one in read_decisions(reading, ids)]
 
-    def decision(self, action_id: str, permit: Permit) -> dict[str, Any] | None:
+    def decision(self, action_id: str, scope: Scope) -> dict[str, Any] | None:
         """Give one decision; None when there is none by that action id."""
-        del permit
+        del scope
         position = position_of(action_id, self._log.epoch())
         with self._state.snapshot() as reading:
             found = _find(reading, position)
             return self._decision(found) if found is not None else None
 
-    def possible(self, who: str, permit: Permit) -> list[dict[str, Any]] | None:
+    def possible(self, who: str, scope: Scope) -> list[dict[str, Any]] | None:
         """Give the people who may well be this one, each with the soft link that says so; None when unknown.
 
-        Raises: SoftForAnalytics when the permit is for anything else.
+        Raises: SoftForAnalytics when the scope is for anything else.
         """
-        if permit.purpose != ANALYTICS:
+        if scope.purpose != ANALYTICS:
             raise SoftForAnalytics
         with self._state.snapshot() as reading:
             membership = find_membership_of(reading, who)
@@ -201,13 +201,13 @@ class Identity:
             return list(told.values())
 
     def violations(
-        self, permit: Permit, *, limit: int = 100, before: str | None = None, only: str = ""
+        self, scope: Scope, *, limit: int = 100, before: str | None = None, only: str = ""
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Give links that were not admitted, newest first, and the event id to go on before (None: no more).
 
         With `only`, soft or refused, those that nobody has settled since.
         """
-        del permit
+        del scope
         place = _FOREVER if before is None else position_of(before, self._log.epoch())
         if place is None:
             raise InputError("`before` is the `next` of an earlier answer.", code="identity.bad-cursor")
@@ -220,13 +220,13 @@ class Identity:
         """Count links that were not admitted: `soft` and `refused` that nobody has settled, and `all`."""
         return count_violations(self._state)
 
-    def values(self, permit: Permit, *, limit: int = _MOST_VALUES) -> list[dict[str, Any]]:
+    def values(self, scope: Scope, *, limit: int = _MOST_VALUES) -> list[dict[str, Any]]:
         """Give the values that were blocked or freed, or of which an alarm tells, newest decision first.
 
         Shape: [{"value", "key", "state", "action", "at", "operator", "reason"}]; state is blocked, freed or alarm, key
                an id of ours that stands for the value, operator `tillit` where it was blocked by itself.
         """
-        del permit
+        del scope
         with self._state.snapshot() as reading:
             return [self._judged(one) for one in read_judged_values(reading, limit=limit)]
 

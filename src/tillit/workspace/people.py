@@ -1,12 +1,12 @@
 """People across rooms: who is meant by a text, and who stands near somebody.
 
-In:    a moment of the state, a permit.
+In:    a moment of the state, a scope.
 Out:   documents of the people found, best first; people near one person, each with the reason; what a colleague says of
        somebody, as a row for the log.
 Never: somebody who does not answer every word that was typed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tillit.collect.door import random_id
@@ -16,7 +16,6 @@ from tillit.profile import (
     act_row,
     answer,
     get_document,
-    load_person,
     order_terms,
     read_question,
     search_strands,
@@ -25,9 +24,11 @@ from tillit.profile import (
 )
 from tillit.records import Membership, NewRow, Permit
 from tillit.store import Reading
+from tillit.workspace.leave import Leave
 
 _MOST_IDENTIFIERS = 100  # by one word
 _MOST_STRANDS = 600
+_AT_ONCE = 1_000
 
 
 class Related(NamedTuple):
@@ -43,6 +44,24 @@ def find_membership_of(reading: Reading, who: str) -> Membership | None:
         return None
     told = rules_in_force(reading).parse(who) if ":" in who else who
     return find_membership(reading, told) if told is not None else None
+
+
+def iter_people(reading: Reading) -> Iterator[tuple[int, int, Membership]]:
+    """Give everybody, in the order in which the log first met them: (looked at so far, of so many, who)."""
+    of = reading.read("SELECT count(*) FROM identifier")[0][0]
+    after, n_looked = -1, 0
+    while rows := reading.read(
+        "SELECT identifier_id, root_id FROM identifier WHERE identifier_id > ? ORDER BY identifier_id LIMIT ?",
+        (after, _AT_ONCE),
+    ):
+        for identifier_id, root_id in rows:
+            n_looked += 1
+            if identifier_id == root_id:
+                membership = find_membership(reading, profile_id(identifier_id))
+                # A device that somebody holds is theirs.
+                if membership is not None and membership.profile_id == profile_id(identifier_id):
+                    yield n_looked, of, membership
+        after = rows[-1][0]
 
 
 def unknown_profile() -> NotFound:
@@ -64,9 +83,7 @@ def can_be_known(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def find_people(
-    reading: Reading, text: str, permit: Permit, *, limit: int, epoch: int
-) -> list[tuple[dict[str, Any], Membership]]:
+def find_people(reading: Reading, text: str, leave: Leave, *, limit: int) -> list[tuple[dict[str, Any], Membership]]:
     """Find people by names, identifiers and order numbers.
 
     Every word must be answered. Whole words come before beginnings, of equal ones whoever was active last.
@@ -83,8 +100,10 @@ def find_people(
     by_strand = search_strands(reading, text, limit=_MOST_STRANDS)
     people = {exact.profile_id: exact} if exact is not None else {}
     found: list[tuple[int, str, dict[str, Any], Membership]] = []
-    if exact is not None:
-        found.append((-9, "", get_document(reading, exact, permit, epoch=epoch), exact))
+    document = _document(reading, exact, leave) if exact is not None else None
+    # By an identifier that is withheld nobody is found.
+    if exact is not None and document is not None and (":" not in text or _is_shown(document, text)):
+        found.append((-9, "", document, exact))
     hit = set(by_strand)
     # Twice as many as asked for are judged: the best of them by recency, without reading everybody.
     n_judged = 0
@@ -96,10 +115,12 @@ def find_people(
             continue
         people[membership.profile_id] = membership
         n_judged += 1
-        document = get_document(reading, membership, permit, epoch=epoch)
+        document = _document(reading, membership, leave)
+        if document is None:
+            continue
         orders: list[str] = []
         shown = shown_by(document, orders)
-        if not all(answer(one, shown) for one in asked):
+        if not all(answer(one, shown) for one in asked) and leave.scope.allows("events"):
             keys = [key for key in strand_keys(membership) if key[0] in hit]
             shown = shown_by(document, order_terms(reading, keys, asked))
         marks = [answer(one, shown) for one in asked]
@@ -108,6 +129,16 @@ def find_people(
     found.sort(key=lambda one: one[1], reverse=True)
     found.sort(key=lambda one: one[0])
     return [(document, membership) for _, _, document, membership in found[:limit]]
+
+
+def _document(reading: Reading, membership: Membership, leave: Leave) -> dict[str, Any] | None:
+    permit = leave.of(membership)
+    return get_document(reading, membership, permit, epoch=leave.epoch) if isinstance(permit, Permit) else None
+
+
+def _is_shown(document: Mapping[str, Any], text: str) -> bool:
+    namespaces = {one["namespace"] for one in document["identifiers"]}
+    return text.partition(":")[0].strip() in namespaces
 
 
 def _one_each(reading: Reading, ids: Sequence[int]) -> list[int]:
@@ -121,9 +152,7 @@ def _one_each(reading: Reading, ids: Sequence[int]) -> list[int]:
     return list(first.values())
 
 
-def find_related(
-    reading: Reading, own_id: str, evidence: Evidence, permit: Permit, *, most: int, epoch: int
-) -> list[Related]:
+def find_related(reading: Reading, own_id: str, evidence: Evidence, leave: Leave, *, most: int) -> list[Related]:
     """Give the people near one person, each with the reasons."""
     told: dict[str, Related] = {}
     for neighbour in evidence.neighbours:
@@ -134,6 +163,7 @@ def find_related(
         if known is not None:
             known.reasons.append(neighbour)
         elif len(told) < most:
-            document = load_person(reading, membership, permit, epoch=epoch).document
-            told[membership.profile_id] = Related(document, [neighbour])
+            document = _document(reading, membership, leave)
+            if document is not None:
+                told[membership.profile_id] = Related(document, [neighbour])
     return list(told.values())

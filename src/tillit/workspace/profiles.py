@@ -1,14 +1,13 @@
 """Reading people, and writing down what colleagues say of them.
 
-In:    who is meant: an identifier or a profile id; a permit.
+In:    who is meant: an identifier or a profile id; a scope.
 Out:   documents, timelines, evidence; ids of the events that a colleague's words became.
 Never: a change that is no event in the log.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from tillit.consent import scope_for
 from tillit.errors import InputError, NotFound
 from tillit.identity import (
     ALIAS_RANK,
@@ -23,8 +22,10 @@ from tillit.identity import (
     rules_in_force,
 )
 from tillit.profile import (
+    NOT_REACHED,
     Earlier,
     Person,
+    Standing,
     Told,
     act_row,
     correct_body,
@@ -34,14 +35,17 @@ from tillit.profile import (
     note_body,
     past_document,
     position_of,
+    reaches,
     read_earlier,
+    refused_document,
     retract_body,
 )
 from tillit.profile import event_id as event_id_of
-from tillit.records import KIND_EVENT, LogRow, Membership, Permit
+from tillit.records import KIND_EVENT, LogRow, Membership, Refusal, Scope, Withheld
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
-from tillit.workspace.groups import Groups, with_groups
+from tillit.workspace.groups import NO_FACTS, Groups, with_groups
+from tillit.workspace.leave import Leave, leave_for
 from tillit.workspace.people import Related, find_membership_of, find_people, find_related, unknown_profile, word_about
 from tillit.workspace.quarantine import Append
 
@@ -52,8 +56,8 @@ _MOST_LOOKED_AT = 3_000  # events read to say what a trait was before: about 50 
 class Ask(Protocol):
     """How leave to read is asked for."""
 
-    def __call__(self, purpose: str | None = None, *, asked_by: str = "process") -> Permit:
-        """Give a permit for a purpose."""
+    def __call__(self, purpose: str | None = None, *, asked_by: str = "process") -> Scope:
+        """Give a scope for a purpose."""
         ...
 
 
@@ -91,8 +95,7 @@ class Profiles:
         folding: Folding,
         *,
         groups: Groups,
-        permit: Ask,
-        purposes: Mapping[str, str],
+        scope: Ask,
         append: Append,
         now: Callable[[], int],
     ) -> None:
@@ -101,27 +104,30 @@ class Profiles:
         self._state = state
         self._folding = folding
         self._groups = groups
-        self._permit = permit
-        self._purposes = purposes
+        self._scope = scope
         self._append = append
         self._now = now
 
     def get(self, who: str, *, purpose: str | None = None) -> dict[str, Any]:
         """Give the document of whoever holds an identifier (`namespace:value`) or a profile id. Raises NotFound."""
-        found = self.find(who, self._permit(purpose))
+        found = self.find(who, self._scope(purpose))
         if found is None:
             raise unknown_profile()
         return found
 
-    def find(self, who: str, permit: Permit) -> dict[str, Any] | None:
+    def find(self, who: str, scope: Scope) -> dict[str, Any] | None:
         """Give the document of whoever holds an identifier or a profile id, or None."""
         with self._state.snapshot() as reading:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
-            return self._document(reading, membership, permit)
+            return self._document(reading, membership, self.leave(reading, scope))
 
-    def as_of(self, who: str, instant: int, permit: Permit) -> dict[str, Any] | None:
+    def leave(self, reading: Reading, scope: Scope) -> Leave:
+        """Begin to ask for leave to read of people at one moment of the state."""
+        return leave_for(reading, scope, adult_age=self._groups.view().adult_age, epoch=self._log.epoch())
+
+    def as_of(self, who: str, instant: int, scope: Scope) -> dict[str, Any] | None:
         """Give a person's document as it was known at an instant: from what had happened and had been heard by then.
 
         Who the person is, and what has been forgotten since, is as of today. None when the person is unknown.
@@ -131,6 +137,9 @@ class Profiles:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
+            permit = self.leave(reading, scope).of(membership)
+            if isinstance(permit, Refusal):
+                return _refused(permit)
             places = iter_events(reading, membership, before=(instant + 1, 0), limit=_MOST_PAST)
             rules = rules_in_force(reading)
         rows = self._folding.rows([p for _, p in places])
@@ -144,14 +153,14 @@ class Profiles:
         document = past_document(membership, told, permit, epoch=self._log.epoch())
         with self._state.snapshot() as reading:
             known = {one.row.position for one in told}
-            return with_groups(reading, document, membership, self._groups.view(instant), known=known)
+            return _within(scope, with_groups(reading, document, membership, self._groups.view(instant), known=known))
 
-    def facts(self, who: str, permit: Permit) -> dict[str, Any] | None:
+    def facts(self, who: str, scope: Scope) -> dict[str, Any] | None:
         """Say whether somebody is deceased or a minor, and who are their guardians, with the evidence.
 
         Shape: {"deceased", "minor", "minor_evidence", "guardians"}; None when the person is unknown.
         """
-        found = self.find(who, permit)
+        found = self.find(who, scope)
         return found["facts"] if found is not None else None
 
     def membership(self, who: str) -> Membership | None:
@@ -159,59 +168,69 @@ class Profiles:
         return find_membership_of(self._state, who)
 
     def events(
-        self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None
+        self, who: str, scope: Scope, *, limit: int = 100, before: str | None = None
     ) -> tuple[list[dict[str, Any]], str | None] | None:
         """Give a person's events, newest first, and where to go on; None when the person is unknown."""
-        found = self.timeline(who, permit, limit=limit, before=before)
+        found = self.timeline(who, scope, limit=limit, before=before)
         return (found.events, found.next) if found is not None else None
 
-    def timeline(self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None) -> Timeline | None:
+    def timeline(self, who: str, scope: Scope, *, limit: int = 100, before: str | None = None) -> Timeline | None:
         """Give a page of a person's events, newest first; None when the person is unknown."""
-        told = self.rows(who, permit, limit=limit, before=before)
+        told = self.rows(who, scope, limit=limit, before=before)
         if told is None:
             return None
         epoch = self._log.epoch()
-        documents = [event_document(row, permit, epoch=epoch) for row in told.rows]
-        return Timeline(told.profile_id, documents, told.next)
+        documents = [event_document(row, scope, epoch=epoch) for row in told.rows]
+        return Timeline(told.profile_id, [one for one in documents if one is not None], told.next)
 
-    def rows(self, who: str, permit: Permit, *, limit: int = 100, before: str | None = None) -> TimelineRows | None:
-        """Give the log rows of a page of a person's events, newest first; None when the person is unknown."""
-        del permit  # proof that the caller asked: rows hold what the person said
+    def rows(self, who: str, scope: Scope, *, limit: int = 100, before: str | None = None) -> TimelineRows | None:
+        """Give the log rows of a page of a person's events, newest first; None when the person is unknown.
+
+        Events that the purpose does not reach are left out, so that a page may be short while there is more.
+        """
         place = _place(before)
         with self._state.snapshot() as reading:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
+            if isinstance(self.leave(reading, scope).of(membership), Refusal):
+                return TimelineRows(membership.profile_id, [], None)
             found = iter_events(reading, membership, before=place, limit=limit + 1)
         rows = self._folding.rows([p for _, p in found[:limit]])
         more = f"{found[limit - 1][0]}.{found[limit - 1][1]}" if len(found) > limit else None
-        return TimelineRows(membership.profile_id, [rows[p] for _, p in found[:limit] if p in rows], more)
+        told = [rows[p] for _, p in found[:limit] if p in rows]
+        return TimelineRows(membership.profile_id, [row for row in told if reaches(row, scope)], more)
 
-    def person(self, who: str, permit: Permit) -> Person | None:
+    def person(self, who: str, scope: Scope) -> Person | None:
         """Give the document of a person, when they were active, and what colleagues said of them; None: unknown."""
         with self._state.snapshot() as reading:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
+            permit = self.leave(reading, scope).of(membership)
+            if isinstance(permit, Refusal):
+                return Person(_refused(permit), {}, Standing({}, [], {}))
             person = load_person(reading, membership, permit, epoch=self._log.epoch())
-            return person._replace(document=self._add_groups(reading, person.document, membership))
+            return person._replace(document=self._add_groups(reading, person.document, membership, scope))
 
-    def evidence(self, who: str, permit: Permit, *, most_related: int = 12) -> tuple[Evidence, list[Related]] | None:
+    def evidence(self, who: str, scope: Scope, *, most_related: int = 12) -> tuple[Evidence, list[Related]] | None:
         """Say why a person's identifiers are theirs, and who else is near; None when the person is unknown."""
         with self._state.snapshot() as reading:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
+            leave = self.leave(reading, scope)
+            if isinstance(leave.of(membership), Refusal):
+                return None
             found = read_evidence(reading, membership)
-            epoch = self._log.epoch()
-            return found, find_related(reading, membership.profile_id, found, permit, most=most_related, epoch=epoch)
+            return found, find_related(reading, membership.profile_id, found, leave, most=most_related)
 
-    def earlier(self, who: str, name: str, permit: Permit) -> EarlierValues | None:
+    def earlier(self, who: str, name: str, scope: Scope) -> EarlierValues | None:
         """Say what a trait was before, as far as the person's newest events tell; None when the person is unknown."""
-        told = self.rows(who, permit, limit=_MOST_LOOKED_AT)
+        told = self.rows(who, scope, limit=_MOST_LOOKED_AT)
         if told is None:
             return None
-        values = read_earlier(told.rows, name, permit, epoch=self._log.epoch())
+        values = read_earlier(told.rows, name, scope, epoch=self._log.epoch())
         return EarlierValues(values, len(told.rows), told.next is None)
 
     # -- what colleagues say: each an event in the log, which the fold applies
@@ -261,18 +280,12 @@ class Profiles:
         self, text: str, *, purpose: str | None = None, limit: int = 20, asked_by: str = "process"
     ) -> list[dict[str, Any]]:
         """Find people by words of names, parts of identifiers, order numbers; whole documents, best first."""
-        scope = scope_for(
-            purpose or "service",
-            declared=self._purposes,
-            position=self._folding.position(),
-            asked_by=asked_by,
-        )
-        permit = self._permit(scope.purpose, asked_by=asked_by)
+        scope = self._scope(purpose, asked_by=asked_by)
         with self._state.snapshot() as state:
-            found = find_people(state, text, permit, limit=limit, epoch=self._log.epoch())
-            return [self._add_groups(state, document, membership) for document, membership in found]
+            found = find_people(state, text, self.leave(state, scope), limit=limit)
+            return [self._add_groups(state, document, membership, scope) for document, membership in found]
 
-    def newest(self, *, permit: Permit, limit: int = 20) -> list[dict[str, Any]]:
+    def newest(self, *, scope: Scope, limit: int = 20) -> list[dict[str, Any]]:
         """Give the people heard of last."""
         recent = self._state.read(
             "SELECT identifier_id FROM identifier ORDER BY identifier_id DESC LIMIT ?", (limit * 3,)
@@ -282,14 +295,33 @@ class Profiles:
             membership = find_membership(self._state, profile_id(identifier_id))
             if membership is not None and len(people) < limit:
                 people.setdefault(membership.profile_id, membership)
-        return [self._document(self._state, m, permit) for m in people.values()]
+        leave = self.leave(self._state, scope)
+        return [self._document(self._state, m, leave) for m in people.values()]
 
-    def _document(self, reading: Reading, membership: Membership, permit: Permit) -> dict[str, Any]:
+    def _document(self, reading: Reading, membership: Membership, leave: Leave) -> dict[str, Any]:
+        permit = leave.of(membership)
+        if isinstance(permit, Refusal):
+            return _refused(permit)
         document = get_document(reading, membership, permit, epoch=self._log.epoch())
-        return self._add_groups(reading, document, membership)
+        return self._add_groups(reading, document, membership, leave.scope)
 
-    def _add_groups(self, reading: Reading, document: dict[str, Any], membership: Membership) -> dict[str, Any]:
-        return with_groups(reading, document, membership, self._groups.view())
+    def _add_groups(
+        self, reading: Reading, document: dict[str, Any], membership: Membership, scope: Scope
+    ) -> dict[str, Any]:
+        return _within(scope, with_groups(reading, document, membership, self._groups.view()))
+
+
+def _refused(refusal: Refusal) -> dict[str, Any]:
+    return {**refused_document(refusal), "groups": [], "facts": NO_FACTS}
+
+
+def _within(scope: Scope, document: dict[str, Any]) -> dict[str, Any]:
+    """Take out groups and facts that the purpose does not reach."""
+    for part, nothing in (("groups", []), ("facts", NO_FACTS)):
+        if not scope.allows(part):
+            document[part] = nothing
+            document["withheld"].append(Withheld(part, NOT_REACHED)._asdict())
+    return document
 
 
 def _keys(handle: Handle) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from tillit.identity import (
     write_rules,
 )
 from tillit.profile import event_id
-from tillit.records import Permit
+from tillit.records import Scope
 from tillit.store import Log, SqliteState, State
 from tillit.store.lake import Lake
 from tillit.workspace.folder import Paths
@@ -128,7 +128,7 @@ class Rules:
     def plan(
         self,
         text: str,
-        permit: Permit,
+        scope: Scope,
         *,
         n_cases: int = 20,
         progress: Callable[[Progress], None] = lambda _: None,
@@ -156,7 +156,7 @@ class Rules:
             if beside is not None:
                 beside.discard()
             shutil.rmtree(folder)
-        return self._planned(planned, permit)
+        return self._planned(planned, scope)
 
     def apply(self, text: str, *, operator: str = "process", reason: str = "") -> dict[str, Any]:
         """Put rules in force for all of history, past and to come.
@@ -205,7 +205,7 @@ class Rules:
         finally:
             beside.close()
 
-    def _planned(self, planned: Planned, permit: Permit) -> dict[str, Any]:
+    def _planned(self, planned: Planned, scope: Scope) -> dict[str, Any]:
         return {
             "position": planned.position,
             "people": {"before": planned.n_people_before, "after": planned.n_people_after},
@@ -219,26 +219,26 @@ class Rules:
             "soft_links": {"before": planned.soft[0], "after": planned.soft[1]},
             "refused_links": {"before": planned.refused[0], "after": planned.refused[1]},
             "largest": [
-                {"people": one.n_before, "identifiers": one.n_identifiers, "of": self._named(one.before, permit)}
+                {"people": one.n_before, "identifiers": one.n_identifiers, "of": self._named(one.before, scope)}
                 for one in planned.largest
             ],
-            "cases": [self._case(case, permit) for case in planned.cases],
+            "cases": [self._case(case, scope) for case in planned.cases],
         }
 
-    def _case(self, case: Case, permit: Permit) -> dict[str, Any]:
+    def _case(self, case: Case, scope: Scope) -> dict[str, Any]:
         return {
             "kind": case.kind,
             "people_before": case.n_before,
             "people_after": case.n_after,
-            "of": self._named(case.before, permit),
+            "of": self._named(case.before, scope),
             "identifiers": [f"{namespace}:{value}" for namespace, value in case.handles],
             "evidence": [evidence_of(link, self._log.epoch()) for link in case.evidence],
         }
 
-    def _named(self, roots: list[int], permit: Permit) -> list[dict[str, Any]]:
+    def _named(self, roots: list[int], scope: Scope) -> list[dict[str, Any]]:
         told = []
         for root in roots:
-            document = self._profiles.find(profile_id(root), permit)
+            document = self._profiles.find(profile_id(root), scope)
             if document is not None:
                 traits = document["traits"]
                 words = [str(traits[n]["value"]) for n in ("firstName", "lastName") if n in traits]

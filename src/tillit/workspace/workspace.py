@@ -25,14 +25,15 @@ from tillit.access import (
 from tillit.collect.door import take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
-from tillit.consent import permit_for
+from tillit.consent import policy_in_force, scope_for
 from tillit.errors import InputError
 from tillit.flow import forget_act, prepare
 from tillit.identity import read_provable
-from tillit.records import TRUST_SERVER, NewRow, Permit, QuarantineRow
+from tillit.records import TRUST_SERVER, NewRow, QuarantineRow, Scope
 from tillit.settings import Settings
 from tillit.store import Log
 from tillit.store.lake import Lake
+from tillit.workspace.consent import Consent
 from tillit.workspace.events import Events
 from tillit.workspace.folder import NoWorkspace, Paths, open_journal, open_registry, open_state
 from tillit.workspace.folding import Folding
@@ -82,8 +83,15 @@ class Workspace:
             self.state,
             self.folding,
             groups=self.groups,
-            permit=self.permit,
-            purposes=self.settings.consent.purposes,
+            scope=self.scope,
+            append=self.append_rows,
+            now=now,
+        )
+        self.consent = Consent(
+            self.log,
+            self.state,
+            self.folding,
+            adult_age=self.settings.people.adult_age,
             append=self.append_rows,
             now=now,
         )
@@ -99,7 +107,7 @@ class Workspace:
         )
         self.plans = Plans(self.paths.plans, now=now)
         self.identity = Identity(self.log, self.state, self.folding, append=self.append_rows, now=now)
-        self.events = Events(self.log, self.state, self.folding)
+        self.events = Events(self.log, self.state, self.folding, leave=self.profiles.leave)
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows)
         self._lake: Lake | None = None
 
@@ -188,13 +196,28 @@ class Workspace:
         # What was asked for meanwhile looked at a moment in which they were still there.
         forget_plans(self.paths.plans)
 
-    def permit(self, purpose: str | None = None, *, asked_by: str = "process") -> Permit:
-        """Ask for leave to use one person's values. Raises FoldOutdated when they were derived by another version."""
-        return permit_for(
+    def scope(
+        self,
+        purpose: str | None = None,
+        *,
+        asked_by: str = "process",
+        channel: str = "",
+        recipient: str = "",
+        jurisdiction: str = "",
+    ) -> Scope:
+        """Ask for leave to use values for a purpose, of each person as far as it holds for them.
+
+        Raises: UnknownPurpose; FoldOutdated when what is known was derived by another version.
+        """
+        return scope_for(
             purpose or "service",
-            declared=self.settings.consent.purposes,
+            declared=policy_in_force(self.state),
             position=self.folding.trusted_position(),
             asked_by=asked_by,
+            at=self.now(),
+            channel=channel,
+            recipient=recipient,
+            jurisdiction=jurisdiction,
         )
 
     def close(self) -> None:

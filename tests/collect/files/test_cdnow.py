@@ -98,7 +98,7 @@ def test_a_timeline_holds_every_purchase_at_its_day(imported: tuple[Path, list[s
     )
 
     with tillit.open(workspace) as ws:
-        found = ws.profiles.events(f"user_id:{customer}", ws.permit(), limit=1_000)
+        found = ws.profiles.events(f"user_id:{customer}", ws.scope(), limit=1_000)
     assert found is not None
     events, _ = found
 

@@ -34,7 +34,7 @@ from tillit.console.portrait import (
 from tillit.console.ties import list_ends, list_ties
 from tillit.console.views import customer_detail, event_views, name_of
 from tillit.profile import ActInvalid, position_of
-from tillit.records import Permit
+from tillit.records import Scope
 from tillit.workspace import Related
 
 _TIMELINE_ROWS = 40
@@ -63,9 +63,9 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return ":" not in profile_id and ws.profiles.membership(profile_id) is not None
 
     def show(request: Asking, profile_id: str, *, status: int = 200, fault: str = "", **asked: str) -> Response[Any]:
-        permit = desk.permit(request)
+        scope = desk.scope(request)
         # Only ids: `namespace:value` would put a person's address into an address.
-        person = ws.profiles.person(profile_id, permit) if ":" not in profile_id else None
+        person = ws.profiles.person(profile_id, scope) if ":" not in profile_id else None
         if person is None:
             return unknown(request)
         document = person.document
@@ -76,9 +76,9 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if PART in request.headers:
             desk.note(request, 1, profile_id)
             return desk.page(request, "parts/timeline.html", **part)
-        evidence, related = ws.profiles.evidence(profile_id, permit) or (None, [])
+        evidence, related = ws.profiles.evidence(profile_id, scope) or (None, [])
         assert evidence is not None, "whoever has a document has evidence"
-        groups = _groups(desk, document, permit)
+        groups = _groups(desk, document, scope)
         desk.note(request, 1 + len(related) + sum(len(one.others) for one in groups), profile_id)
         epoch = ws.log.epoch()
         membership = ws.profiles.membership(profile_id)
@@ -123,7 +123,7 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @post("/console/customers/{profile_id:str}/earlier", opt={"role": "reader"}, status_code=200, sync_to_thread=True)
     def show_earlier(request: Asking, profile_id: str, data: Form) -> Response[str]:
         name = data.get("trait", "")[:256]
-        found = ws.profiles.earlier(profile_id, name, desk.permit(request)) if ":" not in profile_id else None
+        found = ws.profiles.earlier(profile_id, name, desk.scope(request)) if ":" not in profile_id else None
         if found is None:
             return unknown(request)
         desk.note(request, 1, profile_id)
@@ -199,15 +199,15 @@ def _is_possibly(related: Related) -> bool:
     return any(one.reason == "soft" for one in related.reasons)
 
 
-def _groups(desk: Desk, document: dict[str, Any], permit: Permit) -> list[GroupView]:
+def _groups(desk: Desk, document: dict[str, Any], scope: Scope) -> list[GroupView]:
     """Give a person's groups, each with the first others in it."""
     ws = desk.workspace
     views = []
     for place in document["groups"][:_MOST_GROUPS]:
-        found = ws.groups.get(place["group"], permit, limit=_MOST_OTHERS)
+        found = ws.groups.get(place["group"], scope, limit=_MOST_OTHERS)
         others = []
         for one in found["members"]:
-            other = ws.profiles.find(one["profile_id"], permit) if one["profile_id"] != document["id"] else None
+            other = ws.profiles.find(one["profile_id"], scope) if one["profile_id"] != document["id"] else None
             if other is not None:
                 others.append((one["profile_id"], name_of(other), one["role"] or ""))
         views.append(group_view(place, others, has_more=found["next"] is not None))
@@ -217,9 +217,9 @@ def _groups(desk: Desk, document: dict[str, Any], permit: Permit) -> list[GroupV
 def _timeline(desk: Desk, request: Asking, profile_id: str, before: str | None) -> dict[str, Any]:
     """Give one part of the timeline, each month under its name."""
     ws = desk.workspace
-    permit = desk.permit(request)
-    found = ws.profiles.rows(profile_id, permit, limit=_TIMELINE_ROWS, before=before)
-    events = event_views(ws, found.rows, permit, with_who=False) if found is not None else []
+    scope = desk.scope(request)
+    found = ws.profiles.rows(profile_id, scope, limit=_TIMELINE_ROWS, before=before)
+    events = event_views(ws, found.rows, scope, with_who=False) if found is not None else []
     months: list[tuple[str, list[Any]]] = []
     for event in events:
         month = month_of(event.at)

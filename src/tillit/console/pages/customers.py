@@ -22,11 +22,11 @@ def customers_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     def found(request: Asking, text: str) -> dict[str, Any]:
         ws = desk.workspace
-        permit = desk.permit(request)
+        scope = desk.scope(request)
         if text.strip():
-            documents = ws.profiles.search(text, limit=_MOST_ROWS, asked_by=permit.asked_by)
+            documents = ws.profiles.search(text, limit=_MOST_ROWS, asked_by=scope.asked_by)
         else:
-            documents = ws.profiles.newest(permit=permit, limit=_MOST_ROWS)
+            documents = ws.profiles.newest(scope=scope, limit=_MOST_ROWS)
         desk.note(request, len(documents))
         return {
             "query": text,

@@ -18,7 +18,7 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @get("/console/events/{event_id:str}", opt={"role": "reader"}, sync_to_thread=True)
     def show_event(request: Asking, event_id: FromPath[str]) -> Response[str]:
-        event = understand(desk.workspace, event_id, desk.permit(request))
+        event = understand(desk.workspace, event_id, desk.scope(request))
         if event is None:
             return desk.page(request, "unknown_event.html", status=404, here="live")
         desk.note(request, 1, event.view.profile_id or "")

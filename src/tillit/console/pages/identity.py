@@ -35,7 +35,7 @@ from tillit.errors import BusyError, InputError, NotFound
 from tillit.identity import CUT, JOIN, PIN, UNDO, ReasonInvalid, identifier_of, takes
 from tillit.identity import profile_id as key_of
 from tillit.profile import position_of
-from tillit.records import Membership, Permit
+from tillit.records import Membership, Scope
 from tillit.workspace import Workspace
 
 _MOST_CHOICES = 200  # of a list to choose from
@@ -84,11 +84,11 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ws = desk.workspace
 
     def show(request: Asking, profile_id: str, *, status: int = 200, fault: str = "", **asked: str) -> Response[Any]:
-        permit = desk.permit(request)
+        scope = desk.scope(request)
         # Only ids: `namespace:value` would put a person's address into an address.
         membership = ws.profiles.membership(profile_id) if ":" not in profile_id else None
-        document = ws.profiles.find(profile_id, permit) if membership is not None else None
-        found = ws.profiles.evidence(profile_id, permit) if document is not None else None
+        document = ws.profiles.find(profile_id, scope) if membership is not None else None
+        found = ws.profiles.evidence(profile_id, scope) if document is not None else None
         if membership is None or document is None or found is None:
             return desk.page(request, "unknown_customer.html", status=404, here="customers")
         if document["id"] != profile_id and status == 200:
@@ -97,9 +97,9 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         evidence, related = found
         own = list_ends(membership)
         ties = list_ties(evidence.links, own, ws.log.epoch())
-        decisions = decisions_of(ws, profile_id, permit)
+        decisions = decisions_of(ws, profile_id, scope)
         choices = _choices(own, ties)
-        beside = _find_beside(ws, permit, document, asked.get("beside", ""))
+        beside = _find_beside(ws, scope, document, asked.get("beside", ""))
         if asked.get("beside") and beside is None and not fault:
             fault = "Nobody else is known by that. Look for typing mistakes, or search under Customers."
         names = _names(
@@ -114,7 +114,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
             profile_id=profile_id,
             customer=_named(customer_view(document), own[0].kind, own[0].value),
             fault=fault,
-            outcome=outcome_of(ws, permit, asked.get("did", "")),
+            outcome=outcome_of(ws, scope, asked.get("did", "")),
             own=own,
             ties=ties,
             n_shown=len(ties) if asked.get("links") == "all" else min(len(ties), _MOST_TIES),
@@ -126,7 +126,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
             n_choices=len(choices),
             one=asked.get("one", ""),
             other=asked.get("other", ""),
-            why=_why(ws, permit, own, asked.get("one", ""), asked.get("other", "")),
+            why=_why(ws, scope, own, asked.get("one", ""), asked.get("other", "")),
             near=[related_view(one, ws.log.epoch()) for one in related],
             beside=beside,
             beside_key=asked.get("beside", ""),
@@ -215,7 +215,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def undo(request: Asking, profile_id: str, data: Form) -> Response[Any]:
         def decide(operator: str) -> dict[str, Any]:
             action = data.get("action", "")
-            known = ws.identity.decisions(profile_id, desk.permit(request)) if ":" not in profile_id else None
+            known = ws.identity.decisions(profile_id, desk.scope(request)) if ":" not in profile_id else None
             if all(one["action"] != action for one in known or ()):
                 raise _Unknown
             return ws.identity.undo(action, reason=reason_of(data), operator=operator)
@@ -240,9 +240,9 @@ def note_pending(desk: Desk, request: Asking, kind: str, profile_id: str, exc: B
         desk.audit(request, f"identity.{kind}", target=profile_id, outcome="pending", event_id=action)
 
 
-def decisions_of(ws: Workspace, who: str, permit: Permit) -> list[DecisionView]:
+def decisions_of(ws: Workspace, who: str, scope: Scope) -> list[DecisionView]:
     """Give what colleagues decided about a person, oldest first, each undo with what it took back."""
-    told = ws.identity.decisions(who, permit) or []
+    told = ws.identity.decisions(who, scope) or []
     epoch = ws.log.epoch()
     places = {one["action"]: position_of(one["action"], epoch) or 0 for one in told}
     undone = _undone(ws, places) if any(one["kind"] == UNDO for one in told) else {}
@@ -259,23 +259,23 @@ def _undone(ws: Workspace, places: dict[str, int]) -> dict[str, str]:
     return {action: kinds.get(body["of"], "") for action, body in bodies.items() if "of" in body}
 
 
-def outcome_of(ws: Workspace, permit: Permit, action: str) -> Outcome | None:
+def outcome_of(ws: Workspace, scope: Scope, action: str) -> Outcome | None:
     """Say what came of a decision; None when there is none by that id."""
-    decision = ws.identity.decision(action, permit) if action else None
+    decision = ws.identity.decision(action, scope) if action else None
     if decision is None or decision["a"] == decision["b"]:  # of a value, which two people do not come of
         return None
-    known = decisions_of(ws, decision["a"], permit)
+    known = decisions_of(ws, decision["a"], scope)
     told = next((one for one in known if one.action == action), decision_view(decision, 0))
-    return Outcome(told, tell(ws, permit, decision["a"], decision["b"]))
+    return Outcome(told, tell(ws, scope, decision["a"], decision["b"]))
 
 
-def tell(ws: Workspace, permit: Permit, one: str, other: str) -> Told:
+def tell(ws: Workspace, scope: Scope, one: str, other: str) -> Told:
     """Say whether two identifiers are one person, and why."""
-    told = ws.identity.why(one, other, permit)
+    told = ws.identity.why(one, other, scope)
     people = {
         document["id"]: _named(customer_view(document), *end.split(":", 1))
         for end in (told["a"], told["b"])
-        if (document := ws.profiles.find(end, permit)) is not None
+        if (document := ws.profiles.find(end, scope)) is not None
     }
     return Told(
         pair_of(told["a"], told["b"]),
@@ -313,11 +313,11 @@ def _acts_on(ties: list[Tie], decisions: list[DecisionView]) -> dict[int, Decisi
     return {number: one for number, one in found.items() if one is not None}
 
 
-def _why(ws: Workspace, permit: Permit, own: list[End], one: str, other: str) -> Told | None:
+def _why(ws: Workspace, scope: Scope, own: list[End], one: str, other: str) -> Told | None:
     ends = {end.key: end.written for end in own}
     if one == other or one not in ends or other not in ends:
         return None
-    return tell(ws, permit, ends[one], ends[other])
+    return tell(ws, scope, ends[one], ends[other])
 
 
 def _choices(own: list[End], ties: list[Tie]) -> list[End]:
@@ -328,8 +328,8 @@ def _choices(own: list[End], ties: list[Tie]) -> list[End]:
     return sorted(own, key=lambda end: end.key not in tied)
 
 
-def _find_beside(ws: Workspace, permit: Permit, document: dict[str, Any], key: str) -> Compared | None:
-    other = ws.profiles.find(key, permit) if key and ":" not in key else None
+def _find_beside(ws: Workspace, scope: Scope, document: dict[str, Any], key: str) -> Compared | None:
+    other = ws.profiles.find(key, scope) if key and ":" not in key else None
     return compare(document, other) if other is not None and other["id"] != document["id"] else None
 
 

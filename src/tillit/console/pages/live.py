@@ -26,7 +26,7 @@ def live_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     def shown(request: Asking, wanted: Wanted) -> dict[str, Any]:
         # A longer look back than one glance: ticks of an idle log stand among the events.
-        glance = look(ws, 0, 0, most=FIRST_ROWS, permit=desk.permit(request), wanted=wanted)
+        glance = look(ws, 0, 0, most=FIRST_ROWS, scope=desk.scope(request), wanted=wanted)
         people = {row.profile_id for row in glance.rows if isinstance(row, EventView) and row.profile_id}
         desk.note(request, len(people))
         return {
@@ -54,11 +54,11 @@ def live_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @post(ROUTE, opt={"role": "reader"}, status_code=200)
     async def stream_live(request: Asking, data: Form) -> Stream:
-        permit = desk.permit(request)
+        scope = desk.scope(request)
         after, refused_after = _place(data)
 
         async def told() -> AsyncIterator[str]:
-            async for part in stream(ws, desk.pages, after, refused_after, permit, wanted_from(data)):
+            async for part in stream(ws, desk.pages, after, refused_after, scope, wanted_from(data)):
                 yield part
 
         return Stream(told, media_type="text/event-stream", headers={"x-accel-buffering": "no"})

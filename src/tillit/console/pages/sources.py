@@ -70,7 +70,7 @@ def sources_routes(desk: Desk) -> list[HTTPRouteHandler]:
             snippets=list_snippets(_base_url(request)),
             kinds=KINDS,
             scopes=API_SCOPES,
-            purposes=ws.settings.consent.purposes,
+            purposes=ws.consent.declared().purposes,
         )
 
     @post("/console/sources/keys", opt={"role": "admin"}, status_code=200)
@@ -79,11 +79,11 @@ def sources_routes(desk: Desk) -> list[HTTPRouteHandler]:
         kind, source = str(data.get("kind", "")), str(data.get("source", "")).strip()
         scopes = tuple(str(one) for one in data.getall("scope", [])) if kind == "api" else ()
         purpose = str(data.get("purpose", "service"))
-        if purpose not in ws.settings.consent.purposes:
+        if purpose not in ws.consent.declared().purposes:
             raise InputError("That purpose is not declared in the settings.", code="console.unknown-purpose")
         origins = tuple(str(data.get("origins", "")).split()) if kind == "public" else ()
         plain, key = await asyncio.to_thread(
-            lambda: ws.keys.create(kind, source, scopes=scopes, purpose=purpose, origins=origins)
+            lambda: ws.keys.create(kind, source, scopes=scopes, purposes=(purpose,), origins=origins)
         )
         desk.audit(request, "key.create", key.key_id, kind=kind, source=source)
         return made_page(request, plain, key)

@@ -26,7 +26,7 @@ def values_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ws = desk.workspace
 
     def show(request: Asking, *, status: int = 200, fault: str = "", did: str = "") -> Response[Any]:
-        found = ws.identity.values(desk.permit(request), limit=_MOST_ROWS)
+        found = ws.identity.values(desk.scope(request), limit=_MOST_ROWS)
         desk.note(request, len(found))
         waiting = values_to_look_at(ws)
         rows = []

@@ -92,16 +92,16 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
         fault: str = "",
     ) -> Response[Any]:
         only = only if only in SHOWN else SHOWN[0]
-        permit = desk.permit(request)
+        scope = desk.scope(request)
         found, more = ws.identity.violations(
-            permit, limit=_MOST_ROWS, before=before or None, only=only if only != "all" else ""
+            scope, limit=_MOST_ROWS, before=before or None, only=only if only != "all" else ""
         )
         documents: dict[str, dict[str, Any] | None] = {}
         pinned: dict[str, list[set[str]]] = {}  # by person
 
         def document(who: str) -> dict[str, Any] | None:
             if who not in documents:
-                documents[who] = ws.profiles.find(who, permit)
+                documents[who] = ws.profiles.find(who, scope)
             return documents[who]
 
         def is_pinned(told: dict[str, Any], one: dict[str, Any] | None) -> bool:
@@ -109,7 +109,7 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
             if is_judged or one is None:
                 return is_judged
             if one["id"] not in pinned:
-                decisions = ws.identity.decisions(one["id"], permit) or []
+                decisions = ws.identity.decisions(one["id"], scope) or []
                 pinned[one["id"]] = [{d["a"], d["b"]} for d in decisions if d["kind"] == PIN and d["stands"]]
             return {told["a"], told["b"]} in pinned[one["id"]]
 
@@ -137,7 +137,7 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
             before=before,
             more=more,
             fault=fault,
-            outcome=outcome_of(ws, permit, did),
+            outcome=outcome_of(ws, scope, did),
             at=min(at, number),
             may_edit=desk.session(request).may("editor"),
         )
