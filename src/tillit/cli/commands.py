@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tillit.cli.consent import consent
-from tillit.cli.definitions import apply, plan, rules
+from tillit.cli.definitions import apply, plan, purposes, rules
 from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
 from tillit.cli.groups import groups
@@ -59,7 +59,7 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 
-for command in (plan, apply, rules):
+for command in (plan, apply, rules, purposes):
     app.command()(command)
 identity.command("plan")(plan)
 

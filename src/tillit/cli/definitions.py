@@ -1,31 +1,44 @@
-"""`tillit plan`, `tillit apply`, `tillit rules`: what identity rules would change, and putting them in force.
+"""`tillit plan`, `apply`, `rules`, `purposes`: what other definitions would change, and putting them in force.
 
-In:    a file of rules.
-Out:   a report with sampled cases; rules in the log, with how far they are folded.
-Never: rules in force that nobody was shown the effect of, unless they say `--yes`.
+In:    a file of identity rules, a file or a folder of purposes.
+Out:   a report with sampled cases; definitions in the log, with how far they are folded.
+Never: a definition in force that nobody was shown the effect of, unless they say `--yes`.
 """
 
 import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tillit.cli.identity import evidence_line, print_lines
 from tillit.cli.terminal import ACTOR, JsonOption, PurposeOption, WorkspaceOption, find_colleague, show, talk
+from tillit.consent import SECTIONS, join_policies
 from tillit.errors import BusyError, InputError
 from tillit.identity import RulesInvalid
-from tillit.records import Scope
+from tillit.records import NotReadable, Scope, read_yaml
 from tillit.workspace import Workspace, people_shown
 
 FileArgument = Annotated[
-    Path | None, typer.Argument(help="A file of rules. Without one: identity.yaml of the workspace.")
+    Path | None,
+    typer.Argument(
+        help="A file of identity rules, or a file or folder of purposes. Without one: identity.yaml and purposes/ of "
+        "the workspace."
+    ),
 ]
 _LOOK_S = 0.2
-_DEFAULT_FILE = "identity.yaml"
+_DEFAULT_FILE, _DEFAULT_FOLDER = "identity.yaml", "purposes"
+RULES, PURPOSES = "identity rules", "purposes"
+
+
+class Definition(NamedTuple):
+    """What somebody wrote, and of what."""
+
+    kind: str
+    text: str
 
 
 class NoDefinition(InputError):
@@ -49,42 +62,92 @@ def plan(
     purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what other identity rules would change, on the whole of the real history; change nothing."""
-    text = _read(workspace, file)
+    """Say what other identity rules or purposes would change, on the whole of the real history; change nothing."""
+    definitions = _read(workspace, file)
+    told: dict[str, Any] = {}
     with Workspace(workspace) as ws:
         ws.flush()
-        told = _plan(ws, text, ws.scope(purpose, asked_by=ACTOR), cases)
+        for one in definitions:
+            if one.kind == PURPOSES:
+                told[PURPOSES] = _plan_purposes(ws, one.text, cases)
+            else:
+                told[RULES] = _plan(ws, one.text, ws.scope(purpose, asked_by=ACTOR), cases)
     if json:
-        show(told)
-    else:
-        print_lines(plan_lines(told))
+        show(told if len(told) > 1 else next(iter(told.values())))
+        return
+    for kind, found in told.items():
+        print_lines(purpose_lines(found) if kind == PURPOSES else plan_lines(found))
 
 
 def apply(
     workspace: WorkspaceOption,
     file: FileArgument = None,
-    undo: Annotated[bool, typer.Option("--undo", help="Apply the rules again that were applied before.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Apply what was in force before; purposes: name them too.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not plan and ask first.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it later.")] = "",
     operator: Annotated[str, typer.Option("--operator", help="Who decides: a login, or a name.")] = ACTOR,
     json: JsonOption = False,
 ) -> None:
-    """Put identity rules in force for all of history, while everything goes on."""
+    """Put identity rules in force for all of history, or purposes from now on, while everything goes on."""
+    if undo:
+        # What was in force before stands in the log; a file only says of what.
+        is_purposes = file is not None and (file.name == _DEFAULT_FOLDER or _definition(file).kind == PURPOSES)
+        definitions = [Definition(PURPOSES if is_purposes else RULES, "")]
+    else:
+        definitions = _read(workspace, file)
     with Workspace(workspace) as ws:
         ws.flush()
         colleague = find_colleague(ws, operator)
-        text = ws.rules.before_last() if undo else _read(workspace, file)
-        if not yes:
-            scope = ws.scope(asked_by=ACTOR)
-            print_lines(plan_lines(_plan(ws, text, scope, 5)))
-            typer.confirm("Put these rules in force?", abort=True)
-        status = ws.rules.apply(text, reason=reason, operator=colleague.operator)
-        ws.audit.note(operator_id=colleague.actor, action="rules.apply", target=status["action"] or "")
-        status = _wait(ws, status)
+        outcomes = []
+        for kind, written in definitions:
+            if kind == PURPOSES:
+                text = ws.consent.before_last() if undo else written
+                if not yes:
+                    print_lines(purpose_lines(_plan_purposes(ws, text, 5)))
+                    typer.confirm("Put these purposes in force?", abort=True)
+                status = ws.consent.apply(text, reason=reason, operator=colleague.operator)
+                ws.audit.note(operator_id=colleague.actor, action="purposes.apply", target=status["action"])
+            else:
+                text = ws.rules.before_last() if undo else written
+                if not yes:
+                    scope = ws.scope(asked_by=ACTOR)
+                    print_lines(plan_lines(_plan(ws, text, scope, 5)))
+                    typer.confirm("Put these rules in force?", abort=True)
+                status = ws.rules.apply(text, reason=reason, operator=colleague.operator)
+                ws.audit.note(operator_id=colleague.actor, action="rules.apply", target=status["action"] or "")
+                status = _wait(ws, status)
+            outcomes.append(status)
     if json:
-        show(status)
+        show(outcomes if len(outcomes) > 1 else outcomes[0])
+        return
+    for kind, _ in definitions:
+        again = " purposes" if kind == PURPOSES else ""
+        print(f"In force. To go back: tillit apply{again} --undo")
+
+
+def purposes(
+    workspace: WorkspaceOption,
+    history: Annotated[bool, typer.Option("--history", help="All that were ever applied.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Print the purposes in force, whole; with --history, all that were ever applied."""
+    with Workspace(workspace) as ws:
+        ws.flush()
+        if not history:
+            text = ws.consent.text()
+            if json:
+                show({"hash": ws.consent.declared().hash, "text": text})
+            else:
+                print(text, end="")
+            return
+        told = ws.consent.history()
+        names = {one.operator_id: one.login for one in ws.operators.list_all()}
+    if json:
+        show({"history": told})
     else:
-        print("In force. To go back: tillit apply --undo")
+        print_lines(_history_lines([{**one, "in_force": place == 0} for place, one in enumerate(told)], names))
 
 
 def rules(workspace: WorkspaceOption, history: bool = False, json: JsonOption = False) -> None:
@@ -107,14 +170,45 @@ def rules(workspace: WorkspaceOption, history: bool = False, json: JsonOption = 
 # -- at work
 
 
-def _read(workspace: Path, file: Path | None) -> str:
-    path = file if file is not None else workspace / _DEFAULT_FILE
+def _read(workspace: Path, file: Path | None) -> list[Definition]:
+    if file is not None:
+        return [_definition(file)]
+    found = [path for path in (workspace / _DEFAULT_FILE, workspace / _DEFAULT_FOLDER) if path.exists()]
+    if not found:
+        raise NoDefinition(workspace / _DEFAULT_FILE)
+    return [_definition(path) for path in found]
+
+
+def _definition(path: Path) -> Definition:
+    if path.is_dir():
+        files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+        if not files:
+            raise NoDefinition(path)
+        return Definition(PURPOSES, join_policies({one.name: _text(one) for one in files}))
     if not path.is_file():
         raise NoDefinition(path)
+    text = _text(path)
+    try:
+        told = read_yaml(text)
+    except NotReadable:
+        told = None  # the rules say where
+    is_policy = isinstance(told, dict) and bool(told.keys() & set(SECTIONS))
+    return Definition(PURPOSES if is_policy else RULES, text)
+
+
+def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise RulesInvalid(f"{path.name} is not written in UTF-8.") from None
+
+
+def _plan_purposes(ws: Workspace, text: str, cases: int) -> dict[str, Any]:
+    with _bar() as bar:
+        task = bar.add_task("looking at everybody", total=None)
+        told = ws.consent.plan(text, n_cases=cases, progress=lambda at, of: bar.update(task, completed=at, total=of))
+    ws.journal.note(asked_by=ACTOR, route="tillit plan", purpose="service", n_profiles=told["people"])
+    return told
 
 
 def _plan(ws: Workspace, text: str, scope: Scope, cases: int) -> dict[str, Any]:
@@ -174,6 +268,20 @@ def plan_lines(told: dict[str, Any]) -> Iterator[str]:
             yield f"  - {_people(case['of'])} would become {case['people_after']} people: {parts}"
         for one in case["evidence"]:
             yield f"      {evidence_line(one['a'], one['b'], one)}" + (f": {one['reason']}" if one["reason"] else "")
+
+
+def purpose_lines(told: dict[str, Any]) -> Iterator[str]:
+    """Write a plan of purposes for a terminal."""
+    yield f"Looked at {told['people']:,} people."
+    for one in told["purposes"]:
+        mark = " (new)" if one["is_new"] else " (no longer declared)" if one["is_gone"] else ""
+        yield f"  {one['purpose']}{mark}: {one['before']:,} people may be reached now, {one['after']:,} then" + (
+            f"; {one['gained']:,} more, {one['lost']:,} no longer" if one["gained"] or one["lost"] else ""
+        )
+    if told["cases"]:
+        yield f"{len(told['cases'])} cases, sampled:"
+    for case in told["cases"]:
+        yield f"  {case['id']}  {case['purpose']}: {case['before']} now, {case['after']} then"
 
 
 def _people(told: list[dict[str, Any]]) -> str:

@@ -78,6 +78,7 @@ def examine(ws: Workspace) -> Report:
             True,
             f"{n_rows:,} events, {_size(lake_bytes)}, {max(position - lake_position, 0):,} rows behind the fold",
         ),
+        Finding("purposes", True, _purposes(ws)),
         Finding("quarantine", True, f"{n_quarantined:,} events wait. `tillit quarantine list` shows why"),
         Finding(
             "folder", mode == 0, "only its owner may enter" if mode == 0 else "others may enter: chmod 700 the folder"
@@ -102,6 +103,14 @@ def examine(ws: Workspace) -> Report:
         "newest_at": rfc3339(ws.log.head_logged_at()) if head else None,
     }
     return Report(findings, facts)
+
+
+def _purposes(ws: Workspace) -> str:
+    declared = ws.consent.declared()
+    named = ", ".join(declared.purposes)
+    if declared.is_built_in:
+        return f"none were declared: the two built-in ones hold ({named}). `tillit apply purposes/` declares yours"
+    return f"{len(declared.purposes)} are declared: {named}"
 
 
 def _outdated(ws: Workspace) -> str | None:

@@ -55,11 +55,13 @@ def take(
     new_id: Callable[[], str] = random_id,
     needs_id: bool = True,
     prove: Prove | None = None,
+    refuses_sale: bool = False,
 ) -> Taken:
     """Judge one request.
 
     Shape:  route_type is the type of a single event, or None for a batch; documents are always a batch. `prove` says
-            what an identity token proves; without it none proves anything.
+            what an identity token proves; without it none proves anything. `refuses_sale`: the browser sent the
+            Global Privacy Control.
     Units:  received_at is UTC epoch microseconds.
     Raises: UnreadableBody, BodyTooLarge: nothing of the request can be taken.
     """
@@ -85,6 +87,7 @@ def take(
         has_escapes=reading.has_escapes,
         needs_id=needs_id,
         prove=prove,
+        refuses_sale=refuses_sale,
     )
     rows: list[NewRow] = []
     quarantine: list[QuarantineRow] = []

@@ -280,6 +280,7 @@ class TrackingApi:
             limits=self._limits,
             client_ip=client[0] if client else None,
             user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
+            refuses_sale=headers.get(b"sec-gpc") == b"1",
             new_id=self._new_id,
             prove=self._prove,
         )

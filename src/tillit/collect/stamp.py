@@ -97,6 +97,7 @@ class Stamp:
         has_escapes: bool = True,
         needs_id: bool = True,
         prove: Prove | None = None,
+        refuses_sale: bool = False,
     ) -> None:
         """Prepare to stamp the events of one request.
 
@@ -126,7 +127,8 @@ class Stamp:
         self._is_claimed = trust == TRUST_CLAIMED
         self._client_ip = shown_ip(client_ip, limits.ip) if client_ip else None
         self._user_agent = user_agent if self._is_claimed else None
-        self._touches_context = self._is_claimed or shared_context is not None
+        self._refuses_sale = refuses_sale
+        self._touches_context = self._is_claimed or refuses_sale or shared_context is not None
 
     def row(self, event: Document) -> NewRow | Flaw:
         """Give the log row of one event. The document is changed on the way."""
@@ -282,6 +284,8 @@ class Stamp:
             found = bot_kind(agent)
             if found is not None:
                 context["bot"] = {"is_bot": True, "kind": found}
+        if self._refuses_sale:
+            context["gpc"] = True
         if _PROVING in context:
             token = context.pop(_PROVING)
             if token is not None:
