@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 import tillit
-from bench import customers, identity
+from bench import customers, erasure, identity
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -342,6 +342,12 @@ def identity_harm() -> list[Figure]:
         return identity.harm(folder)
 
 
+def erase_person() -> list[Figure]:
+    """Erase one person of a million events; `python -m bench.erasure 10000000` measures the size of the budget."""
+    with _folder() as folder:
+        return erasure.erase(folder / "shop")
+
+
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-batches": collect_batches,
     "collect-singles": collect_singles,
@@ -357,4 +363,5 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "identity-cut": identity_cut,
     "identity-growth": identity_growth,
     "identity-harm": identity_harm,
+    "erasure": erase_person,
 }

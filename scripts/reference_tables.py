@@ -15,9 +15,15 @@ from tillit.store.lake import Lake
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "tillit"
 
 # Which file a folder of migrations makes tables in; `migrations/` itself is derived state.
-_FILES = {"log": "log.db", "registry": "registry.db", "journal": "journal.db", "truth": "NAME.truth.db"}
+_FILES = {
+    "log": "log.db",
+    "registry": "registry.db",
+    "journal": "journal.db",
+    "truth": "NAME.truth.db",
+    "erasures": "erasures.db",
+}
 _STATE = "state.db"
-_ORDER = ("log.db", _STATE, "registry.db", "journal.db", "NAME.truth.db")
+_ORDER = ("log.db", _STATE, "registry.db", "journal.db", "erasures.db", "NAME.truth.db")
 _TYPES = {
     "{int64}": "whole number",
     "INTEGER": "whole number",

@@ -333,7 +333,7 @@ STEPS = (
     "tillit.flow.forget._refold",
     "tillit.store.log.Log.forget",
     "tillit.store.log.truncate_wal",
-    "tillit.flow.fold.Fold.forget_memory",
+    "tillit.flow.fold.Fold.forget_people",
     "tillit.store.state.SqliteState.scrub",
     "tillit.flow.fold._keep_position",
     "tillit.store.log.Log.husked",

@@ -33,6 +33,7 @@ class Import(NamedTuple):
     n_known: int  # the same rows were here before
     n_other: int  # other values under a known key: what came first stays
     n_unusable: int  # nobody to whom they could belong
+    n_refused: int = 0  # whom they name was erased
 
     def line(self) -> str:
         """Say in one line what changed."""
@@ -50,6 +51,7 @@ class Import(NamedTuple):
             parts = [f"nothing new from {self.file}", rejected]
         parts += [f"{self.n_other:,} not taken: other values under a key that is known"] * bool(self.n_other)
         parts += [f"{self.n_unusable:,} set aside: no usable identifier"] * bool(self.n_unusable)
+        parts += [f"{self.n_refused:,} refused: whom they name was erased"] * bool(self.n_refused)
         return ", ".join(parts)
 
     def document(self) -> dict[str, Any]:
@@ -62,6 +64,7 @@ class Import(NamedTuple):
             "known": self.n_known,
             "other_values": self.n_other,
             "unusable": self.n_unusable,
+            "refused_as_erased": self.n_refused,
             "rejected": outcome.n_rejected,
             "rejects": f"rejects/{outcome.rejects.name}" if outcome.rejects is not None else None,
             "reasons": outcome.reasons,
@@ -123,6 +126,7 @@ def import_into(ws: Workspace, file: Path, mapping_file: Path, *, talk: Console)
         n_new=outcome.n_taken - fates.total(),
         n_known=fates.pop("duplicate", 0),
         n_other=fates.pop("conflict", 0),
+        n_refused=fates.pop("refused", 0),
         n_unusable=fates.total(),
     )
 
@@ -147,6 +151,7 @@ def append_file(
         epoch=ws.log.epoch(),
         block_rows=block_rows,
         on_progress=on_progress,
+        erased=ws.erasure.door,
     )
 
 

@@ -3,7 +3,7 @@
 In:    the bytes of a request (or events made in this process), and who sent them when.
 Out:   `Taken`: what to append. Nothing is stored here.
 Never: an exception for one bad event, an event lost without a quarantine row, a good event lost for a bad neighbour;
-       an identity token, not even in quarantine.
+       an identity token, not even in quarantine; a byte of an event that is refused because whom it names was erased.
 """
 
 import uuid
@@ -13,7 +13,10 @@ from typing import NamedTuple
 from tillit.collect.checks import Document, Flaw, Reading, read_body, read_messages, text_flaw
 from tillit.collect.limits import Limits
 from tillit.collect.stamp import Prove, Stamp, hide_token
-from tillit.records import NewRow, QuarantineRow
+from tillit.records import KIND_EVENT, REFUSED_BODY, NewRow, QuarantineRow
+
+# A row on its way into the log -> whether it is refused because whom it names was erased.
+Refuses = Callable[[NewRow], bool]
 
 # Events whose compact form is this far below the limit are not measured as sent: only white space could differ.
 _STAMP_ROOM = 1_024
@@ -56,12 +59,14 @@ def take(
     needs_id: bool = True,
     prove: Prove | None = None,
     refuses_sale: bool = False,
+    refuses: Refuses | None = None,
 ) -> Taken:
     """Judge one request.
 
     Shape:  route_type is the type of a single event, or None for a batch; documents are always a batch. `prove` says
             what an identity token proves; without it none proves anything. `refuses_sale`: the browser sent the
-            Global Privacy Control.
+            Global Privacy Control. What `refuses` says is of somebody who was erased becomes a row that says so and no
+            more: it is acknowledged like any other.
     Units:  received_at is UTC epoch microseconds.
     Raises: UnreadableBody, BodyTooLarge: nothing of the request can be taken.
     """
@@ -97,6 +102,9 @@ def take(
     for index, event in enumerate(reading.events):
         # A flaw has nothing to stamp. (isinstance, not type: a Flaw is a tuple and an event is a dict.)
         outcome = to_row(event) if isinstance(event, dict) else event
+        if refuses is not None and isinstance(event, dict) and refuses(_as_row(event, outcome, stamp)):
+            rows.append(_refused(source, trust, received_at))
+            continue
         if isinstance(outcome, NewRow):
             if len(outcome.body) <= unmeasured:
                 rows.append(outcome)
@@ -114,6 +122,16 @@ def take(
             )
         )
     return Taken(rows, quarantine, rejected, reading.is_hopeless)
+
+
+def _as_row(event: Document, outcome: NewRow | Flaw, stamp: Stamp) -> NewRow:
+    """Give what is judged by whom it names, also of an event that has a flaw."""
+    return outcome if isinstance(outcome, NewRow) else stamp.flawed_row(event)
+
+
+def _refused(source: str, trust: int, received_at: int) -> NewRow:
+    # Neither its time nor its message id: what is refused leaves nothing.
+    return NewRow(KIND_EVENT, source, trust, received_at, received_at, bytes(16), REFUSED_BODY)
 
 
 def _size_flaw(reading: Reading, index: int, row: NewRow, limits: Limits) -> Flaw | None:

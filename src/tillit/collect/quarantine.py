@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tillit.collect.checks import Flaw, Reading, read_event
-from tillit.collect.door import Taken, take
+from tillit.collect.door import Refuses, Taken, take
 from tillit.collect.limits import Limits
 from tillit.errors import InputError
 from tillit.store import State
@@ -118,7 +118,7 @@ def list_waiting(
     return list_quarantined(state, limit=limit, before=before, code=code, source=source, only_waiting=True)
 
 
-def retry(kept: Quarantined, *, limits: Limits, mended: bytes | None = None) -> Taken:
+def retry(kept: Quarantined, *, limits: Limits, mended: bytes | None = None, refuses: Refuses | None = None) -> Taken:
     """Judge a quarantined event anew, as it came or mended; it keeps its source, trust and time of arrival.
 
     Append the rows to the log, then note their position with `note_replayed`. A crash between the two is harmless:
@@ -140,10 +140,11 @@ def retry(kept: Quarantined, *, limits: Limits, mended: bytes | None = None) -> 
         received_at=kept.received_at,
         limits=limits,
         new_id=lambda: f"quarantine-{kept.source}-{kept.quarantine_id}"[:100],
+        refuses=refuses,
     )
 
 
-def retry_mended(kept: Quarantined, mended: bytes, *, limits: Limits) -> Taken:
+def retry_mended(kept: Quarantined, mended: bytes, *, limits: Limits, refuses: Refuses | None = None) -> Taken:
     """Judge what somebody wrote in the place of a quarantined event; its bytes stay as they came.
 
     Raises: AlreadyReplayed; MendedOtherId.
@@ -153,7 +154,7 @@ def retry_mended(kept: Quarantined, mended: bytes, *, limits: Limits) -> Taken:
     event = read_event(mended, limits)
     if kept.message_id and not isinstance(event, Flaw) and str(event.get("messageId")) != kept.message_id:
         raise MendedOtherId
-    return retry(kept, limits=limits, mended=mended)
+    return retry(kept, limits=limits, mended=mended, refuses=refuses)
 
 
 def note_replayed(state: State, placed: Sequence[tuple[int, int]]) -> None:

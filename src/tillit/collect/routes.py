@@ -18,7 +18,7 @@ import msgspec
 
 from tillit.collect.bodies import SenderGone, receive_body, unpack
 from tillit.collect.checks import Reading, UnreadableBody, read_body
-from tillit.collect.door import Rejected, random_id, take
+from tillit.collect.door import Refuses, Rejected, random_id, take
 from tillit.collect.limits import Limits
 from tillit.collect.rate import RateLimit
 from tillit.collect.script import find_part, script_for
@@ -190,8 +190,12 @@ class TrackingApi:
         monotonic_s: Callable[[], float],
         new_id: Callable[[], str] = random_id,
         prove: Prove | None = None,
+        erased: Callable[[], Refuses | None] | None = None,
     ) -> None:
-        """Put the parts together. Without `prove` an identity token proves nothing."""
+        """Put the parts together. Without `prove` an identity token proves nothing.
+
+        `erased` is asked once a request for what refuses events of people who were erased; None: there are none.
+        """
         self._keys = keys
         self._commit = commit
         self._limits = limits
@@ -199,6 +203,7 @@ class TrackingApi:
         self._wait_applied = wait_applied
         self._new_id = new_id
         self._prove = prove
+        self._erased = erased
         self._rate = RateLimit(limits.rate_per_key_per_s, monotonic_s) if limits.rate_per_key_per_s else None
 
     @staticmethod
@@ -283,6 +288,7 @@ class TrackingApi:
             refuses_sale=headers.get(b"sec-gpc") == b"1",
             new_id=self._new_id,
             prove=self._prove,
+            refuses=self._erased() if self._erased is not None else None,
         )
         last = 0
         if taken.rows or taken.quarantine:

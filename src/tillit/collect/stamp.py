@@ -191,6 +191,15 @@ class Stamp:
         # The plain constructor of a NamedTuple takes twice as long.
         return _new(NewRow, (KIND_EVENT, self._source, self._trust, self._received_at, event_at, digest, body))
 
+    def flawed_row(self, event: Document) -> NewRow:
+        """Give the row that an event with a flaw would be, as far as it can be written, to see whom it names."""
+        at = self._received_at
+        try:
+            body = _encode(event)
+        except (TypeError, ValueError, RecursionError):
+            body = b"{}"
+        return NewRow(KIND_EVENT, self._source, self._trust, at, at, bytes(16), body)
+
     def _set_id(self, event: Document, name: str, value: object) -> Flaw | None:
         """Look closely at one identifier: leave it away when it is blank, spell it as a text."""
         if type(value) is not str:

@@ -127,7 +127,7 @@ class Engine:
         act = msgspec.json.decode(row.body or b"{}")
         if act.get("act") == FORGET:
             forget_in_log(self.log, self.state, self.rows, act["positions"])
-            self.fold.forget_memory()
+            self.fold.forget_people()
             self.state.scrub()
             self._let_go()  # it may hold what was forgotten
 

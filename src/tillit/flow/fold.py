@@ -20,11 +20,13 @@ from tillit.flow.fates import (
     CONFLICT,
     DUPLICATE,
     FORGOTTEN,
+    IS_ERASED,
     IS_FORGOTTEN,
     NO_IDENTIFIER,
     NOT_FOLDED,
     OTHER_BODY,
     QUARANTINED,
+    REFUSED,
     SAME_MESSAGE,
 )
 from tillit.flow.keep import STRAND_TABLES, Keeping
@@ -52,7 +54,7 @@ from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
 from tillit.profile import StrandMemory
-from tillit.records import KIND_DEFINITION, KIND_EVENT, TRUST_OPERATOR, LogRow
+from tillit.records import KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, TRUST_OPERATOR, LogRow
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
@@ -151,6 +153,7 @@ class Fold:
         self._resolver = Resolver(self._events_at, rules_in_force(state))
         self._strands = StrandMemory()
         self._is_stale = False  # what is in memory may say more, or less, than the state
+        self._are_people_stale = False  # the same, of people alone
 
     def check_head(self, head: int) -> None:
         """Refuse to run beyond the log's end."""
@@ -163,6 +166,8 @@ class Fold:
             self._recall()
             # A commit whose answer was lost may have been kept: its rows are not folded again.
             rows = [row for row in rows if row.position > self.position]
+        elif self._are_people_stale:
+            self._recall_people()
         if not rows:
             return Applied(0, 0, 0, self.position)
         act = next((i for i, row in enumerate(rows) if row.trust == TRUST_OPERATOR and is_identity_act(row)), None)
@@ -209,6 +214,10 @@ class Fold:
         """
         self._is_stale = True
 
+    def forget_people(self) -> None:
+        """Let go of what is held in memory of people: some were folded anew. Message keys are as they were."""
+        self._are_people_stale = True
+
     @property
     def rules(self) -> Rules:
         """Give the identity rules it goes by."""
@@ -219,10 +228,14 @@ class Fold:
         busy, self._resolver.busy = self._resolver.busy, set()
         return busy
 
-    def _recall(self) -> None:
+    def _recall_people(self) -> None:
         self._resolver.rules = rules_in_force(self.state)
         self._resolver.reset()
         self._strands.clear()
+        self._are_people_stale = False
+
+    def _recall(self) -> None:
+        self._recall_people()
         self._once.reload()
         self.position = int(self.state.read("SELECT position FROM fold")[0][0])
         self._is_stale = False
@@ -233,8 +246,11 @@ class Fold:
     # -- the steps
 
     def drop_repeats(self, batch: Batch, tx: Writing) -> None:
-        """Judge which messages were applied before."""
-        events = [row for row in batch.rows if row.kind == KIND_EVENT]
+        """Judge which messages were applied before. What the door refused as erased holds no key."""
+        events = [row for row in batch.rows if row.kind == KIND_EVENT and row.body != REFUSED_BODY]
+        if len(events) < len(batch.rows):
+            refused = [row.position for row in batch.rows if row.kind == KIND_EVENT and row.body == REFUSED_BODY]
+            batch.fates += [(position, REFUSED, IS_ERASED, None) for position in refused]
         batch.fresh, batch.repeats = self._once.sift(tx, events)
         if not batch.repeats:
             return

@@ -26,10 +26,13 @@ FORGET = "forget"
 _PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 
-def forget_act(positions: Sequence[int], *, now: int) -> NewRow:
-    """Write the act that asks for events to be forgotten: positions only, nothing of a person."""
+def forget_act(positions: Sequence[int], *, now: int, name: bytes = bytes(16)) -> NewRow:
+    """Write the act that asks for events to be forgotten: positions only, nothing of a person.
+
+    `name` is the row's message hash: by it an act is known again in a log that was restored.
+    """
     body = msgspec.json.encode({"act": FORGET, "positions": sorted(set(positions))})
-    return NewRow(KIND_ACT, "operator", TRUST_OPERATOR, now, now, bytes(16), body)
+    return NewRow(KIND_ACT, "operator", TRUST_OPERATOR, now, now, name, body)
 
 
 def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[int]) -> None:

@@ -26,6 +26,10 @@ ACT_TYPES = frozenset({"correct", "note", "retract", "group_join", "group_leave"
 IDENTITY_ACT_TYPES = frozenset({"cut", "pin", "join", "undo", "block", "free", "alarm"})
 
 
+# What stands in the log for an event that was refused because whom it names was erased: that there was one.
+REFUSED_BODY = b'{"type":"husk","refused":"erased"}'
+
+
 def message_hash(source: str, message_id: str) -> bytes:
     """Name a message as the log does: 16 bytes of blake2b over source and message id."""
     return hashlib.blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()

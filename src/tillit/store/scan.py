@@ -15,6 +15,7 @@ import io
 import json
 import lzma
 import mmap
+import re
 import struct
 import zipfile
 import zlib
@@ -24,6 +25,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import apsw
+import msgspec
 
 UNREADABLE = -1  # the marker number of a file that could not be looked into
 
@@ -46,24 +48,92 @@ class Finding(NamedTuple):
     marker: int  # which of the markers, or UNREADABLE
 
 
-def find_bytes(folder: Path, markers: Sequence[bytes | str]) -> list[Finding]:
+def find_bytes(
+    folder: Path,
+    markers: Sequence[bytes | str],
+    *,
+    passing_over: Callable[[str], bool] = lambda _: False,
+    apart: bool = False,
+) -> list[Finding]:
     """List every place below a folder that holds one of the markers.
 
     Shape:  markers as text or bytes -> findings in order of file name; a file that should open and does not is a
             finding with marker UNREADABLE, so that an empty list means: everything was read and nothing was there.
+            Files whose name `passing_over` takes are the caller's to look into.
+            With `apart` a marker counts only where it stands for itself: `ana@example.org` is not found in
+            `diana@example.org`.
     """
-    wanted = [_spellings(marker) for marker in markers]
+    wanted = [spellings(marker) for marker in markers]
     findings: list[Finding] = []
+    explained: set[tuple[str, int]] = set()
     for file in sorted(entry for entry in folder.rglob("*") if entry.is_file() and not entry.is_symlink()):
         name = file.relative_to(folder).as_posix()
+        if passing_over(name):
+            continue
         seen: dict[Finding, None] = {}
         for place, marker in _in_file(file, wanted):
+            if place.endswith(_WITHIN):
+                explained.add((name.removesuffix("-wal"), marker))
             seen[Finding(name, place, marker)] = None
         findings.extend(seen)
-    return findings
+    if apart:
+        # The raw bytes of a table say nothing of where a value ends: within a longer one they are explained.
+        return [
+            one
+            for one in findings
+            if not one.place.endswith(_WITHIN)
+            and not (one.place in _RAW and (one.file.removesuffix("-wal"), one.marker) in explained)
+        ]
+    return list(dict.fromkeys(one._replace(place=one.place.removesuffix(_WITHIN)) for one in findings))
 
 
-def _spellings(marker: bytes | str) -> list[bytes]:
+_SQLITE = b"SQLite format 3\0"
+_WAL = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+_WITHIN = ", within a longer word"
+_RAW = ("bytes", "split over two pages")
+_LETTER = rb"A-Za-z0-9_@+\-\x80-\xff"
+
+
+def _stands_apart(way: bytes, blob: bytes) -> bool:
+    r"""Say whether bytes hold a spelling that is not part of a longer word, wherever text can be told from the rest.
+
+    >>> _stands_apart(b"ana@x.org", b'"diana@x.org"'), _stands_apart(b"ana@x.org", b'"by\\nana@x.org."')
+    (False, True)
+    """
+    if not _is_text(blob):
+        try:
+            blob = b"\n".join(_strings(msgspec.msgpack.decode(blob)))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+            return True
+        if way not in blob:
+            return True
+    before = rb"(?:(?<![." + _LETTER + rb"])|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4}))"
+    after = rb"(?![" + _LETTER + rb"]|\.[" + _LETTER + rb"])"
+    return re.search(before + re.escape(way) + after, blob) is not None
+
+
+def _is_text(blob: bytes) -> bool:
+    try:
+        return "\0" not in blob.decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _strings(told: object) -> Iterator[bytes]:
+    if isinstance(told, str):
+        yield told.encode("utf-8", "surrogatepass")
+    elif isinstance(told, bytes):
+        yield told
+    elif isinstance(told, dict):
+        for name, value in told.items():
+            yield from _strings(name)
+            yield from _strings(value)
+    elif isinstance(told, list):
+        for one in told:
+            yield from _strings(one)
+
+
+def spellings(marker: bytes | str) -> list[bytes]:
     """Write a marker in each way our formats would: plain, JSON with escapes, percent signs of a URL, UTF-16."""
     if isinstance(marker, bytes):
         return [marker]
@@ -79,16 +149,17 @@ def _in_file(file: Path, wanted: Wanted) -> Found:
     if file.stat().st_size == 0:
         return
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        head = whole[:16]
+        is_plain = head != _SQLITE and head[:4] not in (*_WAL, b"PAR1")
         for number, ways in enumerate(wanted):
             if any(whole.find(way) >= 0 for way in ways):
-                yield "bytes", number
-        head = whole[:16]
+                yield _placed("bytes", ways, whole[:]) if is_plain else "bytes", number
         if _is_wrapped(head):
             yield from _in_blob(whole[:], wanted, "bytes")
-        if head == b"SQLite format 3\0":
+        if head == _SQLITE:
             yield from _in_split_pages(whole, _page_size(whole[16:18]), wanted)
             yield from _in_sqlite(file, wanted)
-        elif head[:4] in (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"):  # a write-ahead file
+        elif head[:4] in _WAL:
             yield from _in_split_pages(whole, struct.unpack(">I", whole[8:12])[0], wanted, first=32, head=24)
         elif head[:4] == b"PAR1" or ".parquet" in file.name:
             yield from _in_parquet(file, wanted)
@@ -123,6 +194,30 @@ def _in_split_pages(whole: mmap.mmap, page: int, wanted: Wanted, *, first: int =
                     whole[at : at + len(there)] == there for at in begins.get(there[:_SHORTEST_SPLIT], ())
                 ):
                     yield "split over two pages", number
+
+
+def find_freed(path: Path) -> int:
+    """Count the pages that an SQLite file no longer uses and that are not all zero: what was deleted may lie there.
+
+    Walks the list of free pages; its own pages hold numbers of others and are looked at behind those.
+    """
+    with path.open("rb") as opened:
+        head = opened.read(100)
+        if head[:16] != _SQLITE:
+            return 0
+        page = _page_size(head[16:18])
+        trunk = struct.unpack(">I", head[32:36])[0]
+        found = 0
+        while trunk:
+            opened.seek((trunk - 1) * page)
+            raw = opened.read(page)
+            trunk, n = struct.unpack(">II", raw[:8])
+            found += any(raw[8 + 4 * n :])
+            leaves = struct.unpack(f">{n}I", raw[8 : 8 + 4 * n])
+            for leaf in leaves:
+                opened.seek((leaf - 1) * page)
+                found += any(opened.read(page))
+        return found
 
 
 def _in_sqlite(file: Path, wanted: Wanted) -> Found:
@@ -183,7 +278,15 @@ def _in_parquet(file: Path, wanted: Wanted) -> Found:
                 f"FROM (SELECT {_name(column)}::VARCHAR AS value FROM {source})"
             )
             (answers,) = engine.execute(sql, [text for ways in texts for text in ways]).fetchall()
-            yield from ((f"column {column}", number) for number, is_held in enumerate(answers) if is_held)
+            for number, is_held in enumerate(answers):
+                if is_held:
+                    engine.execute(
+                        f"SELECT {_name(column)}::VARCHAR FROM {source} WHERE "
+                        + " OR ".join([f"contains({_name(column)}::VARCHAR, ?)"] * len(texts[number])),
+                        texts[number],
+                    )
+                    held = b"\n".join(str(value).encode() for (value,) in engine.fetchall())
+                    yield _placed(f"column {column}", wanted[number], held), number
     except duckdb.Error:
         yield "table", UNREADABLE  # torn, or another format under this name: its packed pages were not looked into
     finally:
@@ -216,7 +319,7 @@ def _is_wrapped(head: bytes) -> bool:
 def _in_blob(blob: bytes, wanted: Wanted, place: str, depth: int = 0) -> Found:
     for number, ways in enumerate(wanted):
         if any(way in blob for way in ways):
-            yield place, number
+            yield _placed(place, ways, blob), number
     if depth > _DEEPEST:
         yield place, UNREADABLE
         return
@@ -230,6 +333,12 @@ def _in_blob(blob: bytes, wanted: Wanted, place: str, depth: int = 0) -> Found:
             # Two bytes begin many things that are not zlib; the longer signs are no accident.
             if len(magic) > 2 or name == "gzip":
                 yield f"{place}, {name}", UNREADABLE
+
+
+def _placed(place: str, ways: Sequence[bytes], blob: bytes) -> str:
+    """Name a place, with whether every marker in it is part of a longer word."""
+    held = [way for way in ways if way in blob]
+    return place if any(_stands_apart(way, blob) for way in held) else place + _WITHIN
 
 
 def _unzlib(blob: bytes) -> Iterable[bytes]:

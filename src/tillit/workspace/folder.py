@@ -12,6 +12,7 @@ from pathlib import Path
 from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS
 from tillit.errors import SettingsError
 from tillit.flow import file_lock, prepare
+from tillit.privacy.erasure import ERASURE_MIGRATIONS, SECRET_MIGRATIONS, make_secrets
 from tillit.settings import Settings
 from tillit.store import Log, PostgresState, SqliteState, State
 from tillit.store.migrations import MigrationChanged
@@ -43,6 +44,9 @@ class Paths:
         self.state = root / "state.db"
         self.registry = root / "registry.db"
         self.journal = root / "journal.db"
+        self.erasures = root / "erasures.db"  # apart from the back-ups: it is never restored to an older moment
+        self.certificates = root / "erasures"
+        self.exports = root / "exports"
         self.lake = root / "lake" / "events"
         self.rejects = root / "rejects"
         self.uploads = root / "uploads"
@@ -51,6 +55,7 @@ class Paths:
         self.engine_lock = self.run / "engine.lock"
         self.lake_lock = self.run / "lake.lock"
         self.changeover = self.run / "changeover"  # a state under rules that are to be taken over
+        self.erasure_lock = self.run / "erasure.lock"
         self.serve_lock = self.run / "serve.lock"
         self.serve_url = self.run / "serve.url"
 
@@ -71,6 +76,7 @@ def create_workspace(path: Path) -> Paths:
         contextlib.closing(Log.open(paths.log)),
         contextlib.closing(open_registry(paths)),
         contextlib.closing(open_journal(paths)),
+        contextlib.closing(open_erasures(paths)),
     ):
         pass
     # SQLite syncs this folder when it first writes, nobody the one above: a power cut may not take the workspace whole.
@@ -108,6 +114,8 @@ def open_registry(paths: Paths) -> SqliteState:
     """Open the file of keys, operators and sessions."""
     store = SqliteState(paths.registry, synchronous="FULL", cache_kb=512)
     store.migrate(REGISTRY_MIGRATIONS)
+    store.migrate(SECRET_MIGRATIONS)
+    make_secrets(store)
     return store
 
 
@@ -115,6 +123,13 @@ def open_journal(paths: Paths) -> SqliteState:
     """Open the file of who read and who did what."""
     store = SqliteState(paths.journal, cache_kb=512)
     store.migrate(JOURNAL_MIGRATIONS)
+    return store
+
+
+def open_erasures(paths: Paths) -> SqliteState:
+    """Open the file of who was erased."""
+    store = SqliteState(paths.erasures, synchronous="FULL", cache_kb=512)
+    store.migrate(ERASURE_MIGRATIONS)
     return store
 
 

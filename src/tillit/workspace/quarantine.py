@@ -8,6 +8,7 @@ Never: bytes that are changed: a mended event goes beside what came.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from tillit.collect.door import Refuses
 from tillit.collect.limits import Limits
 from tillit.collect.quarantine import (
     Quarantined,
@@ -42,11 +43,14 @@ class Replayed(NamedTuple):
 class Quarantine:
     """What could not be taken."""
 
-    def __init__(self, log: Log, *, limits: Callable[[], Limits], append: Append) -> None:
-        """Know the log, and the way into it."""
+    def __init__(
+        self, log: Log, *, limits: Callable[[], Limits], append: Append, erased: Callable[[], Refuses | None]
+    ) -> None:
+        """Know the log, and the way into it; `erased` gives what refuses events of people who were erased."""
         self._store = log.tables()
         self._limits = limits
         self._append = append
+        self._erased = erased
 
     def rows(
         self, *, limit: int = 100, before: int | None = None, code: str | None = None, source: str | None = None
@@ -86,7 +90,7 @@ class Quarantine:
         The bytes that came stay in quarantine; the mended event has the same message id, so both together count once.
         Raises: NotFound, AlreadyReplayed, MendedOtherId.
         """
-        taken = retry_mended(self._get(quarantine_id), mended, limits=self._limits())
+        taken = retry_mended(self._get(quarantine_id), mended, limits=self._limits(), refuses=self._erased())
         if not taken.rows:
             return taken.quarantine[0].reason if taken.quarantine else "There is no event in it."
         first, _ = self._append(taken.rows)
@@ -126,7 +130,12 @@ class Quarantine:
 
     def _judge(self, part: Iterable[Quarantined]) -> Replayed:
         """Judge events again that were not replayed, and put what is taken into the log in one commit."""
-        judged = [(kept, retry(kept, limits=self._limits())) for kept in part if kept.replayed_position is None]
+        refuses = self._erased()
+        judged = [
+            (kept, retry(kept, limits=self._limits(), refuses=refuses))
+            for kept in part
+            if kept.replayed_position is None
+        ]
         good = [(kept.quarantine_id, taken.rows[0]) for kept, taken in judged if taken.rows]
         if good:
             first, _ = self._append([row for _, row in good])

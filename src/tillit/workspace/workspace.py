@@ -34,8 +34,9 @@ from tillit.settings import Settings
 from tillit.store import Log
 from tillit.store.lake import Lake
 from tillit.workspace.consent import Consent
+from tillit.workspace.erasure import Erasures
 from tillit.workspace.events import Events
-from tillit.workspace.folder import NoWorkspace, Paths, open_journal, open_registry, open_state
+from tillit.workspace.folder import NoWorkspace, Paths, open_erasures, open_journal, open_registry, open_state
 from tillit.workspace.folding import Folding
 from tillit.workspace.groups import Groups
 from tillit.workspace.identity import Identity
@@ -110,6 +111,22 @@ class Workspace:
         self.events = Events(self.log, self.state, self.folding, leave=self.profiles.leave)
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows)
         self._lake: Lake | None = None
+        self.erasure = Erasures(
+            self.log,
+            self.state,
+            self.folding,
+            self.paths,
+            registry=self._registry,
+            store=open_erasures(self.paths),
+            lake=lambda: self.lake,
+            append=self.append_rows,
+            now=now,
+        )
+        self.quarantine = Quarantine(
+            self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.erasure.door
+        )
+        # Nothing is served before a log that was restored has let go of whom it still knew.
+        self.erasure.resume()
 
     @property
     def lake(self) -> Lake:
@@ -162,6 +179,7 @@ class Workspace:
             received_at=now,
             limits=self.limits,
             prove=self.identity_tokens.judge,
+            refuses=self.erasure.door(),
         )
         self.append_rows(taken.rows, taken.quarantine)
         if taken.quarantine:
@@ -225,6 +243,7 @@ class Workspace:
         self.folding.close()
         self.journal.close()
         self.quarantine.close()
+        self.erasure.close()
         if self._lake is not None:
             self._lake.close()
         for store in (self.state, self._registry, self._journal_store, self.log):

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
 from tillit.clock import DAY, instant, rfc3339
-from tillit.collect.door import take
+from tillit.collect.door import Refuses, take
 from tillit.collect.files.mapping import Mapping
 from tillit.collect.files.readers import Fault, FileRow, RowReader, content_of, open_rows
 from tillit.collect.files.rows import BadRow, build_message, key_of
@@ -84,10 +84,12 @@ def import_rows(
     epoch: int = 0,
     block_rows: int = BLOCK_ROWS,
     on_progress: Callable[[Progress], None] | None = None,
+    erased: Callable[[], Refuses | None] | None = None,
 ) -> Outcome:
     """Bring the rows of a file into the log; an import that was interrupted goes on where it was.
 
     Units:  epoch is the log's: a log that was restored since knows nothing of what was imported after its back-up.
+    Shape:  `erased` is asked once a block for what refuses rows of people who were erased; None: there are none.
     Raises: BadFile, AlreadyImporting, and whatever append raises. What was appended before stays; run it again.
     """
     import_id = id_of_import(path, mapping)
@@ -101,7 +103,7 @@ def import_rows(
         reader = open_rows(path, mapping)
         try:
             with _open_rejects(rejects_path, place.reject_bytes) as rejects:
-                run = _Run(mapping, append, limits, now, place, rejects)
+                run = _Run(mapping, append, limits, now, place, rejects, erased)
                 for block in _blocks(reader, mapping, place.n_rows, block_rows, _Span.of(limits, now())):
                     run.take(block)
                     _save_place(position_path, place, epoch)
@@ -241,7 +243,9 @@ class _Run:
         now: Callable[[], int],
         place: _Place,
         rejects: BinaryIO,
+        erased: Callable[[], Refuses | None] | None,
     ) -> None:
+        self._erased = erased
         self._mapping = mapping
         self._append = append
         self._limits = limits
@@ -263,6 +267,7 @@ class _Run:
             received_at=self._now(),
             limits=self._limits,
             needs_id=False,  # an e-mail, a phone or a card is enough: `build_message` has seen to one of them
+            refuses=self._erased() if self._erased is not None else None,
         )
         for index, _, code, reason in taken.rejected:
             faults[sent[index].row.number] = Fault(f"collect.{code}", reason)

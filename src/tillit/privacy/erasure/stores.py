@@ -1,0 +1,187 @@
+"""Every store of a workspace: whose values lie in it, and how one person is erased from it.
+
+In:    nothing.
+Out:   one row per kind of file, and per table of a file.
+Never: a store that is not listed: a test holds every file, table and column that is written at run time against this.
+
+An annotation of ownership for each table is the idea of K9db (OSDI 2023).
+"""
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+PERSON, STAFF, SHOP, NOBODY = "person", "staff", "shop", "nobody"
+
+# How a person is erased from a store.
+HUSK = "their rows are replaced by husks"
+REFOLD = "folded anew from the log without their events"
+REWRITE = "files that hold their rows are written anew, old ones deleted"
+DELETE_ROWS = "rows that name them are deleted"
+DELETE_FILES = "files that may name them are deleted"
+KEYED = "holds keyed hashes alone"
+IDS = "holds ids of ours that lead nowhere once they are erased"
+WORDS = "words of colleagues about other people; named in the certificate when they name an erased identifier"
+NOT_THEIRS = "holds nothing of customers"
+
+
+class Store(NamedTuple):
+    """One kind of place in which bytes are kept. Grain: one per file pattern and table."""
+
+    file: str  # relative to the workspace; * stands for any name
+    table: str  # empty: the file as a whole
+    owner: str
+    how: str
+    personal: tuple[str, ...] = ()  # columns that may hold a person's values
+    plain: tuple[str, ...] = ()  # the others
+
+    @property
+    def name(self) -> str:
+        """Name it as findings and certificates do."""
+        return f"{self.file}: {self.table}" if self.table else self.file
+
+
+def _table(file: str, table: str, owner: str, how: str, personal: str, plain: str) -> Store:
+    return Store(file, table, owner, how, tuple(personal.split()), tuple(plain.split()))
+
+
+_LOG = "position logged_at kind source trust received_at event_at message_hash"
+_OF_STRAND = "identifier_id part position event_at"
+
+STORES: tuple[Store, ...] = (
+    _table("log.db", "log", PERSON, HUSK, "body", _LOG),
+    _table("log.db", "log_head", NOBODY, NOT_THEIRS, "", "one position logged_at epoch first_position"),
+    _table("log.db", "husked", NOBODY, NOT_THEIRS, "", "position"),
+    _table(
+        "log.db",
+        "quarantine",
+        PERSON,
+        DELETE_ROWS,
+        "message_id raw",
+        "quarantine_id received_at source trust code reason replayed_position",
+    ),
+    _table("state.db", "fold", NOBODY, NOT_THEIRS, "", "one position logged_at epoch version rules"),
+    _table("state.db", "fate", NOBODY, NOT_THEIRS, "", "position fate code of_position"),
+    _table("state.db", "seen_run", NOBODY, IDS, "", "first_position message_hashes positions"),
+    _table("state.db", "seen_bucket", NOBODY, IDS, "", "bucket message_hashes positions"),
+    _table("state.db", "seen_filter", NOBODY, IDS, "", "shelf upto_slice bits"),
+    _table("state.db", "identifier", PERSON, REFOLD, "value birth", "identifier_id namespace rank root_id known since"),
+    _table(
+        "state.db",
+        "link",
+        PERSON,
+        REFOLD,
+        "reason",
+        "strong_id weak_id trust chapter position event_at source rule verdict violation",
+    ),
+    _table("state.db", "tenure", PERSON, REFOLD, "", "identifier_id from_at from_position holder_id"),
+    _table("state.db", "event_index", PERSON, REFOLD, "", "anchor_id event_at position"),
+    _table("state.db", "token_use", PERSON, REFOLD, "token_hash", "position"),
+    _table(
+        "state.db",
+        "identity_act",
+        PERSON,
+        REFOLD,
+        "reason message_id of_message",
+        "position kind one_id other_id operator event_at",
+    ),
+    _table("state.db", "identity_rules", STAFF, WORDS, "text reason", "position operator event_at"),
+    _table("state.db", "strand", PERSON, REFOLD, "document", "identifier_id part"),
+    _table("state.db", "search_term", PERSON, REFOLD, "term", "identifier_id part kind"),
+    _table("state.db", "operator_act", PERSON, REFOLD, "document", _OF_STRAND),
+    _table(
+        "state.db",
+        "group_member",
+        PERSON,
+        REFOLD,
+        "group_key role",
+        f"{_OF_STRAND} trust source is_member since_at until_at",
+    ),
+    _table(
+        "state.db",
+        "group_trait",
+        PERSON,
+        REFOLD,
+        "group_key name value",
+        f"{_OF_STRAND} trust source",
+    ),
+    _table(
+        "registry.db",
+        "access_key",
+        SHOP,
+        NOT_THEIRS,
+        "",
+        "key_id key_hash kind source scopes purpose origins created_at revoked_at public_key",
+    ),
+    _table(
+        "registry.db",
+        "operator",
+        STAFF,
+        NOT_THEIRS,
+        "",
+        "operator_id login name role password_hash subject created_at disabled_at",
+    ),
+    _table(
+        "registry.db",
+        "console_session",
+        STAFF,
+        NOT_THEIRS,
+        "",
+        "session_hash session_id operator_id via created_at last_seen_at expires_at",
+    ),
+    _table("registry.db", "sign_in_link", STAFF, NOT_THEIRS, "", "link_hash operator_id expires_at"),
+    _table("registry.db", "sign_in_attempt", STAFF, NOT_THEIRS, "", "attempt_hash n_failed last_at open_at"),
+    _table("registry.db", "known_device", STAFF, NOT_THEIRS, "", "device_hash operator_id seen_at"),
+    _table("registry.db", "erasure_secret", SHOP, NOT_THEIRS, "", "name secret"),
+    _table("journal.db", "access", NOBODY, IDS, "", "access_id at asked_by route purpose profile_id n_profiles"),
+    _table("journal.db", "audit", NOBODY, IDS, "", "audit_id at operator_id action target outcome details"),
+    _table(
+        "erasures.db",
+        "erasure",
+        NOBODY,
+        KEYED,
+        "",
+        "erasure_id begun_at erased_at state epoch through position n_events rules",
+    ),
+    _table(
+        "erasures.db", "tombstone", NOBODY, KEYED, "", "identifier_hash erasure_id erased_at open_at is_device state"
+    ),
+    _table("erasures.db", "tombstone_check", NOBODY, KEYED, "", "one check_hash"),
+    _table("erasures.db", "erased_message", NOBODY, KEYED, "", "message_hash erasure_id"),
+    *(
+        _table(file, "migration", NOBODY, NOT_THEIRS, "", "room number checksum")
+        for file in ("log.db", "state.db", "registry.db", "journal.db", "erasures.db")
+    ),
+    _table("log.db", "sqlite_sequence", NOBODY, NOT_THEIRS, "", "name seq"),
+    Store("lake/events/*.parquet", "", PERSON, REWRITE),
+    Store("lake/events/_delta_log/*", "", NOBODY, NOT_THEIRS),
+    Store("lake/shared/*", "", PERSON, DELETE_FILES),
+    Store("rejects/*.jsonl", "", PERSON, DELETE_ROWS),
+    Store("uploads/*", "", PERSON, DELETE_FILES),
+    Store("exports/*", "", PERSON, DELETE_FILES),
+    Store("run/plans/*", "", PERSON, DELETE_FILES),
+    Store("run/plan-*", "", PERSON, DELETE_FILES),
+    Store("run/check-*", "", PERSON, DELETE_FILES),
+    Store("run/changeover/*", "", PERSON, DELETE_FILES),
+    Store("run/imports/*", "", NOBODY, NOT_THEIRS),
+    Store("run/*.lock", "", NOBODY, NOT_THEIRS),
+    Store("run/serve.url", "", NOBODY, NOT_THEIRS),
+    Store("erasures/*.json", "", NOBODY, KEYED),
+    Store("tillit.toml", "", SHOP, NOT_THEIRS),
+)
+
+
+def find_store(file: str, table: str = "") -> Store | None:
+    """Give what is declared of a file, relative to the workspace, or of a table in one; None: nothing is."""
+    for end in ("-wal", "-shm"):
+        file = file.removesuffix(end)
+    for store in STORES:
+        if store.table == table and fnmatchcase(file, store.file):
+            return store
+    return None
+
+
+def find_database(file: str) -> bool:
+    """Say whether a file is one of the databases whose tables are declared."""
+    for end in ("-wal", "-shm"):
+        file = file.removesuffix(end)
+    return any(store.table and store.file == file for store in STORES)
