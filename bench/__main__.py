@@ -11,7 +11,7 @@ from bench.budgets import BUDGETS
 from bench.figure import Figure
 
 _PAGE = Path("docs/reference/benchmarks.md")
-_RATE = "events/s"
+_RATES = ("events/s", "entries/s")
 _RUNS = 3
 
 
@@ -35,7 +35,7 @@ def main(names: list[str]) -> int:
 def _measured(measure: Callable[[], list[Figure]]) -> list[Figure]:
     """Measure once; a rate three times, of which the best run counts: on a shared machine the others tell of it."""
     runs = [measure()]
-    if runs[0][0].unit != _RATE:
+    if runs[0][0].unit not in _RATES:
         return runs[0]
     runs += [measure() for _ in range(_RUNS - 1)]
     best = max(runs, key=lambda figures: figures[0].value)

@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 import tillit
-from bench import customers, erasure, identity
+from bench import customers, erasure, identity, ledger
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -348,6 +348,12 @@ def erase_person() -> list[Figure]:
         return erasure.erase(folder / "shop")
 
 
+def ledger_appends() -> list[Figure]:
+    """Append to the ledger, sealed."""
+    with _folder() as folder:
+        return ledger.appends(folder)
+
+
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-batches": collect_batches,
     "collect-singles": collect_singles,
@@ -364,4 +370,5 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "identity-growth": identity_growth,
     "identity-harm": identity_harm,
     "erasure": erase_person,
+    "ledger": ledger_appends,
 }

@@ -21,9 +21,10 @@ _FILES = {
     "journal": "journal.db",
     "truth": "NAME.truth.db",
     "erasures": "erasures.db",
+    "keys": "ledger-keys.db",
 }
 _STATE = "state.db"
-_ORDER = ("log.db", _STATE, "registry.db", "journal.db", "erasures.db", "NAME.truth.db")
+_ORDER = ("log.db", _STATE, "registry.db", "journal.db", "erasures.db", "ledger-keys.db", "NAME.truth.db")
 _TYPES = {
     "{int64}": "whole number",
     "INTEGER": "whole number",

@@ -205,6 +205,15 @@ def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
     assert find_bytes(tmp_path, ["nobody-4c1d@example.org", b"\x00nobody-4c1d"]) == []
 
 
+@pytest.mark.parametrize("sign", [b"\x1f\x8b", b"BZh"], ids=["gzip", "bzip2"])
+def test_a_hash_that_begins_like_a_wrapping_is_none(tmp_path: Path, sign: bytes) -> None:
+    with _sqlite(tmp_path / "journal.db") as connection:
+        connection.execute("CREATE TABLE entry (hash)")
+        connection.execute("INSERT INTO entry VALUES (?)", (sign + b"\x91" * 30,))
+
+    assert find_bytes(tmp_path, [MARKER]) == []
+
+
 @pytest.mark.parametrize("name", ["part-0.parquet", "part-1.parquet#1", "export.gz", "state.db"])
 def test_a_file_that_cannot_be_looked_into_is_reported(tmp_path: Path, name: str) -> None:
     _parquet(tmp_path)

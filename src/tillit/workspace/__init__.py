@@ -6,6 +6,7 @@ Never: a rule of its own: rooms know, this room hands over what they need and jo
 """
 
 from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, discard_unreadable_state, open_state
+from tillit.workspace.ledger import open_ledger, subjects_of
 from tillit.workspace.people import Related, find_membership_of, find_people, unknown_profile
 from tillit.workspace.plans import AskedPlan, PlanGone, Plans, forget_plans
 from tillit.workspace.quarantine import Replayed
@@ -29,7 +30,9 @@ __all__ = [
     "find_membership_of",
     "find_people",
     "forget_plans",
+    "open_ledger",
     "open_state",
     "people_shown",
+    "subjects_of",
     "unknown_profile",
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS
 from tillit.errors import SettingsError
 from tillit.flow import file_lock, prepare
+from tillit.ledger import LEDGER_MIGRATIONS
 from tillit.privacy.erasure import ERASURE_MIGRATIONS, SECRET_MIGRATIONS, make_secrets
 from tillit.settings import Settings
 from tillit.store import Log, PostgresState, SqliteState, State
@@ -47,6 +48,8 @@ class Paths:
         self.erasures = root / "erasures.db"  # apart from the back-ups: it is never restored to an older moment
         self.certificates = root / "erasures"
         self.exports = root / "exports"
+        self.ledger_keys = root / "ledger-keys.db"
+        self.ledger_checkpoints = root / "ledger-checkpoints.txt"
         self.lake = root / "lake" / "events"
         self.rejects = root / "rejects"
         self.uploads = root / "uploads"
@@ -120,9 +123,11 @@ def open_registry(paths: Paths) -> SqliteState:
 
 
 def open_journal(paths: Paths) -> SqliteState:
-    """Open the file of who read and who did what."""
-    store = SqliteState(paths.journal, cache_kb=512)
+    """Open the file of who read and who did what, and who received what."""
+    # FULL: a disclosure is on disk before anything leaves, also when the power goes.
+    store = SqliteState(paths.journal, synchronous="FULL", cache_kb=8_192)
     store.migrate(JOURNAL_MIGRATIONS)
+    store.migrate(LEDGER_MIGRATIONS)
     return store
 
 
