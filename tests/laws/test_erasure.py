@@ -23,6 +23,7 @@ from tests.laws.test_forgetting import killed_at
 from tillit.clock import DAY, rfc3339
 from tillit.collect.door import random_id
 from tillit.collect.files import Uploads
+from tillit.consent import Choice
 from tillit.errors import NotFound
 from tillit.flow import is_husk
 from tillit.identity import identity_act_row
@@ -93,8 +94,14 @@ def plant(ws: Workspace, now: Clock, marker: str) -> None:
     ws.flush()
     ws.profiles.note(f"user_id:{user}", f"called {marker}", operator="kim")
     ws.identity.cut(f"user_id:{user}", f"email:{marker}@example.org", reason=f"not {marker}")
-    decided = ws.identity.decisions(f"user_id:{user}", ws.permit()) or []
+    decided = ws.identity.decisions(f"user_id:{user}", ws.scope()) or []
     ws.identity.undo(decided[0]["action"], reason=f"yes {marker}")
+    ws.consent.set(f"user_id:{user}", [Choice("service", "refused")], evidence=f"call {marker}", operator="kim")
+    category = {"consent": {"categoryPreferences": {marker: True}}}
+    ws.append([told(now, userId=user, context=category)])
+    ws.flush()
+    asked = ws.requests.open(f"user_id:{user}", "correction", by_whom="kim", asked_by="person", evidence="form-7")
+    ws.requests.reject(asked.request_id, ground="unfounded", reason=f"for {marker}", by_whom="kim")
     with contextlib.suppress(Exception):
         ws.append([{"type": "track", "userId": user, "event": [marker]}])
     ws.paths.rejects.mkdir(exist_ok=True)

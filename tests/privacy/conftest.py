@@ -38,7 +38,7 @@ def exports_of(ws: Workspace, others: Others | None = None) -> Exports:
     return Exports(
         ws.paths.root / "exports",
         ws.profiles,
-        permit=ws.permit,
+        scope=ws.own_scope,
         epoch=ws.log.epoch,
         token=token,
         now=ws.now,

@@ -24,7 +24,10 @@ from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
 from tillit.cli.groups import groups
 from tillit.cli.identity import identity
+from tillit.cli.ledger import ledger
 from tillit.cli.operators import operators
+from tillit.cli.privacy import privacy
+from tillit.cli.receipts import validate
 from tillit.cli.serve import Server
 from tillit.cli.simulate import app as simulate_app
 from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show, talk
@@ -49,6 +52,8 @@ for name, group in (
     ("profile", profile),
     ("group", groups),
     ("consent", consent),
+    ("privacy", privacy),
+    ("ledger", ledger),
     ("identity", identity),
     ("events", events),
     ("quarantine", quarantine),
@@ -59,6 +64,7 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 
+consent.command()(validate)
 for command in (plan, apply, rules, purposes):
     app.command()(command)
 identity.command("plan")(plan)

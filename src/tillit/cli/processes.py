@@ -35,6 +35,7 @@ from tillit.flow import EngineBusy, LakeWriter, file_lock, quiet_garbage_collect
 from tillit.store import GroupCommit
 from tillit.store.lake import Lake
 from tillit.workspace import Workspace, forget_plans
+from tillit.workspace.exports import KEPT, forget_exports
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -247,6 +248,7 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
             forget_rejects(workspace.paths.rejects, before=kept_from)
             forget_uploads(workspace.paths.uploads, before=kept_from)
             forget_plans(workspace.paths.plans, before=now - clock.DAY)
+            forget_exports(workspace.paths.exports, before=now - KEPT)
             if settings.log.retention_days:
                 writer.trim(now - settings.log.retention_days * clock.DAY)
     lake.close()

@@ -40,14 +40,12 @@ class BadArgument(InputError):
 
 def requests_of(ws: Workspace) -> Requests:
     """Give the workspace's part that keeps requests."""
-    part: Requests = ws.requests  # type: ignore[attr-defined]  # until the workspace has the part
-    return part
+    return ws.requests
 
 
 def exports_of(ws: Workspace) -> Exports:
     """Give the workspace's part that writes packages."""
-    part: Exports = ws.exports  # type: ignore[attr-defined]  # until the workspace has the part
-    return part
+    return ws.exports
 
 
 def export(

@@ -21,6 +21,7 @@ from tillit.consent.definitions import (
 )
 from tillit.consent.policy import (
     BUILT_IN,
+    OWN_DATA,
     SECTIONS,
     Declared,
     PolicyInvalid,
@@ -102,6 +103,11 @@ def scope_for(
     )
 
 
+def own_scope(*, declared: Declared, position: int, asked_by: str, at: int) -> Scope:
+    """Give leave to use everything about a person for their own request about it, and for nothing else."""
+    return Scope(OWN_DATA, position, asked_by, at, "legal_obligation", declared.hash, None, ())
+
+
 def permit_for(scope: Scope, declared: Declared, subject: Subject) -> Permit | Refusal:
     """Give leave to use one person's values, or say why there is none."""
     found = decide(
@@ -120,7 +126,9 @@ def permit_for(scope: Scope, declared: Declared, subject: Subject) -> Permit | R
 
 def hangs_on_choice(declared: Declared, purpose: str) -> bool:
     """Say whether facts about a person can matter for a purpose, in any jurisdiction."""
-    told = declared.purposes[purpose]
+    told = declared.purposes.get(purpose)
+    if told is None:
+        return False
     bases = {told.basis, *(one.basis or told.basis for one in told.jurisdictions.values())}
     minors = {told.minors, *(one.minors for one in told.jurisdictions.values())}
     return bool(bases & LISTED_BASES) or bool(minors & {"never", "guardian"})
@@ -155,6 +163,7 @@ __all__ = [
     "join_policies",
     "keep_policy",
     "load_statements",
+    "own_scope",
     "permit_for",
     "policy_applied",
     "policy_in_force",

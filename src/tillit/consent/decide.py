@@ -127,7 +127,7 @@ def decide(
 
     Units: at is UTC epoch microseconds.
     """
-    purpose = declared.purposes.get(name)
+    purpose = declared.find(name)
     if purpose is None:
         return Decision(False, UNDECLARED, "", None, "", None, declared.hash)
     basis, signals, minors = _where(purpose, jurisdiction or subject.jurisdiction)

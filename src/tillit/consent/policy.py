@@ -136,6 +136,11 @@ BUILT_IN = {
 }
 
 
+# What the person themself may see of their own: no policy declares it, and no key may ask for it.
+OWN_DATA = "own_data"
+_OWN = Purpose(title="The person's own access", basis="legal_obligation", fields="all")
+
+
 class Declared:
     """A policy, read: its purposes by name, and the hash of its text."""
 
@@ -144,8 +149,13 @@ class Declared:
         self.policy = policy
         self.is_built_in = is_built_in
         self.purposes = policy.purposes or BUILT_IN
+        self._all = {**self.purposes, OWN_DATA: _OWN}
         told = msgspec.json.encode(msgspec.structs.replace(policy, purposes=self.purposes), order="deterministic")
         self.hash = hashlib.sha256(told).hexdigest()[:16]
+
+    def find(self, name: str) -> Purpose | None:
+        """Give a purpose; also the one that no policy declares."""
+        return self._all.get(name)
 
 
 def span_us(text: str) -> int:
@@ -203,6 +213,8 @@ def _check(policy: Policy) -> None:
 
 
 def _check_purpose(policy: Policy, name: str, purpose: Purpose) -> None:
+    if name == OWN_DATA:
+        raise PolicyInvalid(f"{OWN_DATA} is what people may see of their own, and is not declared.")
     for span in (purpose.valid_for, purpose.retention):
         if span:
             span_us(span)

@@ -7,6 +7,8 @@ Never: an erasure told as done whose verification found something; a person who 
 """
 
 import contextlib
+import hashlib
+import hmac
 import json
 import secrets
 import threading
@@ -59,7 +61,7 @@ from tillit.privacy.erasure import (
     save_certificate,
     sign,
 )
-from tillit.records import KIND_ACT, KIND_EVENT, LogRow, NewRow
+from tillit.records import KIND_ACT, KIND_EVENT, LogRow, Membership, NewRow
 from tillit.store import Log, SqliteState, State
 from tillit.store.lake import Lake
 from tillit.store.scan import UNREADABLE, find_bytes, find_freed
@@ -194,9 +196,14 @@ class Erasures:
         store: SqliteState,
         lake: Callable[[], Lake],
         append: Append,
+        let_go: Callable[[Membership], None],
         now: Callable[[], int],
     ) -> None:
-        """Know the stores; nothing is read yet."""
+        """Know the stores; nothing is read yet.
+
+        `let_go` is what other parts do before nobody knows any more who it was.
+        """
+        self._let_go = let_go
         self._log = log
         self._state = state
         self._folding = folding
@@ -209,6 +216,10 @@ class Erasures:
         self._tombstones = Tombstones(store, lambda: load_pepper(registry))
         self._journal = ErasureJournal(store, self._tombstones)
         self._opening = threading.Lock()
+
+    def token(self, profile_id: str) -> str:
+        """Give the keyed hash of a profile's id, by which requests and packages name a person."""
+        return hmac.new(load_pepper(self._registry), f"request\0{profile_id}".encode(), hashlib.sha256).hexdigest()
 
     # -- at the door
 
@@ -368,6 +379,9 @@ class Erasures:
 
     def _erase(self, who: str, erasure_id: str, *, reason: str, operator: str) -> Done:
         target = self._target(who)
+        membership = find_membership_of(self._state, who)
+        if membership is not None:
+            self._let_go(membership)
         holdings = target.holdings
         begun_at, epoch, through = self._now(), self._log.epoch(), self._log.head()
         before = self._counts(target)

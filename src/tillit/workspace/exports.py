@@ -18,7 +18,7 @@ from tillit.clock import DAY, rfc3339
 from tillit.identity import profile_id
 from tillit.privacy import Dossier, Packed, check_package, write_package
 from tillit.profile import event_document, event_id
-from tillit.records import ACT_TYPES, IDENTITY_ACT_TYPES, TRUST_NAMES, TRUST_OPERATOR, LogRow, Membership, Permit
+from tillit.records import ACT_TYPES, IDENTITY_ACT_TYPES, TRUST_NAMES, TRUST_OPERATOR, LogRow, Membership, Scope
 from tillit.workspace.people import unknown_profile
 from tillit.workspace.profiles import Profiles
 
@@ -58,7 +58,7 @@ class Exports:
         folder: Path,
         profiles: Profiles,
         *,
-        permit: Callable[[], Permit],
+        scope: Callable[[], Scope],
         epoch: Callable[[], int],
         token: Callable[[str], str],
         now: Callable[[], int],
@@ -67,7 +67,7 @@ class Exports:
         """Use a folder; nothing is written yet. `token`: the keyed hash of a profile id."""
         self._folder = folder
         self._profiles = profiles
-        self._permit = permit
+        self._scope = scope
         self._epoch = epoch
         self._token = token
         self._now = now
@@ -75,9 +75,9 @@ class Exports:
 
     def write(self, who: str, kind: str, *, request_id: str = "") -> Exported:
         """Write everything about a person, or what they may take along, into a zip. Raises NotFound."""
-        permit = self._permit()
+        scope = self._scope()
         membership = self._profiles.membership(who)
-        profile = self._profiles.find(who, permit) if membership is not None else None
+        profile = self._profiles.find(who, scope) if membership is not None else None
         if membership is None or profile is None:
             raise unknown_profile()
         ids = founding_ids(membership)
@@ -89,7 +89,7 @@ class Exports:
             made_at=self._now(),
             profile=profile,
             profile_ids=ids,
-            events=self._events(profile["id"], permit, words),
+            events=self._events(profile["id"], scope, words),
             staff_words=words,
             consent=self._others.consent(ids),
             purposes=self._others.purposes(ids),
@@ -130,11 +130,11 @@ class Exports:
             part.unlink(missing_ok=True)
         return packed
 
-    def _events(self, who: str, permit: Permit, words: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _events(self, who: str, scope: Scope, words: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Give a person's events with all that their senders said; what colleagues wrote goes to `words`."""
         epoch, before = self._epoch(), None
         while True:
-            page = self._profiles.rows(who, permit, limit=_PAGE, before=before)
+            page = self._profiles.rows(who, scope, limit=_PAGE, before=before)
             if page is None:  # they were forgotten meanwhile
                 raise unknown_profile()
             for row in page.rows:
@@ -143,9 +143,9 @@ class Exports:
                 said = msgspec.json.decode(row.body)
                 if row.trust == TRUST_OPERATOR and said.get("type") in _OURS:
                     words.append(_word(row, said, epoch))
-                elif said.get("type"):  # a husk has none
+                elif said.get("type") and (document := event_document(row, scope, epoch=epoch)) is not None:
                     yield {
-                        **event_document(row, permit, epoch=epoch),
+                        **document,
                         "trust": TRUST_NAMES[row.trust],
                         "context": said.get("context"),
                         "also": {key: value for key, value in said.items() if key not in _TOLD},

@@ -13,6 +13,7 @@ from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS
 from tillit.errors import SettingsError
 from tillit.flow import file_lock, prepare
 from tillit.ledger import LEDGER_MIGRATIONS
+from tillit.privacy import REQUEST_MIGRATIONS
 from tillit.privacy.erasure import ERASURE_MIGRATIONS, SECRET_MIGRATIONS, make_secrets
 from tillit.settings import Settings
 from tillit.store import Log, PostgresState, SqliteState, State
@@ -128,6 +129,7 @@ def open_journal(paths: Paths) -> SqliteState:
     store = SqliteState(paths.journal, synchronous="FULL", cache_kb=8_192)
     store.migrate(JOURNAL_MIGRATIONS)
     store.migrate(LEDGER_MIGRATIONS)
+    store.migrate(REQUEST_MIGRATIONS)
     return store
 
 

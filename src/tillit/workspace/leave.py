@@ -70,7 +70,7 @@ class Leave(NamedTuple):
 def leave_for(reading: Reading, scope: Scope, *, adult_age: int, epoch: int) -> Leave:
     """Begin to ask for leave, under the purposes that are in force now."""
     declared = policy_in_force(reading)
-    if scope.purpose not in declared.purposes:
+    if declared.find(scope.purpose) is None:
         raise UnknownPurpose(scope.purpose, declared.purposes)
     return Leave(reading, scope, declared, adult_age, epoch)
 

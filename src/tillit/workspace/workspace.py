@@ -5,6 +5,7 @@ Out:   `profiles`, `groups`, `events`, `quarantine`, `keys`, `lake`, and calls t
 Never: a rule. Rooms know; this file opens stores and hands over what rooms need.
 """
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,24 +26,31 @@ from tillit.access import (
 from tillit.collect.door import take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
-from tillit.consent import policy_in_force, scope_for
+from tillit.consent import own_scope, policy_in_force, scope_for
 from tillit.errors import InputError
 from tillit.flow import forget_act, prepare
 from tillit.identity import read_provable
-from tillit.records import TRUST_SERVER, NewRow, QuarantineRow, Scope
+from tillit.ledger import Accesses, Ledger, LedgerKeys
+from tillit.privacy import RequestJournal
+from tillit.records import TRUST_SERVER, Membership, NewRow, QuarantineRow, Scope
 from tillit.settings import Settings
 from tillit.store import Log
 from tillit.store.lake import Lake
 from tillit.workspace.consent import Consent
 from tillit.workspace.erasure import Erasures
 from tillit.workspace.events import Events
+from tillit.workspace.exports import Exports, founding_ids
 from tillit.workspace.folder import NoWorkspace, Paths, open_erasures, open_journal, open_registry, open_state
 from tillit.workspace.folding import Folding
 from tillit.workspace.groups import Groups
 from tillit.workspace.identity import Identity
+from tillit.workspace.ledger import subjects_of
 from tillit.workspace.plans import Plans, forget_plans
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
+from tillit.workspace.reads import Reads
+from tillit.workspace.requests import Requests
+from tillit.workspace.rights import checks_of, others_of, ways_of
 from tillit.workspace.rules import Rules
 
 _WAIT_S = 5.0
@@ -66,7 +74,11 @@ class Workspace:
         prepare(self.state)
         self.keys = Keys(self._registry, now=now)
         self.identity_tokens = IdentityTokens(self.keys, read=read_provable)
-        self.journal = Journal(self._journal_store, now=now)
+        self._ledger_keys = LedgerKeys.open(self.paths.ledger_keys, now=now)
+        self.ledger = Ledger(self._journal_store, self._ledger_keys)
+        self.accesses = Accesses(self.ledger, now=now)
+        self._reads = Journal(self._journal_store, now=now)
+        self.journal = Reads(self._reads, self.accesses)
         self.audit = Audit(self._journal_store, now=now)
         passwords = Passwords()
         self.operators = Operators(self._registry, now=now, passwords=passwords)
@@ -109,7 +121,6 @@ class Workspace:
         self.plans = Plans(self.paths.plans, now=now)
         self.identity = Identity(self.log, self.state, self.folding, append=self.append_rows, now=now)
         self.events = Events(self.log, self.state, self.folding, leave=self.profiles.leave)
-        self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows)
         self._lake: Lake | None = None
         self.erasure = Erasures(
             self.log,
@@ -120,7 +131,25 @@ class Workspace:
             store=open_erasures(self.paths),
             lake=lambda: self.lake,
             append=self.append_rows,
+            let_go=self._let_go,
             now=now,
+        )
+        self.exports = Exports(
+            self.paths.exports,
+            self.profiles,
+            scope=self.own_scope,
+            epoch=self.log.epoch,
+            token=self.erasure.token,
+            now=now,
+            others=others_of(self.consent, self.ledger),
+        )
+        self.requests = Requests(
+            RequestJournal(self._journal_store, now=now, new_id=lambda: "r" + secrets.token_hex(8)),
+            self.profiles,
+            self.exports,
+            token=self.erasure.token,
+            ways=ways_of(self.consent, self.erasure),
+            checks=checks_of(self.erasure),
         )
         self.quarantine = Quarantine(
             self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.erasure.door
@@ -238,14 +267,31 @@ class Workspace:
             jurisdiction=jurisdiction,
         )
 
+    def own_scope(self, *, asked_by: str = "process") -> Scope:
+        """Ask for leave to use everything about a person for their own request about it. Raises FoldOutdated."""
+        return own_scope(
+            declared=policy_in_force(self.state),
+            position=self.folding.trusted_position(),
+            asked_by=asked_by,
+            at=self.now(),
+        )
+
+    def _let_go(self, membership: Membership) -> None:
+        """Let go of what is kept about somebody who is being erased, beside the log."""
+        self.requests.forget(founding_ids(membership))
+        self.accesses.flush()
+        self.ledger.shred(subjects_of(membership))
+
     def close(self) -> None:
         """Apply what is left, let the lake follow when nobody else keeps it, and let go of everything."""
         self.folding.close()
-        self.journal.close()
+        self._reads.close()
+        self.accesses.close()
         self.quarantine.close()
         self.erasure.close()
         if self._lake is not None:
             self._lake.close()
+        self._ledger_keys.close()
         for store in (self.state, self._registry, self._journal_store, self.log):
             store.close()
 

@@ -104,6 +104,9 @@ STORES: tuple[Store, ...] = (
         "group_key name value",
         f"{_OF_STRAND} trust source",
     ),
+    _table("state.db", "consent_policy", STAFF, WORDS, "text reason", "position operator event_at"),
+    _table("state.db", "consent_statement", PERSON, REFOLD, "document", "identifier_id part position"),
+    _table("state.db", "consent_signal", PERSON, REFOLD, "name", f"{_OF_STRAND} said received_at trust"),
     _table(
         "registry.db",
         "access_key",
@@ -134,6 +137,41 @@ STORES: tuple[Store, ...] = (
     _table("registry.db", "erasure_secret", SHOP, NOT_THEIRS, "", "name secret"),
     _table("journal.db", "access", NOBODY, IDS, "", "access_id at asked_by route purpose profile_id n_profiles"),
     _table("journal.db", "audit", NOBODY, IDS, "", "audit_id at operator_id action target outcome details"),
+    # What a request and its steps say of a person are ids and codes of ours; words of colleagues go with the person.
+    _table(
+        "journal.db",
+        "request",
+        NOBODY,
+        IDS,
+        "",
+        "request_id kind profile_id subject_token regime asked_by filed_level received_at",
+    ),
+    _table(
+        "journal.db",
+        "request_step",
+        NOBODY,
+        IDS,
+        "",
+        "step_id request_id at action state by_whom level via evidence code until_at original_id missing",
+    ),
+    _table("journal.db", "request_part", NOBODY, IDS, "", "try_id request_id part at outcome code n_rows"),
+    _table("journal.db", "request_recipient", NOBODY, IDS, "", "answer_id request_id recipient at answer evidence"),
+    _table("journal.db", "request_reason", PERSON, DELETE_ROWS, "reason_text", "step_id request_id"),
+    # Sealed under a key of the person, which is destroyed.
+    _table(
+        "journal.db",
+        "ledger_entry",
+        NOBODY,
+        KEYED,
+        "",
+        "entry_index at kind subject_token commitment leaf_hash sealed",
+    ),
+    _table("journal.db", "ledger_node", NOBODY, KEYED, "", "level node_index hash"),
+    _table("journal.db", "ledger_checkpoint", NOBODY, NOT_THEIRS, "", "tree_size note"),
+    _table("ledger-keys.db", "ledger_secret", SHOP, NOT_THEIRS, "", "name secret"),
+    _table("ledger-keys.db", "subject_key", PERSON, DELETE_ROWS, "", "subject_hash subject_token key"),
+    _table("ledger-keys.db", "shredded_subject", NOBODY, KEYED, "", "subject_hash shredded_at"),
+    Store("ledger-checkpoints.txt", "", NOBODY, NOT_THEIRS),
     _table(
         "erasures.db",
         "erasure",
@@ -149,7 +187,7 @@ STORES: tuple[Store, ...] = (
     _table("erasures.db", "erased_message", NOBODY, KEYED, "", "message_hash erasure_id"),
     *(
         _table(file, "migration", NOBODY, NOT_THEIRS, "", "room number checksum")
-        for file in ("log.db", "state.db", "registry.db", "journal.db", "erasures.db")
+        for file in ("log.db", "state.db", "registry.db", "journal.db", "erasures.db", "ledger-keys.db")
     ),
     _table("log.db", "sqlite_sequence", NOBODY, NOT_THEIRS, "", "name seq"),
     Store("lake/events/*.parquet", "", PERSON, REWRITE),
