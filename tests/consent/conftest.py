@@ -13,7 +13,8 @@ from tillit.workspace import Workspace
 __all__ = ["Clock", "clock", "ws"]
 
 PURPOSES = """
-controller: {name: Ekbergs AB, address: Storgatan 1, contact: privacy@ekbergs.example, country: SE}
+controller: {name: Ekbergs AB, address: Storgatan 1, contact: privacy@ekbergs.example, country: SE,
+  url: "https://ekbergs.example/privacy"}
 recipients:
   mailer: {name: Posten Mail, country: SE, contact: dpo@mailer.example, address: Box 1}
 notices:
@@ -24,7 +25,9 @@ purposes:
   analytics: {title: Analytics, basis: legitimate_interest, fields: all, categories: [Analytics]}
   newsletter:
     title: Newsletter
+    dpv: dpv:DirectMarketing
     basis: consent
+    retention: 24 months
     fields: [identifiers.email, traits.firstName, events]
     categories: [Marketing]
     channels: [email, sms]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from tests.consent.conftest import PURPOSES, Shop
 from tests.running import tillit
 from tillit.consent import Choice, PolicyInvalid, StatementInvalid, UnknownPurpose
+from tillit.consent.paper import NothingToRecord
+from tillit.consent.receipts import check_record
 from tillit.records import TRUST_CLAIMED, TRUST_OPERATOR
 from tillit.workspace import Workspace
 
@@ -397,3 +400,26 @@ def test_a_statement_of_a_colleague_is_nothing_the_customer_did(shop: Shop) -> N
     shop.ws.consent.set("user_id:ana", [Choice("newsletter", "refused")], operator="maria", trust=TRUST_OPERATOR)
 
     assert shop.read("user_id:ana", "service")["n_events"] == before
+
+
+# -- on paper
+
+
+def test_a_record_on_paper_is_valid_signed_and_tells_what_was_said(shop: Shop) -> None:
+    shop.chooses(ANA, newsletter=True)
+    shop.chooses(ANA, newsletter="withdrawn")
+
+    told = shop.ws.papers.record("user_id:ana", "newsletter")
+    again = json.dumps(told).encode()
+
+    assert check_record(again) == []
+    assert [one["@type"] for one in told["dpv:hasConsentStatus"]] == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
+    assert check_record(again.replace(b"ConsentWithdrawn", b"ConsentGiven")) != []
+    assert b"user_id" not in again
+
+
+def test_there_is_no_record_of_silence(shop: Shop) -> None:
+    shop.say(**ANA)
+
+    with pytest.raises(NothingToRecord):
+        shop.ws.papers.record("user_id:ana", "newsletter")

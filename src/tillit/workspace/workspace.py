@@ -32,6 +32,7 @@ from tillit.flow import forget_act, prepare
 from tillit.identity import read_provable
 from tillit.ledger import Accesses, Ledger, LedgerKeys
 from tillit.privacy import RequestJournal
+from tillit.privacy.erasure import load_signing_bytes
 from tillit.records import TRUST_SERVER, Membership, NewRow, QuarantineRow, Scope
 from tillit.settings import Settings
 from tillit.store import Log
@@ -45,6 +46,7 @@ from tillit.workspace.folding import Folding
 from tillit.workspace.groups import Groups
 from tillit.workspace.identity import Identity
 from tillit.workspace.ledger import subjects_of
+from tillit.workspace.papers import Papers
 from tillit.workspace.plans import Plans, forget_plans
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
@@ -108,6 +110,7 @@ class Workspace:
             append=self.append_rows,
             now=now,
         )
+        self.papers = Papers(self.state, secret=lambda: load_signing_bytes(self._registry), epoch=self.log.epoch)
         self.rules = Rules(
             self.log,
             self.state,
