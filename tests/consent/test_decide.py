@@ -13,6 +13,7 @@ from tillit.consent import Choice, PolicyInvalid, StatementInvalid, UnknownPurpo
 from tillit.consent.paper import NothingToRecord
 from tillit.consent.receipts import check_record
 from tillit.records import TRUST_CLAIMED, TRUST_OPERATOR
+from tillit.store.scan import find_bytes
 from tillit.workspace import Workspace
 
 ANA = {"userId": "ana"}
@@ -423,3 +424,41 @@ def test_there_is_no_record_of_silence(shop: Shop) -> None:
 
     with pytest.raises(NothingToRecord):
         shop.ws.papers.record("user_id:ana", "newsletter")
+
+
+# -- at the door
+
+
+REFUSING = {"consent": {"categoryPreferences": {"Analytics": False, "Ads": False}}}
+
+
+def test_an_event_that_may_be_used_for_nothing_its_source_is_for_is_not_kept(shop: Shop) -> None:
+    refusing: list[dict[str, Any]] = [REFUSING, {"consent": {"categoryPreferences": {}}}, {"consentManagement": {}}]
+    for context in refusing:
+        shop.say(source="site", userId="ana", properties={"secret": "kept nowhere"}, context=context)
+    shop.say(source="shop", userId="ana", properties={"secret": "an order"}, context=REFUSING)
+    shop.say(source="site", userId="ana", context={"consent": {"categoryPreferences": {"Analytics": True}}})
+    folder = shop.ws.paths.root
+    told = shop.read("user_id:ana", "service")
+
+    assert told["n_events"] == 2
+    assert set(shop.ws.events.fates(1, shop.ws.log.head()).values()) == {("withheld", "consent.withheld")}
+    assert [one for one in find_bytes(folder, ["kept nowhere"]) if one.marker >= 0] == []
+    assert [one for one in find_bytes(folder, ["an order"]) if one.marker >= 0] != []
+
+
+def test_a_choice_is_kept_when_nothing_else_of_its_event_may_be(shop: Shop) -> None:
+    said = {"purposes": {"newsletter": "withdrawn"}, "secret": "kept nowhere"}
+    shop.chooses(ANA, newsletter=True)
+    shop.say(source="site", event="Consent Updated", properties=said, context=REFUSING, **ANA)
+
+    assert shop.why_not("user_id:ana", "newsletter") == "consent_withdrawn"
+    assert [one for one in find_bytes(shop.ws.paths.root, ["kept nowhere"]) if one.marker >= 0] == []
+
+
+def test_a_browsers_signal_closes_the_door_for_what_heeds_it(shop: Shop) -> None:
+    shop.ws.consent.apply(PURPOSES.replace("[analytics, ads]", "[ads]"))
+    shop.say(source="site", userId="ana", context={"gpc": True})
+    shop.say(source="site", userId="ana")
+
+    assert shop.read("user_id:ana", "service")["n_events"] == 1

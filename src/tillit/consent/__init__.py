@@ -19,6 +19,7 @@ from tillit.consent.definitions import (
     policy_row,
     read_policies,
 )
+from tillit.consent.gate import gate_of
 from tillit.consent.policy import (
     BUILT_IN,
     OWN_DATA,
@@ -158,6 +159,7 @@ __all__ = [
     "UnknownPurpose",
     "consent_body",
     "decide",
+    "gate_of",
     "hangs_on_choice",
     "is_anybody_restricted",
     "join_policies",

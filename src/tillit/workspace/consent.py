@@ -8,6 +8,7 @@ Never: a change that is no event in the log.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tillit import clock
 from tillit.clock import rfc3339
 from tillit.collect.door import random_id
 from tillit.consent import (
@@ -19,6 +20,7 @@ from tillit.consent import (
     Subject,
     consent_body,
     decide,
+    gate_of,
     policy_in_force,
     policy_row,
     read_policies,
@@ -27,7 +29,7 @@ from tillit.consent import (
 )
 from tillit.errors import InputError
 from tillit.profile import event_id
-from tillit.records import TRUST_NAMES, TRUST_OPERATOR
+from tillit.records import TRUST_NAMES, TRUST_OPERATOR, NewRow
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
 from tillit.workspace.leave import read_subject
@@ -35,6 +37,7 @@ from tillit.workspace.people import find_membership_of, iter_people, unknown_pro
 from tillit.workspace.quarantine import Append
 
 _WAIT_S = 5.0
+_LOOK_S = 0.2
 
 
 class PurposesUnchanged(InputError):
@@ -68,12 +71,22 @@ class Consent:
         self._adult_age = adult_age
         self._append = append
         self._now = now
+        self._gate: Callable[[NewRow], bytes | None] | None = None
+        self._look_again_s = 0.0
 
     # -- purposes
 
     def declared(self) -> Declared:
         """Give the purposes in force."""
         return policy_in_force(self._state)
+
+    def door(self) -> Callable[[NewRow], bytes | None] | None:
+        """Give what withholds events at the door by what they themselves carry; None: nothing does."""
+        now_s = clock.monotonic_s()
+        if now_s >= self._look_again_s:
+            # Purposes change seldom, and a busy door asks ten thousand times a second.
+            self._gate, self._look_again_s = gate_of(self.declared()), now_s + _LOOK_S
+        return self._gate
 
     def text(self) -> str:
         """Give the purposes in force, whole, as YAML."""
@@ -106,6 +119,7 @@ class Consent:
         row = policy_row(text, operator=operator, reason=reason, message_id=random_id(), now=self._now())
         position = self._append([row])[0]
         self._folding.reach(position, _WAIT_S)
+        self._look_again_s = 0.0
         return {"action": event_id(position, self._log.epoch()), "hash": declared.hash}
 
     def plan(

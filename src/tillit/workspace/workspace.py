@@ -23,7 +23,7 @@ from tillit.access import (
     SignIn,
     Sources,
 )
-from tillit.collect.door import take
+from tillit.collect.door import Refuses, take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
 from tillit.consent import own_scope, policy_in_force, scope_for
@@ -154,9 +154,7 @@ class Workspace:
             ways=ways_of(self.consent, self.erasure),
             checks=checks_of(self.erasure),
         )
-        self.quarantine = Quarantine(
-            self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.erasure.door
-        )
+        self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.door)
         # Nothing is served before a log that was restored has let go of whom it still knew.
         self.erasure.resume()
 
@@ -211,7 +209,7 @@ class Workspace:
             received_at=now,
             limits=self.limits,
             prove=self.identity_tokens.judge,
-            refuses=self.erasure.door(),
+            refuses=self.door(),
         )
         self.append_rows(taken.rows, taken.quarantine)
         if taken.quarantine:
@@ -269,6 +267,16 @@ class Workspace:
             recipient=recipient,
             jurisdiction=jurisdiction,
         )
+
+    def door(self) -> Refuses | None:
+        """Give what the doors ask of each event: what is kept in its place, if not the event. None: nothing is.
+
+        Asked once a request.
+        """
+        asked = [one for one in (self.erasure.door(), self.consent.door()) if one is not None]
+        if not asked:
+            return None
+        return lambda row: next((instead for one in asked if (instead := one(row)) is not None), None)
 
     def own_scope(self, *, asked_by: str = "process") -> Scope:
         """Ask for leave to use everything about a person for their own request about it. Raises FoldOutdated."""
