@@ -158,6 +158,10 @@ class Requests:
         """Give a request as it stands. Raises UnknownRequest."""
         return self._journal.get(request_id)
 
+    def reasons(self, request_id: str) -> dict[int, str]:
+        """Give what colleagues wrote, by the id of its step; nothing once the person was forgotten."""
+        return self._journal.reasons(request_id)
+
     def list(self, *, who: str | None = None, only_open: bool = False, limit: int = 1_000) -> list[Request]:
         """Give requests, due soonest first; with `who` those of one person, also from before a merge."""
         tokens = self._subject(who).tokens if who is not None else None
