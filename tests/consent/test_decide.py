@@ -241,6 +241,107 @@ def test_a_category_is_meant_as_it_is_written(shop: Shop, name: str) -> None:
     assert not shop.may("user_id:ana", "newsletter")
 
 
+def test_what_an_event_carries_does_not_undo_an_act(shop: Shop) -> None:
+    carries = {"consent": {"categoryPreferences": {"Marketing": True}}}
+    shop.say(**ANA, context=carries)
+    carried = shop.may("user_id:ana", "newsletter")
+    shop.say(
+        event="Segment Consent Preference Updated",
+        context={"consent": {"categoryPreferences": {"Marketing": False}}},
+        **ANA,
+    )
+    shop.say(**ANA, context=carries)
+    by_category = shop.why_not("user_id:ana", "newsletter")
+    shop.say(event="Segment Consent Preference Updated", context=carries, **ANA)
+    again = shop.may("user_id:ana", "newsletter")
+    shop.chooses(ANA, newsletter="withdrawn")
+    shop.say(event="Segment Consent Preference Updated", context=carries, **ANA)
+
+    assert (carried, by_category, again) == (True, "consent_refused", True)
+    assert shop.why_not("user_id:ana", "newsletter") == "consent_withdrawn"
+
+
+def test_a_yes_to_one_category_takes_back_no_no_to_another(shop: Shop) -> None:
+    for choices in (
+        {"Personalisation": True, "Analytics": True},
+        {"Personalisation": False, "Analytics": True},
+        {"Analytics": True},
+    ):
+        shop.say(event="Consent Updated", context={"consent": {"categoryPreferences": choices}}, **ANA)
+
+    assert shop.why_not("user_id:ana", "profiling") == "consent_refused"
+
+
+def test_each_category_needs_a_yes_that_counts(shop: Shop) -> None:
+    shop.say(event="Consent Updated", context={"consent": {"categoryPreferences": {"Analytics": True}}}, **ANA)
+    shop.web(event="Consent Updated", context={"consent": {"categoryPreferences": {"Personalisation": True}}}, **ANA)
+    claimed = shop.may("user_id:ana", "profiling")
+    shop.say(event="Consent Updated", context={"consent": {"categoryPreferences": {"Personalisation": True}}}, **ANA)
+
+    assert not claimed
+    assert shop.may("user_id:ana", "profiling")
+
+
+def test_a_no_to_every_channel_is_a_no_without_a_channel(shop: Shop) -> None:
+    shop.say(**ANA)
+    shop.ws.consent.set("user_id:ana", [Choice("newsletter", "given", ("email",))], evidence="form 7")
+    given = shop.may("user_id:ana", "newsletter")
+    shop.clock.at += 1
+    shop.ws.consent.set("user_id:ana", [Choice("newsletter", "withdrawn", ("email",))])
+    withdrawn = shop.may("user_id:ana", "newsletter")
+    shop.clock.at += 1
+    shop.ws.consent.set("user_id:ana", [Choice("analytics", "objected", ("sms",))])
+
+    assert (given, withdrawn) == (True, False)
+    assert shop.may("user_id:ana", "analytics")
+
+
+def test_a_restriction_is_lifted_for_whom_it_was_said(shop: Shop) -> None:
+    shop.say(**ANA)
+    shop.say(userId="bo")
+    for who, state in (("ana", "restricted"), ("bo", "restricted"), ("bo", "released")):
+        shop.clock.at += 1
+        shop.ws.consent.set(f"user_id:{who}", [Choice("*", state)])
+    shop.ws.identity.join("user_id:ana", "user_id:bo", reason="one person", operator="maria")
+    joined = shop.why_not("user_id:bo", "service")
+    shop.clock.at += 1
+    shop.ws.consent.set("user_id:bo", [Choice("*", "released")])
+
+    assert joined == "restricted"
+    assert shop.may("user_id:bo", "service")
+
+
+def test_a_purpose_that_asks_for_a_guardian_asks_whatever_its_basis(shop: Shop) -> None:
+    shop.ws.consent.apply(
+        "purposes:\n"
+        "  game: {title: Game, basis: contract, fields: all, minors: guardian}\n"
+        "  counting: {title: Counting, basis: legitimate_interest, fields: all, minors: guardian}\n"
+    )
+    shop.say(type="identify", userId="kim", traits={"birthday": "2015-06-01"})
+    shop.say(userId="ana")
+    alone = [shop.why_not("user_id:kim", name) for name in ("game", "counting")]
+    shop.ws.consent.set("user_id:kim", [Choice("game", "given")], by="guardian", evidence="form 8")
+
+    assert alone == ["minor", "minor"]
+    assert [shop.may("user_id:kim", name) for name in ("game", "counting")] == [True, False]
+    assert [shop.may("user_id:ana", name) for name in ("game", "counting")] == [True, True]
+
+
+def test_a_no_that_finds_no_room_is_a_no_to_all(shop: Shop) -> None:
+    for part in range(3):
+        names = {f"c{part}-{n}": True for n in range(25)}
+        shop.web(**TABLET, context={"consent": {"categoryPreferences": names}})
+    shop.web(**TABLET, context={"gpc": True})
+    signalled = shop.why_not("anonymous_id:tablet", "profiling", jurisdiction="US-CA")
+    before = shop.why_not("anonymous_id:tablet", "analytics")
+    shop.web(**TABLET, context={"consent": {"categoryPreferences": {"Analytics": False}}})
+    shop.web(**TABLET, context={"consent": {"categoryPreferences": {"Marketing": True}}})
+
+    assert (signalled, before) == ("browser_signal", None)
+    assert shop.why_not("anonymous_id:tablet", "analytics") == "objected"
+    assert not shop.may("anonymous_id:tablet", "newsletter")
+
+
 # -- purposes
 
 

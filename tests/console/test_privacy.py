@@ -132,7 +132,7 @@ def test_purposes_and_the_record_of_processing_show_what_is_in_force(server: Run
     page.get_by_role("link", name="Record of processing").click()
     expect(section(page, "controller")).to_contain_text("Ekbergs AB")
     expect(section(page, "a-newsletter")).to_contain_text("Posten Mail")
-    expect(page.locator("div.notice")).to_contain_text("how long data is kept for Newsletter")
+    expect(page.locator("div.notice")).to_contain_text("how long data is kept for Analytics")
     assert faults_in_light_and_dark(page, within="main") == []
 
 
@@ -311,7 +311,7 @@ def test_the_record_of_processing_names_what_nobody_declared(desk: DeskInProcess
     newsletter = next(one for one in told["activities"] if one["name"] == "newsletter")
     assert newsletter["recipients"][0]["is_third_country"] is False
     assert newsletter["lawful_basis"] == "consent"
-    assert "how long data is kept for Newsletter" in told["missing"]
+    assert "how long data is kept for Analytics" in told["missing"]
 
 
 def test_a_drawing_of_what_was_said_stays_in_its_frame() -> None:

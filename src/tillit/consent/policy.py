@@ -159,6 +159,7 @@ class Declared:
         return self._all.get(name)
 
 
+@lru_cache(maxsize=256)
 def span_us(text: str) -> int:
     """Read `24 months` as microseconds; a month counts 30 days, a year 365. Raises PolicyInvalid.
 
