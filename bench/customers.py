@@ -12,7 +12,7 @@ from bench.figure import Figure, percentile
 from bench.pages import Browser
 from bench.served import Served
 from tillit.identity import profile_id
-from tillit.records import KIND_EVENT, TRUST_SERVER, NewRow, Scope
+from tillit.records import KIND_EVENT, TRUST_SERVER, NewRow
 from tillit.workspace import Workspace, find_people
 
 _NOW = 1_795_000_000_000_000
@@ -63,11 +63,11 @@ def many_people(n_people: int = 1_000_000) -> list[Figure]:
 def _search(ws: Workspace, plain: apsw.Connection, n_people: int) -> Figure:
     chance = Random(6)
     asked = [_question(chance, n_people) for _ in range(400)]
-    scope = Scope("service", 0, "bench")
+    leave = ws.profiles.leave(ws.state, ws.scope("service"))
     ours, theirs = [], []
     for text in asked:
         began = time.perf_counter()
-        find_people(ws.state, text, scope, limit=25, epoch=1)
+        find_people(ws.state, text, leave, limit=25)
         ours.append((time.perf_counter() - began) * 1000)
         match = " ".join(f'"{word}"*' for word in text.split())
         began = time.perf_counter()
