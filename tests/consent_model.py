@@ -105,20 +105,20 @@ def may(declared: Declared, name: str, person: Person, *, at: int, joined_at: in
 
 def may_by(purpose: Purpose, name: str, person: Person, said: list[Word], at: int, joined_at: int) -> bool:
     yeses = [word for word in said if word.is_yes and counts(purpose, person, word, at)]
-    noes = [word for word in said if not word.is_yes]
+    refusals = [word for word in said if not word.is_yes]
     if purpose.basis == "legitimate_interest":
-        return all(any(takes_back(yes, no, name, joined_at) for yes in yeses) for no in noes)
+        return all(any(takes_back(yes, no, name, joined_at) for yes in yeses) for no in refusals)
 
     def agrees(some: list[Word]) -> bool:
         """Whether these yeses together are one to the purpose, whatever anybody else said."""
-        if any(yes.about == name and all(takes_back(yes, no, name, joined_at) for no in noes) for yes in some):
+        if any(yes.about == name and all(takes_back(yes, no, name, joined_at) for no in refusals) for yes in some):
             return True
         parts = [f"category:{category}" for category in purpose.categories]
         return bool(parts) and all(
             any(
                 yes.about == part
                 and all(
-                    takes_back(yes, no, name, joined_at) for no in noes if no.about == part or no.about not in parts
+                    takes_back(yes, no, name, joined_at) for no in refusals if no.about == part or no.about not in parts
                 )
                 for yes in some
             )
