@@ -37,7 +37,6 @@ def test_a_folder_of_purposes_is_planned_applied_and_taken_back(shop: Path) -> N
 
     assert planned["people"] == 1
     assert {one["purpose"] for one in planned["purposes"] if one["is_new"]} > {"newsletter", "ads"}
-    assert "DirectMarketing" not in told
     assert "Newsletter" in told
     assert {one["purpose"]: one["permitted"] for one in allowed["purposes"]}["newsletter"]
     assert list(found["traits"]) == ["firstName"]
