@@ -1,36 +1,20 @@
 """`tillit privacy export` and `tillit privacy requests`, as a colleague types them."""
 
-import itertools
 import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from tests.privacy.conftest import exports_of, token
-from tillit.cli import requests as commands
+from tillit.cli.privacy import privacy
 from tillit.errors import TillitError
-from tillit.privacy import REQUEST_MIGRATIONS, RequestJournal
 from tillit.workspace import Workspace, create_workspace
-from tillit.workspace.requests import Requests
-
-IDS = itertools.count(1)
-
-
-def requests_of(ws: Workspace) -> Requests:
-    store = ws._journal_store
-    store.migrate(REQUEST_MIGRATIONS)
-    journal = RequestJournal(store, now=ws.now, new_id=lambda: f"r{next(IDS)}")
-    return Requests(journal, ws.profiles, exports_of(ws), token=token)
 
 
 @pytest.fixture
-def shop(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(commands, "requests_of", requests_of)
-    monkeypatch.setattr(commands, "exports_of", exports_of)
+def shop(workspace_dir: Path) -> Path:
     create_workspace(workspace_dir)
     with Workspace(workspace_dir) as ws:
         ws.identify(user_id="ana", traits={"name": "Ana Ek", "email": "ana@example.org"})
@@ -39,10 +23,7 @@ def shop(workspace_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(shop: Path, *words: str) -> str:
-    app = typer.Typer()
-    app.command("export")(commands.export)
-    app.add_typer(commands.requests, name="requests")
-    done = CliRunner().invoke(app, [*words, "--workspace", str(shop)])
+    done = CliRunner().invoke(privacy, [*words, "--workspace", str(shop)])
     if done.exception is not None:
         raise done.exception
     return done.stdout

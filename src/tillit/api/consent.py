@@ -23,9 +23,8 @@ from tillit.api.documents import (
     SaidConsentDocument,
 )
 from tillit.api.gate import key_of
-from tillit.api.profiles import who_of
+from tillit.api.profiles import instant_of, who_of
 from tillit.api.refusals import BadRequest
-from tillit.clock import instant
 from tillit.consent import Choice
 from tillit.records import TRUST_SERVER
 
@@ -57,7 +56,12 @@ def consent_routes(desk: Desk) -> list[HTTPRouteHandler]:
         """Write down what somebody chose. It counts when the answer is given."""
         key = key_of(request)
         choices = [
-            Choice(one.purpose, one.state, tuple(one.channels), _instant(one.valid_until, "valid_until"))
+            Choice(
+                one.purpose,
+                one.state,
+                tuple(one.channels),
+                instant_of(one.valid_until, "valid_until") if one.valid_until is not None else None,
+            )
             for one in data.choices
         ]
         said: Callable[[], str] = lambda: consent.set(  # noqa: E731 -- one call, made on another thread
@@ -80,7 +84,7 @@ def consent_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if data.purpose is None:
             raise BadRequest("Send `purpose`: what the data would be used for.")
         scope = desk.scope(request, None)
-        purpose, at = data.purpose, _instant(data.at, "at")
+        purpose, at = data.purpose, instant_of(data.at, "at") if data.at is not None else None
         found = await desk.slowly(
             lambda: consent.decide(
                 who_of(data),
@@ -96,12 +100,3 @@ def consent_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return cast(AnswerDocument, found)
 
     return [read_consent, look_up_consent, say_consent, answer_question]
-
-
-def _instant(text: str | None, field: str) -> int | None:
-    if text is None:
-        return None
-    at = instant(text)
-    if at is None:
-        raise BadRequest(f"`{field}` is an instant such as 2026-11-22T10:00:00Z.")
-    return at

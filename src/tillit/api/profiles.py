@@ -70,9 +70,7 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return cast(ProfilesDocument, {"profiles": found})
 
     async def past(request: Asking, who: str, purpose: str | None, as_of: str) -> ProfileDocument:
-        at = instant(as_of)
-        if at is None:
-            raise BadRequest("`as_of` is an instant such as 2026-11-22T10:00:00Z.")
+        at = instant_of(as_of, "as_of")
         scope = desk.scope(request, purpose)
         found = await desk.slowly(lambda: profiles.as_of(who, at, scope))
         if found is None:
@@ -139,3 +137,11 @@ def who_of(data: JSONBody[Lookup]) -> str:
     if is_parts:
         return f"{data.namespace}:{data.value}"
     raise BadRequest("Send either `identifier`, or `namespace` and `value`.")
+
+
+def instant_of(text: str, field: str) -> int:
+    """Read an instant that was sent; UTC epoch microseconds. Raises BadRequest."""
+    at = instant(text)
+    if at is None:
+        raise BadRequest(f"`{field}` is an instant such as 2026-11-22T10:00:00Z.")
+    return at

@@ -9,15 +9,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, show
 from tillit.clock import instant, rfc3339
 from tillit.errors import InputError
 from tillit.privacy import ACCESS, OPERATOR, PORTABILITY, Proof, Request, clock_of, days_left
 from tillit.workspace import Workspace
-from tillit.workspace.exports import Exports
-from tillit.workspace.requests import Requests, request_document
+from tillit.workspace.requests import request_document
 
 requests = typer.Typer(help="What customers ask of us about their data.", no_args_is_help=True)
 
@@ -38,16 +37,6 @@ class BadArgument(InputError):
         super().__init__(f"{name} must be {wanted}.", argument=name)
 
 
-def requests_of(ws: Workspace) -> Requests:
-    """Give the workspace's part that keeps requests."""
-    return ws.requests
-
-
-def exports_of(ws: Workspace) -> Exports:
-    """Give the workspace's part that writes packages."""
-    return ws.exports
-
-
 def export(
     who: Who,
     workspace: WorkspaceOption,
@@ -64,7 +53,7 @@ def export(
     with Workspace(workspace) as ws:
         ws.flush()
         colleague = find_colleague(ws, operator)
-        done = exports_of(ws).write(who, kind)
+        done = ws.exports.write(who, kind)
         ws.journal.note(
             asked_by=colleague.actor, route="tillit privacy export", purpose="service", profile_id=done.profile_id
         )
@@ -87,12 +76,22 @@ def requests_list(
     """List requests, due soonest first."""
     with Workspace(workspace) as ws:
         ws.flush()
-        found = requests_of(ws).list(who=who, only_open=not all_)
+        found = ws.requests.list(who=who, only_open=not all_)
         now = ws.now()
     if json:
         show([request_document(one, now) for one in found])
         return
-    table = Table("request", "kind", "state", "due", "days left", "law", "profile", "missing")
+    # The id is what the other commands ask for: it stands whole in the narrowest terminal.
+    table = Table(
+        Column("request", no_wrap=True, min_width=_ID_WIDTH),
+        "kind",
+        "state",
+        "due",
+        "days left",
+        "law",
+        "profile",
+        "missing",
+    )
     for one in found:
         clock = clock_of(one, now)
         marks = [word for key, word in _MARKS if clock[key]]
@@ -113,8 +112,8 @@ def requests_list(
 def requests_show(request_id: RequestId, workspace: WorkspaceOption) -> None:
     """Show a request with every step, as JSON."""
     with Workspace(workspace) as ws:
-        one = requests_of(ws).get(request_id)
-        path = exports_of(ws).find(request_id)
+        one = ws.requests.get(request_id)
+        path = ws.exports.find(request_id)
         document = request_document(one, ws.now())
     steps = [{**step._asdict(), "at": rfc3339(step.at), "until_at": _instant(step.until_at)} for step in one.steps]
     show({**document, "package": str(path) if path is not None else None, "steps": steps})
@@ -137,7 +136,7 @@ def requests_open(
         ws.flush()
         colleague = find_colleague(ws, operator)
         proof = Proof(level, via or "word", colleague.actor, evidence) if level or via else None
-        one = requests_of(ws).open(
+        one = ws.requests.open(
             who, kind, place=place, by_whom=colleague.actor, asked_by=OPERATOR, proof=proof, evidence=evidence
         )
         _finish(ws, "open", one, colleague.actor, json=json)
@@ -156,7 +155,7 @@ def requests_verify(
     """Note how a customer proved who they are; enough proof lets the request go on."""
     with Workspace(workspace) as ws:
         actor = find_colleague(ws, operator).actor
-        one = requests_of(ws).prove(request_id, Proof(level, via, actor, evidence))
+        one = ws.requests.prove(request_id, Proof(level, via, actor, evidence))
         _finish(ws, "verify", one, actor, json=json)
 
 
@@ -174,7 +173,7 @@ def requests_run(
         ws.flush()
         colleague = find_colleague(ws, operator)
         told = {"trait": trait, "value": value or None} if trait is not None and value is not None else {}
-        one = requests_of(ws).run(request_id, by_whom=colleague.actor, told=told)
+        one = ws.requests.run(request_id, by_whom=colleague.actor, told=told)
         ws.flush()
         _finish(ws, "run", one, colleague.actor, json=json)
 
@@ -195,7 +194,7 @@ def requests_hold(
         raise BadArgument("--until", "a day such as 2027-01-31, or an instant")
     with Workspace(workspace) as ws:
         actor = find_colleague(ws, operator).actor
-        one = requests_of(ws).hold(request_id, basis=basis, until_at=until_at, reason=reason, by_whom=actor)
+        one = ws.requests.hold(request_id, basis=basis, until_at=until_at, reason=reason, by_whom=actor)
         _finish(ws, "hold", one, actor, json=json)
 
 
@@ -210,7 +209,7 @@ def requests_release(
     """End a hold."""
     with Workspace(workspace) as ws:
         actor = find_colleague(ws, operator).actor
-        _finish(ws, "release", requests_of(ws).release(request_id, reason=reason, by_whom=actor), actor, json=json)
+        _finish(ws, "release", ws.requests.release(request_id, reason=reason, by_whom=actor), actor, json=json)
 
 
 @requests.command("reject")
@@ -225,7 +224,7 @@ def requests_reject(
     """Refuse a request, on a ground that the person is told."""
     with Workspace(workspace) as ws:
         actor = find_colleague(ws, operator).actor
-        one = requests_of(ws).reject(request_id, ground=ground, reason=reason, by_whom=actor)
+        one = ws.requests.reject(request_id, ground=ground, reason=reason, by_whom=actor)
         _finish(ws, "reject", one, actor, json=json)
 
 
@@ -241,7 +240,7 @@ def requests_withdraw(
     """Take a request back on the customer's word: so an erasure is cancelled while it rests."""
     with Workspace(workspace) as ws:
         actor = find_colleague(ws, operator).actor
-        one = requests_of(ws).withdraw(request_id, by_whom=actor, evidence=evidence, reason=reason)
+        one = ws.requests.withdraw(request_id, by_whom=actor, evidence=evidence, reason=reason)
         _finish(ws, "withdraw", one, actor, json=json)
 
 
@@ -256,7 +255,7 @@ def requests_extend(
     """Take the longer time that the law gives, once, before the first is over."""
     with Workspace(workspace) as ws:
         actor = find_colleague(ws, operator).actor
-        _finish(ws, "extend", requests_of(ws).extend(request_id, reason=reason, by_whom=actor), actor, json=json)
+        _finish(ws, "extend", ws.requests.extend(request_id, reason=reason, by_whom=actor), actor, json=json)
 
 
 @requests.command("answer")
@@ -272,10 +271,11 @@ def requests_answer(
     """Note what a recipient said."""
     with Workspace(workspace) as ws:
         actor = find_colleague(ws, operator).actor
-        one = requests_of(ws).answer(request_id, recipient, answer, by_whom=actor, evidence=evidence)
+        one = ws.requests.answer(request_id, recipient, answer, by_whom=actor, evidence=evidence)
         _finish(ws, "answer", one, actor, json=json)
 
 
+_ID_WIDTH = 17
 _MARKS = (("is_overdue", "OVERDUE"), ("is_hold_over", "(hold is over)"), ("is_resting", "(rests)"))
 
 

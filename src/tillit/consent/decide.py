@@ -211,10 +211,6 @@ def _where(purpose: Purpose, jurisdiction: str) -> tuple[str, tuple[str, ...], s
     return basis, other.signals if other.signals is not None else purpose.signals, minors
 
 
-def _signal_name(signal: str) -> str:
-    return GPC if signal == "gpc" else signal
-
-
 def _about(subject: Subject, name: str, purpose: Purpose, signals: Sequence[str]) -> list[Statement]:
     """Give what was said of a purpose: by its name, by a category that stands for it, or by a browser."""
     told = [*subject.statements.get(name, ())]
@@ -224,7 +220,7 @@ def _about(subject: Subject, name: str, purpose: Purpose, signals: Sequence[str]
         # More was said than is kept apart: it is a no to each.
         told += [one for one in subject.statements.get(OTHER_CATEGORIES, ()) if one.state in REFUSES]
     for signal in signals:
-        told += [one for one in subject.statements.get(_signal_name(signal), ()) if one.state in REFUSES]
+        told += [one for one in subject.statements.get(signal, ()) if one.state in REFUSES]
     return told
 
 

@@ -17,11 +17,11 @@ import yaml
 
 from tillit.clock import DAY, instant
 from tillit.errors import InputError
-from tillit.records import NotReadable, read_yaml
+from tillit.records import GPC, NotReadable, read_yaml
 
 Basis = Literal["consent", "contract", "legitimate_interest", "legal_obligation", "vital_interests", "public_task"]
 PARTS = ("traits", "identifiers", "events", "groups", "facts", "notes")
-SIGNALS = ("gpc",)
+SIGNALS = (GPC,)  # each is called as its statements are
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _SPAN = re.compile(r"(\d{1,4}) (day|week|month|year)s?")
 # The short reading of each: neither a consent nor data lasts longer than somebody may have meant.
