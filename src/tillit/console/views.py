@@ -129,7 +129,7 @@ def _act_words(workspace: Workspace, row: LogRow, told: Event) -> tuple[str, dic
     """Say what a colleague did, and who and why."""
     said = _decode(row.body or b"{}")
     names = {"correct": f"Corrected {', '.join(told.traits or ())}", "note": "Note", "retract": "Undone"}
-    names |= {"group_join": "Put into a group", "group_leave": "Taken out of a group"}
+    names |= {"group_join": "Put into a group", "group_leave": "Taken out of a group", "consent": "Consent"}
     by = operator_name(workspace, said.get("operator") or "")
     words = {"group": said.get("groupId"), "reason": said.get("text") or said.get("reason"), "by": by}
     return names[told.type], {

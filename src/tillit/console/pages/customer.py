@@ -33,6 +33,7 @@ from tillit.console.portrait import (
 )
 from tillit.console.ties import list_ends, list_ties
 from tillit.console.views import customer_detail, event_views, name_of
+from tillit.identity import Evidence
 from tillit.profile import ActInvalid, position_of
 from tillit.records import Scope
 from tillit.workspace import Related
@@ -76,12 +77,13 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if PART in request.headers:
             desk.note(request, 1, profile_id)
             return desk.page(request, "parts/timeline.html", **part)
-        evidence, related = ws.profiles.evidence(profile_id, scope) or (None, [])
-        assert evidence is not None, "whoever has a document has evidence"
+        # Of somebody whose data is restricted the page shows that, and no more.
+        found = ws.profiles.evidence(profile_id, scope)
+        evidence, related = found if found is not None else (Evidence([], [], []), [])
         groups = _groups(desk, document, scope)
         desk.note(request, 1 + len(related) + sum(len(one.others) for one in groups), profile_id)
         epoch = ws.log.epoch()
-        membership = ws.profiles.membership(profile_id)
+        membership = ws.profiles.membership(profile_id) if found is not None else None
         own = list_ends(membership) if membership is not None else []
         names = {one.document["id"]: name_of(one.document) for one in related if one.document["identifiers"]}
         most = _MOST_TRAITS if asked.get("traits") == "all" else FIRST_TRAITS
