@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 import tillit
-from bench import customers, erasure, identity, ledger
+from bench import consent, customers, erasure, identity, ledger
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -371,4 +371,6 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "identity-harm": identity_harm,
     "erasure": erase_person,
     "ledger": ledger_appends,
+    "decide": consent.decisions,
+    "withdrawal": consent.withdrawal_to_no_use,
 }

@@ -81,6 +81,16 @@ def _try_rules(page: Page, root: str) -> None:
     page.locator("#plan").wait_for(timeout=_START_S * 1_000)
 
 
+def _open_request(page: Page, root: str) -> None:
+    """Let a customer ask for their data, so that there is a request to show."""
+    page.goto(f"{root}/console/customers")
+    page.locator(".people a").first.click()
+    page.locator("#may").get_by_text("Open a request").click()
+    page.get_by_label("Where their word is kept").fill("ticket-4711")
+    page.get_by_role("button", name="Open it").click()
+    page.wait_for_url("**/console/privacy/requests/r*")
+
+
 def main() -> int:
     """Write all pictures and the page that shows them."""
     _FOLDER.mkdir(parents=True, exist_ok=True)
@@ -96,6 +106,7 @@ def main() -> int:
         page.goto(link)
         page.wait_for_url(root + "/console")
         session = entered.storage_state()
+        _open_request(page, root)
         addresses = addresses_of(page, root, routes)
         _try_rules(page, root)
         for template, path in sorted(addresses.items()):

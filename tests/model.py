@@ -52,6 +52,7 @@ class Told(NamedTuple):
     row: LogRow
     body: dict[str, Any]
     keys: list[Key]
+    proved: list[Key]  # what its token proves, used here first
 
 
 class Person(NamedTuple):
@@ -59,6 +60,8 @@ class Person(NamedTuple):
 
     document: dict[str, Any]
     timeline: list[tuple[int, int]]  # event_at, position; newest first
+    own: list[Told]
+    keys: frozenset[Key]  # without the devices of somebody known
 
 
 class Decided(NamedTuple):
@@ -146,7 +149,7 @@ def read_world(rows: Sequence[LogRow]) -> World:
         token = (body.get("proof") or {}).get("jti")
         proofs[row.position] = [key for key in proof_keys(body) if provable(key, rules)] if token not in used else []
         used |= {token}
-        told.append(Told(row, body, keys))
+        told.append(Told(row, body, keys, proofs[row.position]))
     people = People(decided, rules)
     for one in told:
         one.keys.sort(key=people.rank)
@@ -459,7 +462,7 @@ def tell(key: Key, told: list[Told], people: People, founded: dict[Key, tuple[in
         "withheld": [],
         "groups": groups_of(own, told),
     }
-    return Person(document, sorted(((one.row.event_at, one.row.position) for one in own), reverse=True))
+    return Person(document, sorted(((one.row.event_at, one.row.position) for one in own), reverse=True), own, person)
 
 
 def groups_of(own: list[Told], told: list[Told]) -> list[dict[str, Any]]:

@@ -13,18 +13,22 @@ from tillit.workspace import Workspace
 __all__ = ["Clock", "clock", "ws"]
 
 PURPOSES = """
-controller: {name: Ekbergs AB, address: Storgatan 1, contact: privacy@ekbergs.example, country: SE}
+controller: {name: Ekbergs AB, address: Storgatan 1, contact: privacy@ekbergs.example, country: SE,
+  url: "https://ekbergs.example/privacy"}
 recipients:
   mailer: {name: Posten Mail, country: SE, contact: dpo@mailer.example, address: Box 1}
 notices:
   newsletter: {version: "2", language: en, text: We write to you twice a month., effective_from: 2026-01-01}
+sources: {site: [analytics, ads]}
 purposes:
   service: {title: Service, basis: contract, fields: all}
   bookkeeping: {title: Bookkeeping, basis: legal_obligation, fields: [identifiers.user_id, events.Order Completed]}
   analytics: {title: Analytics, basis: legitimate_interest, fields: all, categories: [Analytics]}
   newsletter:
     title: Newsletter
+    dpv: dpv:DirectMarketing
     basis: consent
+    retention: 24 months
     fields: [identifiers.email, traits.firstName, events]
     categories: [Marketing]
     channels: [email, sms]
@@ -55,17 +59,17 @@ class Shop:
         self.clock = clock
         self._n = 0
 
-    def say(self, trust: int = TRUST_SERVER, /, **event: Any) -> None:
+    def say(self, trust: int = TRUST_SERVER, /, *, source: str = "shop", **event: Any) -> None:
         """One event, a second after the last."""
         self._n += 1
         self.clock.at += 1_000_000
         message = {"type": "track", "event": "Viewed", "messageId": f"m{self._n}", **event}
-        self.ws.append([message], trust=trust, source="web" if trust == TRUST_CLAIMED else "shop")
+        self.ws.append([message], trust=trust, source=source)
         self.ws.flush()
 
     def web(self, **event: Any) -> None:
         """One event that anyone could send."""
-        self.say(TRUST_CLAIMED, **event)
+        self.say(TRUST_CLAIMED, source="web", **event)
 
     def chooses(self, who: dict[str, str], trust: int = TRUST_SERVER, /, **purposes: Any) -> None:
         """An act of consent."""

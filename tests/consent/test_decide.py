@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from tests.consent.conftest import PURPOSES, Shop
 from tests.running import tillit
 from tillit.consent import Choice, PolicyInvalid, StatementInvalid, UnknownPurpose
+from tillit.consent.paper import NothingToRecord
+from tillit.consent.receipts import check_record
 from tillit.records import TRUST_CLAIMED, TRUST_OPERATOR
+from tillit.store.scan import find_bytes
 from tillit.workspace import Workspace
 
 ANA = {"userId": "ana"}
@@ -237,6 +241,107 @@ def test_a_category_is_meant_as_it_is_written(shop: Shop, name: str) -> None:
     assert not shop.may("user_id:ana", "newsletter")
 
 
+def test_what_an_event_carries_does_not_undo_an_act(shop: Shop) -> None:
+    carries = {"consent": {"categoryPreferences": {"Marketing": True}}}
+    shop.say(**ANA, context=carries)
+    carried = shop.may("user_id:ana", "newsletter")
+    shop.say(
+        event="Segment Consent Preference Updated",
+        context={"consent": {"categoryPreferences": {"Marketing": False}}},
+        **ANA,
+    )
+    shop.say(**ANA, context=carries)
+    by_category = shop.why_not("user_id:ana", "newsletter")
+    shop.say(event="Segment Consent Preference Updated", context=carries, **ANA)
+    again = shop.may("user_id:ana", "newsletter")
+    shop.chooses(ANA, newsletter="withdrawn")
+    shop.say(event="Segment Consent Preference Updated", context=carries, **ANA)
+
+    assert (carried, by_category, again) == (True, "consent_refused", True)
+    assert shop.why_not("user_id:ana", "newsletter") == "consent_withdrawn"
+
+
+def test_a_yes_to_one_category_takes_back_no_no_to_another(shop: Shop) -> None:
+    for choices in (
+        {"Personalisation": True, "Analytics": True},
+        {"Personalisation": False, "Analytics": True},
+        {"Analytics": True},
+    ):
+        shop.say(event="Consent Updated", context={"consent": {"categoryPreferences": choices}}, **ANA)
+
+    assert shop.why_not("user_id:ana", "profiling") == "consent_refused"
+
+
+def test_each_category_needs_a_yes_that_counts(shop: Shop) -> None:
+    shop.say(event="Consent Updated", context={"consent": {"categoryPreferences": {"Analytics": True}}}, **ANA)
+    shop.web(event="Consent Updated", context={"consent": {"categoryPreferences": {"Personalisation": True}}}, **ANA)
+    claimed = shop.may("user_id:ana", "profiling")
+    shop.say(event="Consent Updated", context={"consent": {"categoryPreferences": {"Personalisation": True}}}, **ANA)
+
+    assert not claimed
+    assert shop.may("user_id:ana", "profiling")
+
+
+def test_a_no_to_every_channel_is_a_no_without_a_channel(shop: Shop) -> None:
+    shop.say(**ANA)
+    shop.ws.consent.set("user_id:ana", [Choice("newsletter", "given", ("email",))], evidence="form 7")
+    given = shop.may("user_id:ana", "newsletter")
+    shop.clock.at += 1
+    shop.ws.consent.set("user_id:ana", [Choice("newsletter", "withdrawn", ("email",))])
+    withdrawn = shop.may("user_id:ana", "newsletter")
+    shop.clock.at += 1
+    shop.ws.consent.set("user_id:ana", [Choice("analytics", "objected", ("sms",))])
+
+    assert (given, withdrawn) == (True, False)
+    assert shop.may("user_id:ana", "analytics")
+
+
+def test_a_restriction_is_lifted_for_whom_it_was_said(shop: Shop) -> None:
+    shop.say(**ANA)
+    shop.say(userId="bo")
+    for who, state in (("ana", "restricted"), ("bo", "restricted"), ("bo", "released")):
+        shop.clock.at += 1
+        shop.ws.consent.set(f"user_id:{who}", [Choice("*", state)])
+    shop.ws.identity.join("user_id:ana", "user_id:bo", reason="one person", operator="maria")
+    joined = shop.why_not("user_id:bo", "service")
+    shop.clock.at += 1
+    shop.ws.consent.set("user_id:bo", [Choice("*", "released")])
+
+    assert joined == "restricted"
+    assert shop.may("user_id:bo", "service")
+
+
+def test_a_purpose_that_asks_for_a_guardian_asks_whatever_its_basis(shop: Shop) -> None:
+    shop.ws.consent.apply(
+        "purposes:\n"
+        "  game: {title: Game, basis: contract, fields: all, minors: guardian}\n"
+        "  counting: {title: Counting, basis: legitimate_interest, fields: all, minors: guardian}\n"
+    )
+    shop.say(type="identify", userId="kim", traits={"birthday": "2015-06-01"})
+    shop.say(userId="ana")
+    alone = [shop.why_not("user_id:kim", name) for name in ("game", "counting")]
+    shop.ws.consent.set("user_id:kim", [Choice("game", "given")], by="guardian", evidence="form 8")
+
+    assert alone == ["minor", "minor"]
+    assert [shop.may("user_id:kim", name) for name in ("game", "counting")] == [True, False]
+    assert [shop.may("user_id:ana", name) for name in ("game", "counting")] == [True, True]
+
+
+def test_a_no_that_finds_no_room_is_a_no_to_all(shop: Shop) -> None:
+    for part in range(3):
+        names = {f"c{part}-{n}": True for n in range(25)}
+        shop.web(**TABLET, context={"consent": {"categoryPreferences": names}})
+    shop.web(**TABLET, context={"gpc": True})
+    signalled = shop.why_not("anonymous_id:tablet", "profiling", jurisdiction="US-CA")
+    before = shop.why_not("anonymous_id:tablet", "analytics")
+    shop.web(**TABLET, context={"consent": {"categoryPreferences": {"Analytics": False}}})
+    shop.web(**TABLET, context={"consent": {"categoryPreferences": {"Marketing": True}}})
+
+    assert (signalled, before) == ("browser_signal", None)
+    assert shop.why_not("anonymous_id:tablet", "analytics") == "objected"
+    assert not shop.may("anonymous_id:tablet", "newsletter")
+
+
 # -- purposes
 
 
@@ -397,3 +502,64 @@ def test_a_statement_of_a_colleague_is_nothing_the_customer_did(shop: Shop) -> N
     shop.ws.consent.set("user_id:ana", [Choice("newsletter", "refused")], operator="maria", trust=TRUST_OPERATOR)
 
     assert shop.read("user_id:ana", "service")["n_events"] == before
+
+
+# -- on paper
+
+
+def test_a_record_on_paper_is_valid_signed_and_tells_what_was_said(shop: Shop) -> None:
+    shop.chooses(ANA, newsletter=True)
+    shop.chooses(ANA, newsletter="withdrawn")
+
+    told = shop.ws.papers.record("user_id:ana", "newsletter")
+    again = json.dumps(told).encode()
+
+    assert check_record(again) == []
+    assert [one["@type"] for one in told["dpv:hasConsentStatus"]] == ["dpv:ConsentGiven", "dpv:ConsentWithdrawn"]
+    assert check_record(again.replace(b"ConsentWithdrawn", b"ConsentGiven")) != []
+    assert b"user_id" not in again
+
+
+def test_there_is_no_record_of_silence(shop: Shop) -> None:
+    shop.say(**ANA)
+
+    with pytest.raises(NothingToRecord):
+        shop.ws.papers.record("user_id:ana", "newsletter")
+
+
+# -- at the door
+
+
+REFUSING = {"consent": {"categoryPreferences": {"Analytics": False, "Ads": False}}}
+
+
+def test_an_event_that_may_be_used_for_nothing_its_source_is_for_is_not_kept(shop: Shop) -> None:
+    refusing: list[dict[str, Any]] = [REFUSING, {"consent": {"categoryPreferences": {}}}, {"consentManagement": {}}]
+    for context in refusing:
+        shop.say(source="site", userId="ana", properties={"secret": "kept nowhere"}, context=context)
+    shop.say(source="shop", userId="ana", properties={"secret": "an order"}, context=REFUSING)
+    shop.say(source="site", userId="ana", context={"consent": {"categoryPreferences": {"Analytics": True}}})
+    folder = shop.ws.paths.root
+    told = shop.read("user_id:ana", "service")
+
+    assert told["n_events"] == 2
+    assert set(shop.ws.events.fates(1, shop.ws.log.head()).values()) == {("withheld", "consent.withheld")}
+    assert [one for one in find_bytes(folder, ["kept nowhere"]) if one.marker >= 0] == []
+    assert [one for one in find_bytes(folder, ["an order"]) if one.marker >= 0] != []
+
+
+def test_a_choice_is_kept_when_nothing_else_of_its_event_may_be(shop: Shop) -> None:
+    said = {"purposes": {"newsletter": "withdrawn"}, "secret": "kept nowhere"}
+    shop.chooses(ANA, newsletter=True)
+    shop.say(source="site", event="Consent Updated", properties=said, context=REFUSING, **ANA)
+
+    assert shop.why_not("user_id:ana", "newsletter") == "consent_withdrawn"
+    assert [one for one in find_bytes(shop.ws.paths.root, ["kept nowhere"]) if one.marker >= 0] == []
+
+
+def test_a_browsers_signal_closes_the_door_for_what_heeds_it(shop: Shop) -> None:
+    shop.ws.consent.apply(PURPOSES.replace("[analytics, ads]", "[ads]"))
+    shop.say(source="site", userId="ana", context={"gpc": True})
+    shop.say(source="site", userId="ana")
+
+    assert shop.read("user_id:ana", "service")["n_events"] == 1

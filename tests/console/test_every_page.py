@@ -30,10 +30,12 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> list[RouteOf]:
 @pytest.fixture(scope="module")
 def addresses(server: RunningServer, chromium: Browser, session: StorageState, routes: list[RouteOf]) -> dict[str, str]:
     """One address for each page, of a shop in which something happened."""
-    for name in ("Ana", "بو", "Cem Çaydanlık"):
-        send_person(server, name=name, properties={"order_id": f"o-{name}", "revenue": 12.5})
+    names = ("Ana", "بو", "Cem Çaydanlık")
+    people = [send_person(server, name=name, properties={"order_id": f"o-{name}", "revenue": 12.5}) for name in names]
     server.send("/v1/track", {"event": "Nobody Named"})
     server.settle()
+    said = ("--evidence", "ticket-1", "--workspace", str(server.workspace))
+    tillit("privacy", "requests", "open", f"user_id:{people[0]}", "access", *said)
     with closing(chromium.new_context(storage_state=session)) as context:
         page = context.new_page()
         page.goto(server.url + "/console/imports")
@@ -140,12 +142,14 @@ def test_every_page_works_by_keyboard_alone(server: RunningServer, page: Page, a
         page.locator("main").focus()
         page.evaluate("() => document.activeElement.blur()")
         usable = page.evaluate(_MARK)
-        reached = set()
+        reached, last = set(), ""
         for _ in range(min(len(usable) + 20, _MOST_STOPS)):
             page.keyboard.press("Tab")
             place, has_outline = page.evaluate(_HERE)
-            if place in reached:
+            # A field of a date has a stop for each of its parts.
+            if place in reached and place != last:
                 break
+            last = place
             if place:
                 reached.add(place)
                 if not has_outline:

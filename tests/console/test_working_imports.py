@@ -22,7 +22,8 @@ from tests.running import Answer, RunningServer
 from tillit.cli.import_worker import run_imports
 from tillit.clock import DAY
 from tillit.collect.files import Upload, Uploads, forget_uploads, retry_mapping, safe_name
-from tillit.collect.files.rejects import iter_reject_csv, plain_cell, safe_cell, strip_mended
+from tillit.collect.files.rejects import iter_reject_csv, strip_mended
+from tillit.records import plain_cell, safe_cell
 from tillit.settings import Settings
 from tillit.workspace import Workspace
 
@@ -153,10 +154,12 @@ def test_mended_tables_saved_with_semicolons_are_read(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8").splitlines() == ["a,b", "=1,ü"]
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "plain", "", "'quoted", "''=x"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "plain", "", "'quoted", "''=x", "|cmd", "＝1+1", " =1"]
+)
 def test_a_cell_comes_back_as_it_went(cell: str) -> None:
     assert plain_cell(safe_cell(cell)) == cell
-    assert not safe_cell(cell).startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert not safe_cell(cell).lstrip(" ").startswith(("=", "+", "-", "@", "|", "＝", "\t", "\r"))
 
 
 def test_rejects_of_json_lines_are_mended_as_json_lines(desk: DeskInProcess) -> None:

@@ -145,4 +145,5 @@ async def _knock(
         task.result()
     whole = b"".join(message.get("body", b"") for message in told if message["type"] == "http.response.body")
     pairs = tuple((name.decode().lower(), value.decode("latin-1")) for name, value in told[0]["headers"])
-    return Page(told[0]["status"], pairs, whole.decode())
+    # Of a file that is loaded only the status is asked.
+    return Page(told[0]["status"], pairs, whole.decode(errors="replace"))

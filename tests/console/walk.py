@@ -27,6 +27,8 @@ NO_PAGE = {
     "/console/enter/return": "where the provider sends it back",
     "/console/sources/keys/{key_id}/heard": "a part that a script asks for",
     "/console/imports/{upload_id}/rejects/{kind}": "a file to keep",
+    "/console/privacy/processing.json": "a file to keep",
+    "/console/privacy/ledger/{entry}/proof": "a file to keep",
 }
 
 

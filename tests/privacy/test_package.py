@@ -22,8 +22,9 @@ from tests.still_clock import START
 from tillit.clock import DAY, rfc3339
 from tillit.errors import NotFound
 from tillit.privacy import Dossier, Packed, check_package, write_package
-from tillit.privacy.package import Own, Redactor, plain_cell, safe_cell
+from tillit.privacy.package import Own, Redactor
 from tillit.privacy.package.page import MOST_SHOWN
+from tillit.records import plain_cell, safe_cell
 from tillit.workspace.exports import KEPT, Others, forget_exports
 
 SAID = {"at": "2026-03-01T09:00:00Z", "source": "shop", "event_id": "e1-1", "trust": "server"}

@@ -170,6 +170,7 @@ def test_nothing_that_is_said_names_a_place_outside_the_reserved_domains() -> No
     words = msgspec.json.encode([said.message for said in past(5, 200)]).decode()
     hosts = {word.split("/")[0].split('"')[0] for word in words.split("https://")[1:]}
     mails = {word.split('"')[0].strip().lower() for word in words.split("@")[1:]}
+    mails -= {"1", "2"}  # a notice is named with its version
 
     assert hosts == {"shop.example.com"}
     assert mails <= {"example.org", "example.com", "example.net", "mail.example.org", "post.example.com"}

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tillit.clock import DAY, HOUR, SECOND
-from tillit.records import LogRow, message_hash
+from tillit.records import KIND_EVENT, TRUST_OPERATOR, LogRow, message_hash
 from tillit.simulate import (
     CAMPAIGNS,
     HasEvents,
@@ -53,7 +53,8 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulated]:
     simulate(folder, _N_CUSTOMERS)
     with Workspace(folder) as ws, closing(Truth(truth_path(folder), read_only=True)) as truth:
         n_quarantined = sum(1 for _ in ws.quarantine.rows(limit=10_000))
-        yield Simulated(ws, truth, ws.log.read(0, 100_000), n_quarantined)
+        rows = [row for row in ws.log.read(0, 100_000) if row.kind == KIND_EVENT]
+        yield Simulated(ws, truth, rows, n_quarantined)
         ws.folding.release()
 
 
@@ -112,6 +113,31 @@ def test_nobody_is_joined_wrongly_outside_the_traps(score: Score) -> None:
     assert score.n_wrong > 0
     assert score.recall > 0.9
     assert 0 < score.n_events_wrong < 0.05 * score.n_events
+
+
+def test_nobody_is_used_for_more_than_they_chose(score: Score) -> None:
+    told = {one.purpose: one for one in score.consent}
+
+    assert told.keys() == {"analytics", "personalisation", "newsletter", "advertising"}
+    assert [one.purpose for one in score.consent if one.n_more] == []
+    assert all(0.85 * one.n_profiles < one.n_agree < one.n_profiles for one in score.consent)
+    assert all(0 < one.n_permitted < 0.75 * one.n_profiles for one in score.consent)
+
+
+def test_every_way_of_choosing_happens(simulated: Simulated) -> None:
+    ways = {str(how) for (how,) in simulated.truth.read("SELECT DISTINCT how FROM true_choice")}
+    (ended,) = simulated.truth.read("SELECT count(*) FROM true_choice WHERE until_at < ?", (NOW,))
+    colleagues = [row for row in simulated.rows if row.trust == TRUST_OPERATOR]
+    purposes = simulated.ws.consent.history()
+
+    assert ways == {
+        *("banner", "gpc", "account", "checkout", "footer", "page of choices", "link in a mailing"),
+        *("telephone", "guardian", "child"),
+    }
+    assert ended != (0,)
+    assert colleagues
+    assert all(b'"evidence":"call ' in (row.body or b"") for row in colleagues)
+    assert [one["operator"] for one in purposes] == ["maria", "maria", ""]
 
 
 def test_traps_that_are_kept_and_traps_that_are_not(score: Score) -> None:

@@ -28,6 +28,8 @@ API_SCOPES = (
     "rules:write",
     "consent:read",
     "consent:write",
+    "privacy:read",
+    "privacy:write",
     "quarantine:read",
     "quarantine:write",
     "keys:read",

@@ -27,6 +27,7 @@ from tillit.api.measures import NO_ROUTE
 from tillit.api.profiles import profile_routes
 from tillit.api.quarantine import quarantine_routes
 from tillit.api.refusals import MAX_BODY_BYTES, answer
+from tillit.api.requests import request_routes
 from tillit.errors import TillitError
 from tillit.workspace import Workspace
 
@@ -42,6 +43,7 @@ ROUTES = (
     profile_routes,  # one person, search
     group_routes,  # who belongs to a household or an account
     identity_routes,  # who is who, and what was decided about it
+    request_routes,  # what customers ask about their data
     consent_routes,  # what somebody's data may be used for
     event_routes,  # everybody's events, live
     quarantine_routes,  # what the door turned away

@@ -137,6 +137,31 @@ class Question(Lookup, forbid_unknown_fields=True, kw_only=True):
     fields: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=200)] = []
 
 
+class NewRequest(Lookup, forbid_unknown_fields=True, kw_only=True):
+    """What a customer asked about their data."""
+
+    kind: Annotated[str, Meta(max_length=32, description="access, portability, correction, restriction, …")]
+    place: Annotated[str, Meta(max_length=16, description="Whose law's clock counts: DE, US-CA.")] = ""
+    level: Annotated[int, Meta(ge=0, le=3, description="How well they proved who they are.")] = 0
+    via: Annotated[str, Meta(max_length=32, description="By what means: email, phone, session, document.")] = ""
+    evidence: Annotated[str, Meta(max_length=80, description="The reference under which it is kept.")] = ""
+
+
+class NewStep(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Something done about a request; which fields count says the step."""
+
+    level: Annotated[int, Meta(ge=0, le=3)] = 0
+    via: Annotated[str, Meta(max_length=32)] = ""
+    evidence: Annotated[str, Meta(max_length=80)] = ""
+    reason: Annotated[str, Meta(max_length=500)] = ""
+    basis: Annotated[str, Meta(max_length=32, description="Of a hold.")] = ""
+    until: Annotated[str, Meta(max_length=40, description="Of a hold.")] = ""
+    ground: Annotated[str, Meta(max_length=32, description="Of a refusal.")] = ""
+    recipient: Annotated[str, Meta(max_length=64, description="Of an answer.")] = ""
+    answer: Annotated[str, Meta(max_length=32, description="Of an answer: answered, no_api or failed.")] = ""
+    told: Annotated[dict[str, Any], Meta(max_length=8, description="Of a run: a correction's trait and value.")] = {}
+
+
 class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A key to make."""
 
@@ -322,6 +347,40 @@ class ConsentDocument(TypedDict):
     policy: str
     purposes: list[PurposeStateDocument]
     statements: list[StatementDocument]
+
+
+class RequestDocument(TypedDict):
+    """A request as it stands, with its clock. Instants are RFC 3339."""
+
+    request_id: str
+    kind: str
+    profile_id: str
+    regime: str
+    asked_by: str
+    filed_level: int
+    received_at: str
+    due_at: str
+    is_extended: bool
+    state: str
+    level: int
+    rests_until: str | None
+    hold_code: str
+    held_until: str | None
+    original_id: str
+    parts: dict[str, str]
+    recipients: dict[str, str]
+    codes: dict[str, str]
+    missing: list[str]
+    is_overdue: bool
+    is_hold_over: bool
+    is_resting: bool
+    days_left: float
+
+
+class RequestsDocument(TypedDict):
+    """Requests, due soonest first."""
+
+    requests: list[RequestDocument]
 
 
 class SaidConsentDocument(TypedDict):

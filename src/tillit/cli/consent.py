@@ -97,6 +97,29 @@ def consent_set(
         print(_outcome(line))
 
 
+@consent.command("export")
+def consent_export(
+    who: Who,
+    purpose: Annotated[str, typer.Argument(help="Of which purpose.")],
+    workspace: WorkspaceOption,
+    form: Annotated[str, typer.Option("--form", help="dpv (ISO/IEC TS 27560, signed) or kantara (1.1).")] = "dpv",
+) -> None:
+    """Print what somebody said of a purpose as a consent record that anybody can check."""
+    if form not in ("dpv", "kantara"):
+        raise StatementInvalid("form", "is dpv or kantara.")
+    with Workspace(workspace) as ws:
+        ws.flush()
+        told = ws.papers.record(who, purpose) if form == "dpv" else ws.papers.kantara(who, purpose)
+        whose = ws.profiles.membership(who)
+        ws.journal.note(
+            asked_by=ACTOR,
+            route="tillit consent export",
+            purpose=purpose,
+            profile_id=whose.profile_id if whose is not None else "",
+        )
+    show(told)
+
+
 def _outcome(one: dict[str, Any]) -> str:
     return f"{one['purpose']}: {'may be used' if one['permitted'] else one['words']}"
 

@@ -151,7 +151,7 @@ def append_file(
         epoch=ws.log.epoch(),
         block_rows=block_rows,
         on_progress=on_progress,
-        erased=ws.erasure.door,
+        erased=ws.door,
     )
 
 

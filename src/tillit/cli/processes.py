@@ -140,7 +140,7 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api, plans: "Worke
         wait_applied=wait_applied,
         monotonic_s=clock.monotonic_s,
         prove=workspace.identity_tokens.judge,
-        erased=workspace.erasure.door,
+        erased=workspace.door,
     )
     imports = WorkerStarter("imports", workspace.paths.root)
     console = create_console(workspace, start_imports=imports.start, start_plans=plans.start)

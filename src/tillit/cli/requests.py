@@ -5,7 +5,7 @@ Out:   the path of a package; requests with their clocks.
 Never: a name, an address or a value of the person's: the package alone holds them.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,7 +17,7 @@ from tillit.errors import InputError
 from tillit.privacy import ACCESS, OPERATOR, PORTABILITY, Proof, Request, clock_of, days_left
 from tillit.workspace import Workspace
 from tillit.workspace.exports import Exports
-from tillit.workspace.requests import Requests
+from tillit.workspace.requests import Requests, request_document
 
 requests = typer.Typer(help="What customers ask of us about their data.", no_args_is_help=True)
 
@@ -90,7 +90,7 @@ def requests_list(
         found = requests_of(ws).list(who=who, only_open=not all_)
         now = ws.now()
     if json:
-        show([_document(one, now) for one in found])
+        show([request_document(one, now) for one in found])
         return
     table = Table("request", "kind", "state", "due", "days left", "law", "profile", "missing")
     for one in found:
@@ -115,7 +115,7 @@ def requests_show(request_id: RequestId, workspace: WorkspaceOption) -> None:
     with Workspace(workspace) as ws:
         one = requests_of(ws).get(request_id)
         path = exports_of(ws).find(request_id)
-        document = _document(one, ws.now())
+        document = request_document(one, ws.now())
     steps = [{**step._asdict(), "at": rfc3339(step.at), "until_at": _instant(step.until_at)} for step in one.steps]
     show({**document, "package": str(path) if path is not None else None, "steps": steps})
 
@@ -282,19 +282,10 @@ _MARKS = (("is_overdue", "OVERDUE"), ("is_hold_over", "(hold is over)"), ("is_re
 def _finish(ws: Workspace, verb: str, one: Request, actor: str, *, json: bool) -> None:
     ws.audit.note(operator_id=actor, action=f"request.{verb}", target=one.request_id, details={"state": one.state})
     if json:
-        show(_document(one, ws.now()))
+        show(request_document(one, ws.now()))
     else:
         missing = f"; missing: {', '.join(one.missing)}" if one.missing else ""
         print(f"{one.request_id}: {one.kind} is {one.state}, due {rfc3339(one.due_at)}{missing}")
-
-
-def _document(one: Request, now: int) -> dict[str, Any]:
-    told = one._asdict()
-    del told["steps"], told["subject_token"]
-    for name in ("received_at", "due_at", "rests_until", "held_until"):
-        told[name] = _instant(told[name])
-    clock = {key: value for key, value in clock_of(one, now).items() if key != "due_at"}
-    return {**told, **clock, "days_left": days_left(one.due_at, now)}
 
 
 def _instant(at: int | None) -> str | None:

@@ -31,6 +31,7 @@ from tillit.simulate import (
     Truth,
     Written,
     count_customers,
+    file_requests,
     has_events,
     score_workspace,
     truth_path,
@@ -79,6 +80,8 @@ def make(
             written = _write(ws, shop, truth)
         with Console(stderr=True).status("Joining profiles"), quiet_garbage_collector():
             _catch_up(ws)
+            file_requests(ws, shop)
+            ws.folding.release()
     print(
         f"+{written.n_events:,} events of {written.n_customers:,} customers in {days} days, "
         f"{written.n_quarantined:,} in quarantine, in {clock.monotonic_s() - began_at:.0f} s; "
@@ -141,7 +144,10 @@ def _fold_along(folder: Path, done: Event) -> None:
 
 @app.command("score")
 def score(folder: Folder, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Say how well the workspace knows who is who. Exit 1 when people are joined whom no planted trap explains."""
+    """Say how well the workspace knows who is who and what they chose.
+
+    Exit 1 when people are joined whom no planted trap explains, or when more is permitted than somebody chose.
+    """
     with closing(Truth(truth_path(folder), read_only=True)) as truth, Workspace(folder) as ws:
         _catch_up(ws)
         found = score_workspace(ws, truth)
@@ -149,7 +155,7 @@ def score(folder: Folder, json: Annotated[bool, typer.Option("--json", help="Pri
         show(found.as_document())
     else:
         _show(found)
-    raise typer.Exit(1 if found.n_wrong_outside else 0)
+    raise typer.Exit(1 if found.n_wrong_outside or any(one.n_more for one in found.consent) else 0)
 
 
 def _show(found: Score) -> None:
@@ -171,4 +177,8 @@ def _show(found: Score) -> None:
     for trap in found.traps:
         told = ", ".join(f"{n:,} {outcome}" for outcome, n in trap.outcomes.items())
         table.add_row(trap.kind, trap.expected, told)
+    out.print(table)
+    table = Table("purpose", "profiles", "permitted", "as they chose", "less", "more", "more, of two people")
+    for one in found.consent:
+        table.add_row(one.purpose, *(f"{n:,}" for n in one[1:]))
     out.print(table)

@@ -13,10 +13,12 @@ from typing import NamedTuple
 from tillit.collect.checks import Document, Flaw, Reading, read_body, read_messages, text_flaw
 from tillit.collect.limits import Limits
 from tillit.collect.stamp import Prove, Stamp, hide_token
-from tillit.records import KIND_EVENT, REFUSED_BODY, NewRow, QuarantineRow
+from tillit.records import KIND_EVENT, REFUSED_BODY, WITHHELD_BODY, NewRow, QuarantineRow
 
 # A row on its way into the log -> whether it is refused because whom it names was erased.
-Refuses = Callable[[NewRow], bool]
+# A row -> what the log keeps in the place of its body; None: the body as it is.
+Refuses = Callable[[NewRow], bytes | None]
+_HUSKS = (REFUSED_BODY, WITHHELD_BODY)
 
 # Events whose compact form is this far below the limit are not measured as sent: only white space could differ.
 _STAMP_ROOM = 1_024
@@ -65,8 +67,8 @@ def take(
 
     Shape:  route_type is the type of a single event, or None for a batch; documents are always a batch. `prove` says
             what an identity token proves; without it none proves anything. `refuses_sale`: the browser sent the
-            Global Privacy Control. What `refuses` says is of somebody who was erased becomes a row that says so and no
-            more: it is acknowledged like any other.
+            Global Privacy Control. What `refuses` says is of somebody who was erased, or may be used for nothing,
+            becomes a row that says so and no more: it is acknowledged like any other.
     Units:  received_at is UTC epoch microseconds.
     Raises: UnreadableBody, BodyTooLarge: nothing of the request can be taken.
     """
@@ -102,9 +104,13 @@ def take(
     for index, event in enumerate(reading.events):
         # A flaw has nothing to stamp. (isinstance, not type: a Flaw is a tuple and an event is a dict.)
         outcome = to_row(event) if isinstance(event, dict) else event
-        if refuses is not None and isinstance(event, dict) and refuses(_as_row(event, outcome, stamp)):
-            rows.append(_refused(source, trust, received_at))
-            continue
+        if refuses is not None and isinstance(event, dict):
+            instead = refuses(_as_row(event, outcome, stamp))
+            if instead in _HUSKS:
+                rows.append(_refused(source, trust, received_at, instead))
+                continue
+            if instead is not None and isinstance(outcome, NewRow):
+                outcome = outcome._replace(body=instead)
         if isinstance(outcome, NewRow):
             if len(outcome.body) <= unmeasured:
                 rows.append(outcome)
@@ -129,9 +135,9 @@ def _as_row(event: Document, outcome: NewRow | Flaw, stamp: Stamp) -> NewRow:
     return outcome if isinstance(outcome, NewRow) else stamp.flawed_row(event)
 
 
-def _refused(source: str, trust: int, received_at: int) -> NewRow:
+def _refused(source: str, trust: int, received_at: int, body: bytes) -> NewRow:
     # Neither its time nor its message id: what is refused leaves nothing.
-    return NewRow(KIND_EVENT, source, trust, received_at, received_at, bytes(16), REFUSED_BODY)
+    return NewRow(KIND_EVENT, source, trust, received_at, received_at, bytes(16), body)
 
 
 def _size_flaw(reading: Reading, index: int, row: NewRow, limits: Limits) -> Flaw | None:

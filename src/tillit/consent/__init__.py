@@ -19,11 +19,15 @@ from tillit.consent.definitions import (
     policy_row,
     read_policies,
 )
+from tillit.consent.gate import gate_of
 from tillit.consent.policy import (
     BUILT_IN,
     OWN_DATA,
     SECTIONS,
     Declared,
+    Notice,
+    Party,
+    Policy,
     PolicyInvalid,
     Purpose,
     join_policies,
@@ -150,6 +154,9 @@ __all__ = [
     "ConsentWriter",
     "Decision",
     "Declared",
+    "Notice",
+    "Party",
+    "Policy",
     "PolicyInvalid",
     "Purpose",
     "Statement",
@@ -158,6 +165,7 @@ __all__ = [
     "UnknownPurpose",
     "consent_body",
     "decide",
+    "gate_of",
     "hangs_on_choice",
     "is_anybody_restricted",
     "join_policies",

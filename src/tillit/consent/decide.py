@@ -7,24 +7,37 @@ Never: a yes from silence; a clock, a store, a chance: the same words give the s
 
 The order: deceased, restricted, what a minor may not, then by the basis of the purpose. What the customer's choice does
 not decide (a contract, a duty) is permitted. A legitimate interest is permitted until somebody objects. Consent needs a
-yes that counts and that nothing said later, or by another part of the person, takes back.
+yes that counts and that nothing said later, or by another part of the person, takes back. So does whatever a minor may
+with a guardian's yes alone. Asked without a channel, it is permitted where it is for some channel.
 
 Of many words the strictest counts. A yes takes back a no only when it is later by both clocks (the sender's and ours)
-and comes from the same identifier or with the customer's own proof. A device's yes never speaks for somebody known; its
-no always does. When two people whom your systems know under two user ids are one, each of them must have said yes, or
-the customer has proved it since.
+and comes from the same identifier or with the customer's own proof. A yes to a category takes back a no to that
+category and nothing more, and a yes that an event about something else carries takes back only what was carried. Where
+several categories stand for a purpose, each needs a yes that counts. A device's yes never speaks for somebody known;
+its no always does. When two people whom your systems know under two user ids are one, each of them must have said yes,
+or the customer has proved it since; a proof from before says nothing of the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from tillit.consent.policy import Declared, Notice, Override, Purpose
-from tillit.consent.statements import EVERYTHING, RELEASED, RESTRICTED, Statement
+from tillit.consent.statements import (
+    CATEGORY,
+    EVERYTHING,
+    GIVES,
+    OTHER_CATEGORIES,
+    REFUSES,
+    RELEASED,
+    RESTRICTED,
+    Statement,
+)
 from tillit.records import GPC, TRUST_CLAIMED, TRUST_OPERATOR
 
-SKEW_US = 600_000_000  # how wrong a sender's clock may be: 10 minutes
+_NOTHING_ELSE = Override()
+_MOST_CHANNELS = 64  # that are looked at one by one; taste
 
 # Why not. Each is told to whoever asks.
 UNDECLARED = "purpose_undeclared"
@@ -141,55 +154,48 @@ def decide(
         return no(OTHER_CHANNEL)
     if subject.is_deceased and basis in ("consent", "legitimate_interest"):
         return no(DECEASED)
-    if (
-        restricting := _restriction(subject.statements.get(EVERYTHING, ()))
-    ) is not None and basis != "legal_obligation":
+    if (restricting := _restriction(subject)) is not None and basis != "legal_obligation":
         return no(IS_RESTRICTED, restricting)
     if subject.is_minor and minors == "never":
         return no(MINOR)
-    if basis not in ("consent", "legitimate_interest"):
+    needs_guardian = subject.is_minor and minors == "guardian"
+    if basis not in ("consent", "legitimate_interest") and not needs_guardian:
         return Decision(True, "", basis, None, "", None, declared.hash)
 
-    told = _about(subject, name, purpose, channel)
-    refusals = [one for one in told if one.refuses]
-    refusals += [one for signal in signals for one in subject.statements.get(_signal_name(signal), ()) if one.refuses]
-    yeses: list[tuple[Statement, int | None]] = []
-    weak = ""  # why the best yes does not count
-    for one in told:
-        if one.gives:
-            why = _why_not(declared, subject, purpose, one, minors)
-            until = _ends(purpose, one)
-            if not why and until is not None and until <= at:
-                why = EXPIRED
-            if why:
-                weak = why
-            else:
-                yeses.append((one, until))
-    if basis == "legitimate_interest":
-        standing = [n for n in refusals if not any(_takes_back(yes, n) for yes, _ in yeses)]
-        if standing:
-            last = max(standing, key=_order)
-            return no(_named(last, objecting=True), last)
+    said = _about(subject, name, purpose, signals)
+    if not said:
+        if basis == "consent" or needs_guardian:
+            return no(MINOR if needs_guardian else NO_RECORD)
         return Decision(True, "", basis, None, purpose.notice, None, declared.hash)
-
-    standing_yes = [(yes, until) for yes, until in yeses if all(_takes_back(yes, n) for n in refusals)]
-    if not standing_yes:
-        if refusals:
+    answers = []
+    for way in (channel,) if channel else _channels(purpose, said):
+        told = [one for one in said if not one.channels or way in one.channels]
+        refusals = [one for one in told if one.state in REFUSES]
+        yeses, weak = _counted(declared, subject, purpose, told, minors, at)
+        if basis != "consent" and not needs_guardian:
+            standing = [n for n in refusals if not any(_takes_back(subject, yes, n) for yes, _ in yeses)]
+            if not standing:
+                return Decision(True, "", basis, None, purpose.notice, None, declared.hash)
+            last = max(standing, key=_order)
+            answers.append(no(_named(last, objecting=True), last))
+            continue
+        leave = _leave(subject, purpose, yeses, refusals)
+        if leave is None and refusals:
             last = max(refusals, key=_order)
-            return no(_named(last, objecting=False), last)
-        return no(weak or NO_RECORD)
-    spoken = {yes.identifier_id for yes, _ in standing_yes}
-    if len(subject.selves) > 1 and not all(one in spoken for one in subject.selves):
-        standing_yes = [
-            (yes, until) for yes, until in standing_yes if yes.is_proved and yes.position > subject.joined_at
-        ]
-        if not standing_yes:
-            return no(ONE_OF_SEVERAL)
-    ends = [until for _, until in standing_yes if until is not None]
-    yes, _ = max(standing_yes, key=lambda one: _order(one[0]))
-    # It ends when the last yes does that stands by itself.
-    until = max(ends) if len(ends) == len(standing_yes) else None
-    return Decision(True, "", basis, yes.position, yes.notice or purpose.notice, until, declared.hash)
+            answers.append(no(_named(last, objecting=False), last))
+        elif leave is None:
+            answers.append(no(weak or (MINOR if needs_guardian else NO_RECORD)))
+        elif not leave.of_all:
+            answers.append(no(ONE_OF_SEVERAL))
+        else:
+            yes = leave.record
+            answers.append(
+                Decision(True, "", basis, yes.position, yes.notice or purpose.notice, leave.until, declared.hash)
+            )
+    if len(answers) == 1:
+        return answers[0]
+    # Asked without a channel: as for the one that may be used longest.
+    return max(answers, key=lambda one: (one.is_permitted, one.until is None, one.until or 0))
 
 
 def basis_in(purpose: Purpose, jurisdiction: str) -> str:
@@ -198,7 +204,7 @@ def basis_in(purpose: Purpose, jurisdiction: str) -> str:
 
 
 def _where(purpose: Purpose, jurisdiction: str) -> tuple[str, tuple[str, ...], str]:
-    other = purpose.jurisdictions.get(jurisdiction, Override()) if jurisdiction else Override()
+    other = purpose.jurisdictions.get(jurisdiction, _NOTHING_ELSE) if jurisdiction else _NOTHING_ELSE
     basis = other.basis or purpose.basis
     of_basis = {"consent": "guardian", "legitimate_interest": "never"}.get(basis, "allowed")
     minors = other.minors or purpose.minors or of_basis
@@ -209,38 +215,126 @@ def _signal_name(signal: str) -> str:
     return GPC if signal == "gpc" else signal
 
 
-def _about(subject: Subject, name: str, purpose: Purpose, channel: str) -> list[Statement]:
-    """Give what was said of a purpose, by its own name or by a category that stands for it.
-
-    Where several categories do, each must be given: a yes to one of them alone is none.
-    """
-    told = [one for one in subject.statements.get(name, ()) if _is_about(one, channel)]
+def _about(subject: Subject, name: str, purpose: Purpose, signals: Sequence[str]) -> list[Statement]:
+    """Give what was said of a purpose: by its name, by a category that stands for it, or by a browser."""
+    told = [*subject.statements.get(name, ())]
     for category in purpose.categories:
-        for one in subject.statements.get(f"category:{category}", ()):
-            if not one.gives or len(purpose.categories) == 1 or _gave_all(subject, purpose, one):
-                told.append(one)
+        told += subject.statements.get(CATEGORY + category, ())
+    if purpose.categories:
+        # More was said than is kept apart: it is a no to each.
+        told += [one for one in subject.statements.get(OTHER_CATEGORIES, ()) if one.state in REFUSES]
+    for signal in signals:
+        told += [one for one in subject.statements.get(_signal_name(signal), ()) if one.state in REFUSES]
     return told
 
 
-def _gave_all(subject: Subject, purpose: Purpose, yes: Statement) -> bool:
-    return all(
-        any(
-            one.gives and one.identifier_id == yes.identifier_id
-            for one in subject.statements.get(f"category:{category}", ())
-        )
-        for category in purpose.categories
-    )
+def _channels(purpose: Purpose, said: Sequence[Statement]) -> Sequence[str]:
+    """Give the channels by which it could be done; "" is one that nobody named."""
+    named = {channel for one in said for channel in one.channels}
+    if not named or (len(named) > _MOST_CHANNELS and not purpose.channels):
+        return ("",)
+    return purpose.channels or (*sorted(named), "")
 
 
-def _is_about(one: Statement, channel: str) -> bool:
-    if not one.channels:
-        return True
-    # Asked without a channel: a yes for some is one, a no for some is none for the others.
-    return channel in one.channels if channel else one.gives
+class _Leave(NamedTuple):
+    """The yeses that stand, as one."""
+
+    record: Statement
+    until: int | None
+    of_all: bool  # whoever the person is made of agreed, or the customer has proved it since
 
 
-def _restriction(told: Sequence[Statement]) -> Statement | None:
+_Counted = tuple[Statement, int | None]  # a yes, and when it ends
+
+
+def _counted(
+    declared: Declared, subject: Subject, purpose: Purpose, told: Sequence[Statement], minors: str, at: int
+) -> tuple[list[_Counted], str]:
+    """Give the yeses that count, and why the last of the others does not."""
+    yeses: list[_Counted] = []
+    weak = ""
+    for one in told:
+        if one.state in GIVES:
+            why = _why_not(declared, subject, purpose, one, minors)
+            until = _ends(purpose, one)
+            if not why and until is not None and until <= at:
+                why = EXPIRED
+            if why:
+                weak = why
+            else:
+                yeses.append((one, until))
+    return yeses, weak
+
+
+def _leave(
+    subject: Subject, purpose: Purpose, yeses: Sequence[_Counted], refusals: Sequence[Statement]
+) -> _Leave | None:
+    """Join the yeses that nothing takes back; None when there are none."""
+    given = _given(subject, purpose, yeses, refusals)
+    if not given:
+        return None
+    record = max((yes for some in given for yes, _ in some), key=_order)
+    if len(subject.selves) < 2:
+        return _Leave(record, _last(_first(some) for some in given), of_all=True)
+    proved = [
+        _first(some) for some in given if all(yes.is_proved and yes.position > subject.joined_at for yes, _ in some)
+    ]
+    each = [[_first(some) for some in given if some[0][0].identifier_id == one] for one in subject.selves]
+    ends = [_last(proved)] if proved else []
+    if all(each):
+        ends.append(_earliest([_last(some) for some in each]))
+    return _Leave(record, _last(ends) if ends else None, of_all=bool(ends))
+
+
+def _given(
+    subject: Subject, purpose: Purpose, yeses: Sequence[_Counted], refusals: Sequence[Statement]
+) -> list[list[_Counted]]:
+    """Give every way in which it was agreed to: by one yes, or where several categories stand for it by one to each.
+
+    A yes to one category takes back no no to another: that is for a yes to the other, of the same identifier.
+    """
+    if len(purpose.categories) < 2:
+        return [[one] for one in yeses if all(_takes_back(subject, one[0], n) for n in refusals)]
+    parts = {CATEGORY + category for category in purpose.categories}
+    found = [
+        [one] for one in yeses if one[0].name not in parts and all(_takes_back(subject, one[0], n) for n in refusals)
+    ]
+    standing = [
+        one
+        for one in yeses
+        if one[0].name in parts
+        and all(_takes_back(subject, one[0], n) for n in refusals if n.name not in parts or n.name == one[0].name)
+    ]
+    for identifier_id in sorted({yes.identifier_id for yes, _ in standing}):
+        # Once with whatever was said, once with what was proved alone: that counts for more.
+        for is_enough in (lambda _: True, lambda yes: yes.is_proved):
+            mine = [one for one in standing if one[0].identifier_id == identifier_id and is_enough(one[0])]
+            some = [[one for one in mine if one[0].name == part] for part in sorted(parts)]
+            if all(some):
+                found.append([max(one, key=lambda told: _order(told[0])) for one in some])
+    return found
+
+
+def _first(some: Sequence[_Counted]) -> int | None:
+    return _earliest([until for _, until in some])
+
+
+def _earliest(ends: Sequence[int | None]) -> int | None:
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _last(ends: Iterable[int | None]) -> int | None:
+    """Give the last of some ends; None is never."""
+    told = list(ends)
+    known = [end for end in told if end is not None]
+    return max(known) if len(known) == len(told) else None
+
+
+def _restriction(subject: Subject) -> Statement | None:
     """Give the restriction that stands: nothing but a colleague's or the customer's own later word lifts it."""
+    told = subject.statements.get(EVERYTHING, ())
+    if not told:
+        return None
     standing = [
         one
         for one in told
@@ -249,6 +343,8 @@ def _restriction(told: Sequence[Statement]) -> Statement | None:
             other.state == RELEASED
             and other.received_at > one.received_at
             and (other.is_proved or other.trust >= TRUST_OPERATOR)
+            # Said of one before two became one, it is not said of the other.
+            and (other.identifier_id == one.identifier_id or other.position > subject.joined_at)
             for other in told
         )
     ]
@@ -290,20 +386,27 @@ def _notice(declared: Declared, written: str) -> Notice | None:
 
 
 def _ends(purpose: Purpose, yes: Statement) -> int | None:
-    ends = [
-        end
-        for end in (yes.valid_until, yes.said_at + purpose.valid_us if purpose.valid_us is not None else None)
-        if end is not None
-    ]
-    return min(ends, default=None)
+    if not purpose.valid_for:
+        return yes.valid_until
+    end = yes.said_at + (purpose.valid_us or 0)
+    return end if yes.valid_until is None else min(end, yes.valid_until)
 
 
-def _takes_back(yes: Statement, refusal: Statement) -> bool:
-    """Say whether a yes takes back a no: it is later by both clocks, and from the same hand or proved."""
+def _takes_back(subject: Subject, yes: Statement, refusal: Statement) -> bool:
+    """Say whether a yes takes back a no: it is later by both clocks, and from the same hand or proved.
+
+    A yes to a category takes back a no to that category alone, and what an event merely carries no act of its own. A
+    proof from before two became one says nothing of what the other said.
+    """
     return (
         yes.said_at > refusal.said_at
         and (yes.received_at, yes.position) > (refusal.received_at, refusal.position)
-        and (yes.is_proved or (yes.identifier_id == refusal.identifier_id and yes.trust >= min(refusal.trust, 2)))
+        and (yes.name == refusal.name or not yes.name.startswith(CATEGORY))
+        and (yes.is_explicit or not refusal.is_explicit)
+        and (
+            (yes.is_proved and yes.position > subject.joined_at)
+            or (yes.identifier_id == refusal.identifier_id and (yes.is_proved or yes.trust >= min(refusal.trust, 2)))
+        )
     )
 
 

@@ -117,6 +117,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     controller: Party | None = None
     recipients: dict[str, Party] = {}
     notices: dict[str, Notice] = {}
+    sources: dict[str, tuple[str, ...]] = {}  # for which purposes alone a source collects
 
 
 BUILT_IN = {
@@ -159,6 +160,7 @@ class Declared:
         return self._all.get(name)
 
 
+@lru_cache(maxsize=256)
 def span_us(text: str) -> int:
     """Read `24 months` as microseconds; a month counts 30 days, a year 365. Raises PolicyInvalid.
 
@@ -209,6 +211,12 @@ def _check(policy: Policy) -> None:
     for name, notice in policy.notices.items():
         if instant(notice.effective_from) is None:
             raise PolicyInvalid(f"`effective_from` of the notice {name} is no day such as 2026-01-31.")
+    for source, collects_for in policy.sources.items():
+        if not collects_for:
+            raise PolicyInvalid(f"the source {source[:40]!r} collects for nothing: name purposes, or leave it out.")
+        for name in collects_for:
+            if name not in (policy.purposes or BUILT_IN):
+                raise PolicyInvalid(f"the source {source[:40]!r} collects for {name[:40]!r}, which is not declared.")
     for name, purpose in policy.purposes.items():
         _check_purpose(policy, name, purpose)
 
@@ -245,7 +253,7 @@ def write_policy(declared: Declared) -> str:
     return str(yaml.safe_dump(told, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100))
 
 
-SECTIONS = ("controller", "recipients", "notices", "purposes")
+SECTIONS = ("controller", "recipients", "notices", "purposes", "sources")
 
 
 def join_policies(texts: Mapping[str, str]) -> str:

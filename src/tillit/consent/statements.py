@@ -26,11 +26,14 @@ OPEN = frozenset({"unknown", "requested", "deferred"})
 STATES = GIVES | REFUSES | OPEN
 RESTRICTED, RELEASED = "restricted", "released"  # GDPR, article 18: of everything
 EVERYTHING = "*"
+CATEGORY = "category:"  # before the name that a consent manager gives it
+OTHER_CATEGORIES = "category:*"  # a no to those that found no room
 BY = ("self", "parent", "guardian", "agent", "staff", "controller", "import")
 
 _NAME = re.compile(r"[A-Za-z][\w .:/-]{0,63}")
 _MOST = 64  # statements of one event
 _LONGEST = 500
+_MOST_CHANNELS = 16  # of one event; taste
 
 
 class StatementInvalid(InputError):
@@ -55,7 +58,7 @@ class Statement(NamedTuple):
     received_at: int
     trust: int
     is_explicit: bool  # an act of its own; else carried by an event that was about something else
-    is_proved: bool  # an identity token came with it
+    is_proved: bool  # an identity token proved whoever it is about
     by: str = "self"
     channels: tuple[str, ...] = ()  # empty: all
     notice: str = ""  # name@version
@@ -109,7 +112,6 @@ class _Said(msgspec.Struct, gc=False):
     served: Any = None
     evidence: Any = None
     jurisdiction: Any = None
-    proof: Any = None
 
 
 _decode = msgspec.json.Decoder(_Said).decode
@@ -124,10 +126,10 @@ def says_consent(event: Any, trust: int) -> bool:
     )
 
 
-def read_statements(row: LogRow, choices: Mapping[str, bool] | None) -> bytes | None:
+def read_statements(row: LogRow, choices: Mapping[str, bool] | None, *, is_proved: bool) -> bytes | None:
     """Read an act of consent for the store; None when it says nothing.
 
-    `choices` is what it carries by categories.
+    `choices` is what it carries by categories; `is_proved` says that the customer proved to be whoever it is about.
     """
     try:
         told = _decode(row.body or b"{}")
@@ -150,7 +152,7 @@ def read_statements(row: LogRow, choices: Mapping[str, bool] | None) -> bytes | 
             said_at=min(row.event_at, received_at),
             received_at=received_at,
             trust=row.trust,
-            is_proved=_is_proof(told.proof),
+            is_proved=is_proved,
             by=by if by in BY else "agent",
             notice=_word(at.get("notice")),
             served=_word(at.get("served")),
@@ -162,9 +164,9 @@ def read_statements(row: LogRow, choices: Mapping[str, bool] | None) -> bytes | 
     )
 
 
-def restricts(row: LogRow) -> bool:
-    """Say whether an act of consent restricts everything."""
-    return b'"restricted"' in (row.body or b"")
+def restricts(document: bytes) -> bool:
+    """Say whether a kept act of consent restricts everything."""
+    return any(name == EVERYTHING and state == RESTRICTED for name, state, _, _ in _unpack(document).said)
 
 
 _ABOUT = ("notice", "served", "evidence", "method", "jurisdiction")
@@ -201,6 +203,8 @@ def _said(one: Any) -> tuple[str, str, tuple[str, ...], int | None] | None:
     channels = one.get("channels")
     words = channels if isinstance(channels, list) else []
     told = tuple(sorted({word for word in words if isinstance(word, str) and word and len(word) <= 32}))
+    if len(told) > _MOST_CHANNELS:
+        told = ()
     if channels is not None and not told and state in GIVES:
         return None  # a yes for channels that cannot be read is none for all
     until = one.get("valid_until")
@@ -208,10 +212,6 @@ def _said(one: Any) -> tuple[str, str, tuple[str, ...], int | None] | None:
     if until is not None and at is None and state in GIVES:
         return None
     return name, state, told, at
-
-
-def _is_proof(proof: Any) -> bool:
-    return isinstance(proof, dict) and "refused" not in proof and "jti" in proof
 
 
 def _word(value: Any) -> str:

@@ -6,11 +6,12 @@ Never: a verdict: each event is kept as it was said, so that the order of arriva
        people moves what they said by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from tillit.consent.statements import (
     EVERYTHING,
+    OTHER_CATEGORIES,
     Statement,
     read_statements,
     restricts,
@@ -24,6 +25,7 @@ Key = tuple[int, int]  # identifier_id, part
 
 # Names one strand may carry. A sender that makes up categories must not grow a person without end.
 MOST_SIGNALS = 64
+_ALWAYS = {GPC, EVERYTHING, OTHER_CATEGORIES}  # these find room besides
 
 
 class Anchor(Protocol):
@@ -54,12 +56,21 @@ class Seen(Protocol):
         ...
 
 
+Proves = Callable[[Any, int, Any], bool]
+
+
 class ConsentWriter:
     """Writes what one micro-batch of sightings says of consent."""
 
-    def __init__(self, tx: Writing) -> None:
-        """Start one batch."""
+    def __init__(self, tx: Writing, proves: Proves) -> None:
+        """Start one batch.
+
+        `proves(event, position, anchor)` says whether the customer proved, with this event first, to be the anchor.
+        """
         self._tx = tx
+        self._proves = proves
+        # Where a name was said first, so that where batches are cut says nothing of which names found room.
+        self._first: dict[tuple[int, int, str], int] = {}
         self._statements: list[tuple[int, int, int, bytes]] = []
         # key, name, said -> event_at, received_at, position, trust
         self._signals: dict[tuple[int, int, str, int], tuple[int, int, int, int]] = {}
@@ -81,10 +92,11 @@ class ConsentWriter:
     def _take(self, seen: Seen, row: LogRow, event: Any) -> None:
         choices = carried_choices(event.context)
         if says_consent(event, row.trust):
-            document = read_statements(row, choices)
+            is_proved = self._proves(event, row.position, seen.anchor)
+            document = read_statements(row, choices, is_proved=is_proved)
             if document is not None:
                 self._statements.append((seen.anchor.identifier_id, seen.part, row.position, document))
-                if restricts(row):
+                if restricts(document):
                     # Noted by name too, so that whoever reads of everybody knows at once that nobody is restricted.
                     self._note(seen, row, EVERYTHING, is_given=False)
         elif choices is not None:
@@ -94,6 +106,7 @@ class ConsentWriter:
     def _note(self, seen: Seen, row: LogRow, name: str, *, is_given: bool) -> None:
         key = (seen.anchor.identifier_id, seen.part, name, int(is_given))
         told = (min(row.event_at, row.received_at), row.received_at, row.position, row.trust)
+        self._first.setdefault(key[:3], row.position)
         held = self._signals.get(key)
         self._signals[key] = told if held is None else _later(held, told, is_given=is_given)
 
@@ -115,15 +128,22 @@ class ConsentWriter:
         n_names: dict[Key, set[str]] = {}
         for identifier_id, part, name, _ in stored:
             n_names.setdefault((identifier_id, part), set()).add(name)
-        rows = []
-        # In the order of the log, so that where batches are cut says nothing of which names found room.
-        for key, told in sorted(self._signals.items(), key=lambda one: (one[1][2], one[0])):
+        found = dict(stored)
+        changed: set[tuple[int, int, str, int]] = set()
+        for key, told in sorted(self._signals.items(), key=lambda one: (self._first[one[0][:3]], one[0])):
             names = n_names.setdefault(key[:2], set())
-            if key[2] not in names and len(names) >= MOST_SIGNALS:
+            kept = key
+            if key[2] in names or key[2] in _ALWAYS or len(names - _ALWAYS) < MOST_SIGNALS:
+                names.add(key[2])
+            elif key[3]:
                 continue
-            names.add(key[2])
-            held = stored.get(key)
-            rows.append((*key, *(told if held is None else _later(held, told, is_given=bool(key[3])))))
+            else:
+                # A no that finds no room must not be lost: it is one to all.
+                kept = (key[0], key[1], OTHER_CATEGORIES, 0)
+            held = found.get(kept)
+            found[kept] = told if held is None else _later(held, told, is_given=bool(kept[3]))
+            changed.add(kept)
+        rows = [(*key, *found[key]) for key in changed]
         self._tx.executemany(
             "INSERT INTO consent_signal (identifier_id, part, name, said, event_at, received_at, position, trust) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identifier_id, part, name, said) DO UPDATE SET "

@@ -129,13 +129,24 @@ def _act_words(workspace: Workspace, row: LogRow, told: Event) -> tuple[str, dic
     """Say what a colleague did, and who and why."""
     said = _decode(row.body or b"{}")
     names = {"correct": f"Corrected {', '.join(told.traits or ())}", "note": "Note", "retract": "Undone"}
-    names |= {"group_join": "Put into a group", "group_leave": "Taken out of a group", "consent": "Consent"}
+    names |= {"group_join": "Put into a group", "group_leave": "Taken out of a group"}
+    names |= {"consent": "Wrote down a choice"}
     by = operator_name(workspace, said.get("operator") or "")
-    words = {"group": said.get("groupId"), "reason": said.get("text") or said.get("reason"), "by": by}
+    words = {
+        "chose": _choices(said),
+        "group": said.get("groupId"),
+        "reason": said.get("text") or said.get("reason"),
+        "by": by,
+    }
     return names[told.type], {
         **{name: value for name, value in words.items() if value},
         **(told.traits if told.type == "correct" and isinstance(told.traits, dict) else {}),
     }
+
+
+def _choices(said: dict[str, Any]) -> str:
+    told = [one for one in said.get("statements") or () if isinstance(one, dict)]
+    return ", ".join(f"{one.get('purpose')} {one.get('state')}" for one in told)
 
 
 def read_decision(workspace: Workspace, row: LogRow, kind: str, scope: Scope) -> dict[str, Any] | None:

@@ -24,10 +24,12 @@ from tillit.flow.fates import (
     IS_FORGOTTEN,
     NO_IDENTIFIER,
     NOT_FOLDED,
+    NOTHING_ALLOWED,
     OTHER_BODY,
     QUARANTINED,
     REFUSED,
     SAME_MESSAGE,
+    WITHHELD,
 )
 from tillit.flow.keep import STRAND_TABLES, Keeping
 from tillit.flow.refold import ReadRows, refold_people
@@ -54,7 +56,7 @@ from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
 from tillit.profile import StrandMemory
-from tillit.records import KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, TRUST_OPERATOR, LogRow
+from tillit.records import KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, TRUST_OPERATOR, WITHHELD_BODY, LogRow
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
@@ -82,6 +84,13 @@ _decode_any = msgspec.json.Decoder().decode
 
 # Bodies read in one go: some 400 kB, which stay in the processor's cache.
 _DECODED_AT_ONCE = 512
+
+
+# What the door kept nothing of, and why.
+_AT_THE_DOOR: dict[bytes | None, tuple[str, str]] = {
+    REFUSED_BODY: (REFUSED, IS_ERASED),
+    WITHHELD_BODY: (WITHHELD, NOTHING_ALLOWED),
+}
 
 
 class FoldAhead(InternalError):
@@ -247,10 +256,13 @@ class Fold:
 
     def drop_repeats(self, batch: Batch, tx: Writing) -> None:
         """Judge which messages were applied before. What the door refused as erased holds no key."""
-        events = [row for row in batch.rows if row.kind == KIND_EVENT and row.body != REFUSED_BODY]
+        events = [row for row in batch.rows if row.kind == KIND_EVENT and row.body not in _AT_THE_DOOR]
         if len(events) < len(batch.rows):
-            refused = [row.position for row in batch.rows if row.kind == KIND_EVENT and row.body == REFUSED_BODY]
-            batch.fates += [(position, REFUSED, IS_ERASED, None) for position in refused]
+            batch.fates += [
+                (row.position, *_AT_THE_DOOR[row.body], None)
+                for row in batch.rows
+                if row.kind == KIND_EVENT and row.body in _AT_THE_DOOR
+            ]
         batch.fresh, batch.repeats = self._once.sift(tx, events)
         if not batch.repeats:
             return

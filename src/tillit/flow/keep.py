@@ -11,7 +11,7 @@ from tillit.consent import STRAND_TABLES as CONSENT_TABLES
 from tillit.consent import ConsentWriter
 from tillit.groups import TABLES as GROUP_TABLES
 from tillit.groups import GroupWriter
-from tillit.identity import Sighting
+from tillit.identity import Event, Ident, Sighting, find_earlier_use, rules_in_force
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandMemory, StrandWriter
 from tillit.store import Writing
@@ -25,7 +25,16 @@ class Keeping:
 
     def __init__(self, tx: Writing, memory: StrandMemory | None = None) -> None:
         """Start one batch."""
-        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx), ConsentWriter(tx))
+        self._tx = tx
+        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx), ConsentWriter(tx, self._proves))
+
+    def _proves(self, event: Event, position: int, anchor: Ident) -> bool:
+        """Say whether an event's token proves who it is about, and was not used before."""
+        return (
+            event.proof is not None
+            and any(told.key == (anchor.namespace, anchor.value) for told in rules_in_force(self._tx).proven(event))
+            and find_earlier_use(self._tx, event, position) is None
+        )
 
     def fold(self, sightings: Sequence[Sighting]) -> None:
         """Add the sightings to their strands."""

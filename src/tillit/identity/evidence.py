@@ -157,12 +157,28 @@ def _neighbours(links: list[LinkEvidence], tenures: list[TenureEvidence], held: 
 def joined_at(reading: Reading, ids: Sequence[int], selves: Sequence[int]) -> int:
     """Say where in the log several of a person's identifiers became one person: at the last link among them.
 
-    Where none ties them directly, it is the last link of the person.
+    Where those links alone do not tie them all, it is the last link of the person.
     """
-    sql = "SELECT max(position) FROM link WHERE verdict = 'admitted' AND strong_id IN {in} AND weak_id IN "
-    for some in (selves, ids):
-        listed = ", ".join(str(int(one)) for one in some)
-        found = [p for (p,) in reading.read_in(f"{sql}({listed})", list(some)) if p is not None]
-        if found:
-            return int(max(found))
-    return 0
+    links = _links_among(reading, selves)
+    if not _ties_all(selves, links):
+        links = _links_among(reading, ids)
+    return max((position for _, _, position in links), default=0)
+
+
+def _links_among(reading: Reading, ids: Sequence[int]) -> list[tuple[int, int, int]]:
+    listed = ", ".join(str(int(one)) for one in ids)
+    return [
+        (one, other, position)
+        for one, other, position in reading.read_in(
+            "SELECT strong_id, weak_id, position FROM link WHERE verdict = 'admitted' AND strong_id IN {in} "
+            f"AND weak_id IN ({listed})",
+            list(ids),
+        )
+    ]
+
+
+def _ties_all(ids: Sequence[int], links: Sequence[tuple[int, int, int]]) -> bool:
+    held = set(ids[:1])
+    while more := {end for one, other, _ in links if (one in held) != (other in held) for end in (one, other)} - held:
+        held |= more
+    return held == set(ids)

@@ -62,6 +62,7 @@ from tillit.privacy.states import (
     Standing,
     missing_of,
     next_action,
+    possible,
 )
 from tillit.store import migrations_of
 
@@ -120,6 +121,7 @@ __all__ = [
     "due_at",
     "missing_of",
     "next_action",
+    "possible",
     "regime_of",
     "write_package",
 ]

@@ -15,6 +15,7 @@ from tillit.records.carried import (
     carried_choices,
     carried_text,
 )
+from tillit.records.cells import plain_cell, safe_cell
 from tillit.records.definition_text import NotReadable, read_yaml
 from tillit.records.log import (
     ACT_TYPES,
@@ -29,6 +30,7 @@ from tillit.records.log import (
     TRUST_OPERATOR,
     TRUST_SERVER,
     TRUST_VERIFIED,
+    WITHHELD_BODY,
     LogRow,
     NewRow,
     QuarantineRow,
@@ -54,6 +56,7 @@ __all__ = [
     "TRUST_OPERATOR",
     "TRUST_SERVER",
     "TRUST_VERIFIED",
+    "WITHHELD_BODY",
     "Carried",
     "Carrying",
     "LogRow",
@@ -72,5 +75,7 @@ __all__ = [
     "carried_choices",
     "carried_text",
     "message_hash",
+    "plain_cell",
     "read_yaml",
+    "safe_cell",
 ]

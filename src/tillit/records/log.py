@@ -28,6 +28,8 @@ IDENTITY_ACT_TYPES = frozenset({"cut", "pin", "join", "undo", "block", "free", "
 
 # What stands in the log for an event that was refused because whom it names was erased: that there was one.
 REFUSED_BODY = b'{"type":"husk","refused":"erased"}'
+# What the log holds of an event that said itself that it may be used for nothing its source collects for.
+WITHHELD_BODY = b'{"type":"husk","refused":"consent"}'
 
 
 def message_hash(source: str, message_id: str) -> bytes:

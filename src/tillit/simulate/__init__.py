@@ -7,10 +7,12 @@ Never: a real person's name, address or number; a byte of the truth inside the w
 """
 
 from tillit.simulate.catalogue import CAMPAIGNS, SOURCES
+from tillit.simulate.desk import file_requests
 from tillit.simulate.history import HasEvents, Reached, Written, has_events, write_history
 from tillit.simulate.live import run_demo
 from tillit.simulate.people import Customer, list_languages
 from tillit.simulate.score import Score, score_workspace
+from tillit.simulate.score_consent import Agreement
 from tillit.simulate.send import DemoRefused, Sender
 from tillit.simulate.shop import HISTORY_DAYS, Shop, count_customers
 from tillit.simulate.truth import NoTruth, Truth, TruthTaken, truth_path
@@ -20,6 +22,7 @@ __all__ = [
     "CAMPAIGNS",
     "HISTORY_DAYS",
     "SOURCES",
+    "Agreement",
     "Customer",
     "DemoRefused",
     "HasEvents",
@@ -34,6 +37,7 @@ __all__ = [
     "TruthTaken",
     "Written",
     "count_customers",
+    "file_requests",
     "has_events",
     "list_languages",
     "run_demo",

@@ -8,7 +8,7 @@ Never: a decision that matters to the truth; that stands in the plan (lives.py).
 from tillit.clock import DAY, HOUR, MINUTE, SECOND
 from tillit.simulate.catalogue import CAMPAIGNS, TASTINGS
 from tillit.simulate.lives import Life, Visit
-from tillit.simulate.visits import browser_of, consent_at
+from tillit.simulate.visits import CHOSEN, browser_of, consent_at
 from tillit.simulate.voices import Scene, Server, text_of
 
 _SUBJECTS = {campaign.campaign_id: campaign.subject for campaign in CAMPAIGNS}
@@ -33,6 +33,8 @@ def play_mail(scene: Scene, life: Life, visit: Visit) -> None:
         mail.track(scene.after(at, 5, 40), "Email Link Clicked", {**about, "link_url": "https://shop.example.com/new"})
     elif visit.mark == "unsubscribes":
         mail.track(visit.at + 2 * HOUR - SECOND, "Unsubscribed", {**about, "list": "slow mornings"})
+        told = {"purposes": {"newsletter": "withdrawn"}, "method": "link in the mailing"}
+        mail.track(visit.at + 2 * HOUR - SECOND, CHOSEN, told)
 
 
 def play_ticket(scene: Scene, life: Life, visit: Visit) -> None:
@@ -78,9 +80,10 @@ def play_booking(scene: Scene, life: Life, visit: Visit) -> None:
 
 
 def play_preference(scene: Scene, life: Life, visit: Visit) -> None:
-    """Take the leave for marketing back, on the page for it."""
+    """Take a yes back, on the page for it."""
     browser = browser_of(scene, life, visit)
     browser.ids["userId"] = life.customer.user_id
     browser.page(visit.at - 20 * SECOND, "Your choices", "/privacy")
     browser.context = {**browser.context, "consent": consent_at(life, visit.at)}
-    browser.track(visit.at, "Segment Consent Preference Updated", {"place": "/privacy"})
+    told = {"place": "/privacy", "purposes": {visit.mark or "newsletter": "withdrawn"}}
+    browser.track(visit.at, "Segment Consent Preference Updated", told)

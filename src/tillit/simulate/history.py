@@ -7,7 +7,7 @@ Never: a row that the door did not make; a past under events that are there alre
 
 import multiprocessing
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from multiprocessing.connection import Connection
@@ -20,10 +20,15 @@ from tillit.clock import DAY, MINUTE
 from tillit.collect.checks import Reading
 from tillit.collect.door import take
 from tillit.collect.limits import Limits
+from tillit.consent import Choice, consent_body
 from tillit.errors import InputError
 from tillit.flow import quiet_garbage_collector
+from tillit.profile import act_row
 from tillit.records import KIND_EVENT, TRUST_CLAIMED, TRUST_SERVER, NewRow, QuarantineRow
 from tillit.simulate.catalogue import SOURCES
+from tillit.simulate.lives import Life
+from tillit.simulate.purposes import policy_rows
+from tillit.simulate.seasons import NEVER
 from tillit.simulate.shop import Shop
 from tillit.simulate.truth import LifeRows, Truth, rows_of
 from tillit.simulate.voices import Held, Said, Scene, text_of
@@ -92,7 +97,8 @@ def write_history(
         raise HasEvents(ws.paths.root.name)
     received_at = attrgetter("received_at")
     n_events = n_quarantined = 0
-    waiting: list[NewRow] = []
+    waiting = policy_rows(shop.calendar)
+    n_definitions = len(waiting)
     held: list[Held] = []
     with ExitStack() as processes:
         if n_processes == 1:
@@ -123,7 +129,7 @@ def write_history(
                 assert isinstance(told, LifeRows)
                 truth.add_lives(told)
     truth.finish(shop, held)
-    return Written(n_events, n_quarantined, shop.n_customers)
+    return Written(n_events - n_definitions, n_quarantined, shop.n_customers)
 
 
 # Two events of one request are in the order in which they happened; the hash settles the rest.
@@ -135,11 +141,38 @@ def iter_days(shop: Shop, limits: Limits, first: int = 0, step: int = 1) -> Iter
     scene = Scene()
     numbers = range(first, shop.n_customers, step)
     slot = _SLOT if shop.n_customers < _LARGE_SHOP else _LARGE_SLOT
-    for said in shop.days_of(scene, numbers):
+    words = staff_words(map(shop.life, numbers), end=shop.calendar.end)
+    for day, said in enumerate(shop.days_of(scene, numbers), 1):
         said.sort(key=attrgetter("arrives_at"))
-        yield Day(*take_all(limits, said, end=shop.calendar.end, slot=slot), scene.held.copy())
+        rows, quarantine, whose = take_all(limits, said, end=shop.calendar.end, slot=slot)
+        while words and words[-1][0].received_at < shop.calendar.begin + day * DAY:
+            word, person = words.pop()
+            rows.append(word)
+            whose.append((word.message_hash, person))
+        yield Day(rows, quarantine, whose, scene.held.copy())
         scene.held.clear()
     yield rows_of([shop.life(number) for number in numbers])
+
+
+def staff_words(lives: Iterable[Life], *, end: int) -> list[tuple[NewRow, int]]:
+    """Write down what customers told a colleague on the telephone, and who they were; the last word first."""
+    told = []
+    for life in lives:
+        at, number = life.choices.objects_at, life.customer.number
+        if at >= end or at == NEVER:
+            continue
+        body = consent_body([Choice("analytics", "objected")], method="telephone", evidence=f"call a-{number:05d}")
+        row = act_row(
+            {**body, "userId": life.customer.user_id},
+            None,
+            operator="maria",
+            reason="asked us on the telephone",
+            message_id=f"objection-{number:05d}",
+            now=at,
+            event_at=at,
+        )
+        told.append((row, number))
+    return sorted(told, key=lambda one: (one[0].received_at, one[1]), reverse=True)
 
 
 @contextmanager
@@ -191,7 +224,7 @@ def take_all(
     rows: list[NewRow] = []
     quarantine: list[QuarantineRow] = []
     whose: list[tuple[bytes, int]] = []
-    for source, skew, received_at, is_sound, request in _requests(said, slot, end):
+    for source, skew, received_at, is_sound, gpc, request in _requests(said, slot, end):
         sent_at = text_of(received_at + skew)
         sent: bytes | Reading
         if is_sound and not as_bytes:
@@ -207,6 +240,7 @@ def take_all(
             trust=TRUST_SERVER if SOURCES[source] == "secret" else TRUST_CLAIMED,
             received_at=received_at,
             limits=limits,
+            refuses_sale=gpc,
         )
         rows += taken.rows
         quarantine += taken.quarantine
@@ -218,15 +252,15 @@ def take_all(
     return rows, quarantine, whose
 
 
-def _requests(said: Sequence[Said], slot: int, end: int) -> Iterator[tuple[str, int, int, bool, list[Said]]]:
-    """Give (source, skew of its clock, when it arrived, is it sound, messages), in the order of arrival."""
+def _requests(said: Sequence[Said], slot: int, end: int) -> Iterator[tuple[str, int, int, bool, bool, list[Said]]]:
+    """Give (source, skew of its clock, when it arrived, is it sound, Sec-GPC, messages), in the order of arrival."""
     arriving = (one for one in said if one.arrives_at < end)
     for number, arrived in groupby(arriving, key=lambda one: one.arrives_at // slot):
         received_at = min((number + 1) * slot, end) - 1_000
-        by_sender: dict[tuple[str, int, bool], list[Said]] = {}
+        by_sender: dict[tuple[str, int, bool, bool], list[Said]] = {}
         for one in arrived:
             # Only what a hasty integration sends comes without a context.
-            by_sender.setdefault((one.source, one.skew, "context" in one.message), []).append(one)
-        for (source, skew, is_sound), messages in by_sender.items():
+            by_sender.setdefault((one.source, one.skew, "context" in one.message, one.gpc), []).append(one)
+        for (source, skew, is_sound, gpc), messages in by_sender.items():
             for start in range(0, len(messages), _PER_REQUEST):
-                yield source, skew, received_at, is_sound, messages[start : start + _PER_REQUEST]
+                yield source, skew, received_at, is_sound, gpc, messages[start : start + _PER_REQUEST]

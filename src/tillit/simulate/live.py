@@ -7,11 +7,12 @@ Never: a past told twice: a workspace that has events already is given only the 
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 
 from tillit import clock
+from tillit.simulate.desk import file_requests
 from tillit.simulate.history import has_events, write_history
 from tillit.simulate.send import Sender
 from tillit.simulate.shop import HISTORY_DAYS, Shop
@@ -45,7 +46,9 @@ def run_demo(
     began_at = now()
     n_taken = 0
     path = truth_path(workspace_dir)
-    with Workspace(workspace_dir) as ws:
+    with ExitStack() as held:
+        ws = held.enter_context(Workspace(workspace_dir))
+        past: int | None = None  # where the log ends with a past at whose desk nobody has asked yet
         if has_events(ws):
             truth = Truth(path) if path.exists() else Truth.begin(path, Shop(seed, n_customers, end=began_at))
         else:
@@ -53,16 +56,32 @@ def run_demo(
             n_taken = write_history(ws, truth.shop(), truth, at_once=True).n_events
             if told is not None:
                 told(f"{n_taken:,} events of the last {HISTORY_DAYS} days are in; the shop is open")
-    with (
-        closing(truth),
-        closing(Sender(base_url, keys=keys, now=now, stop=stop)) as sender,
-    ):
+            past = ws.log.head()
+        held.enter_context(closing(truth))
+        sender = held.enter_context(closing(Sender(base_url, keys=keys, now=now, stop=stop)))
         sender.wait(_START_S)
-        return n_taken + _send_live(truth, sender, now=now, stop=stop, run=str(began_at))
+        shop = truth.shop()
+
+        def look_up() -> None:
+            """Let customers ask at the desk once the past is folded: nobody is known before."""
+            nonlocal past
+            if past is not None and ws.folding.position() >= past:
+                past = None
+                file_requests(ws, shop)
+
+        return n_taken + _send_live(truth, sender, shop, look_up, now=now, stop=stop, run=str(began_at))
 
 
-def _send_live(truth: Truth, sender: Sender, *, now: Callable[[], int], stop: threading.Event, run: str) -> int:
-    shop = truth.shop()
+def _send_live(
+    truth: Truth,
+    sender: Sender,
+    shop: Shop,
+    look_up: Callable[[], None],
+    *,
+    now: Callable[[], int],
+    stop: threading.Event,
+    run: str,
+) -> int:
     rng = Random(f"tillit pace {shop.seed}")
     scene = Scene()
     low, high = _RATE
@@ -86,6 +105,7 @@ def _send_live(truth: Truth, sender: Sender, *, now: Callable[[], int], stop: th
             n_taken += sender.send_one(said)
             if len(noted) >= _NOTED:
                 _note(truth, noted, scene)
+                look_up()
     finally:
         _note(truth, noted, scene)
     return n_taken

@@ -5,7 +5,7 @@ Out:   a `Life`: visits and errands with what they lead to, campaigns with and w
 Never: anything that depends on how many customers there are, or on what another customer does.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp
 from operator import attrgetter
 from random import Random
@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 from tillit.clock import DAY, HOUR, MINUTE, SECOND
 from tillit.simulate.catalogue import CAMPAIGN_DAYS, CAMPAIGNS, HOLDOUT_SHARE, PRICE_RISE_SHARE
+from tillit.simulate.choices import Choice, Choices, Planned, plan_choices
 from tillit.simulate.parts import PARTS, Part
 from tillit.simulate.people import CAST, Customer, build_customer, seeding
-from tillit.simulate.seasons import Calendar
-
-NEVER = 1 << 62  # later than any instant
+from tillit.simulate.seasons import NEVER, Calendar
 
 
 class Visit(NamedTuple):
@@ -76,9 +75,10 @@ class Life:
     joined_at: int = NEVER
     member_from: int = NEVER  # when they sign up
     email_changed_at: int = NEVER
-    marketing: bool = False  # what they answer in the banner
+    marketing: bool = False  # wants the newsletter
     marketing_until: int = NEVER
-    personalisation: bool = False
+    personalisation: bool = False  # what they answer in the banner and beside the account
+    choices: Choices = field(default_factory=Choices)
     lapse: Lapse | None = None
     visits: list[Visit] = field(default_factory=list)
     treatments: list[Treatment] = field(default_factory=list)
@@ -109,6 +109,7 @@ def plan_life(seed: int, number: int, calendar: Calendar) -> Life:
         _plan_visits(life, rng, calendar, part)
         if part is None and rng.random() < _LEAVE_SHARE:
             _plan_lapse(life, rng, calendar)
+        _plan_choices(life, seed, calendar)
         _plan_errands(life, rng, calendar)
         _plan_campaigns(life, rng, calendar, may_leave=part is None)
     for share, act in part.acts if part is not None else ():
@@ -124,6 +125,7 @@ def plan_life(seed: int, number: int, calendar: Calendar) -> Life:
         if v.at < calendar.end - HOUR
     ]
     _settle(life)
+    _keep_what_happens(life)
     return life
 
 
@@ -211,6 +213,65 @@ def _leave(life: Life, at: int, why: str, cause: str, key: str, number: int) -> 
     life.effects.append(Effect(number, at, cause, key, "lapse", f"c-{number:06d}", f"{n_lost} more visits"))
 
 
+def _plan_choices(life: Life, seed: int, calendar: Calendar) -> None:
+    """Plan what they choose, by a chance of its own: nothing else of the life hangs on it."""
+    number = life.customer.number
+    happens = [visit for visit in life.visits if visit.at < calendar.end - HOUR]
+    signs_up_at = life.member_from if any(visit.at == life.member_from for visit in happens) else NEVER
+    told = Planned(number, life.marketing, signs_up_at, [(visit.at, visit.kind, visit.buys) for visit in happens])
+    life.choices = plan_choices(Random(seeding(seed, number, 0, "choices")), told, calendar)
+    if life.choices.is_child:
+        life.personalisation = False
+        life.marketing = life.choices.newsletter_how == "guardian"
+    until = life.choices.personalisation_until
+    if life.personalisation and until < (life.lapse.at if life.lapse is not None else NEVER):
+        life.visits.append(Visit(until, number, 0, "preference", mark="personalisation"))
+
+
+def _keep_what_happens(life: Life) -> None:
+    """Let go of what was to be chosen on visits that were cut since."""
+    choices = life.choices
+    kept = {visit.at for visit in life.visits if visit.kind == "preference" and visit.mark == "personalisation"}
+    if choices.personalisation_until not in kept:
+        choices = replace(choices, personalisation_until=NEVER)
+    if choices.objects_at > (life.lapse.at if life.lapse is not None else NEVER - 1):
+        choices = replace(choices, objects_at=NEVER)
+    if not any(visit.at <= choices.newsletter_at for visit in life.visits):
+        choices = replace(choices, newsletter_at=NEVER)
+    if not any(visit.kind in {"web", "preference"} for visit in life.visits):
+        choices = replace(choices, sends_gpc=False)  # an app has no such header
+    life.choices = choices
+
+
+def choices_of(life: Life) -> list[Choice]:
+    """List what they truly choose, each time they do."""
+    number, choices = life.customer.number, life.choices
+    since = min(life.joined_at, life.visits[0].at if life.visits else NEVER)
+    if since == NEVER:
+        return []
+    rows = [
+        Choice(number, "analytics", since, choices.analytics, "banner", None),
+        Choice(number, "personalisation", since, life.personalisation, "banner", None),
+        Choice(number, "advertising", since, choices.advertising, "banner", None),
+    ]
+    if choices.sends_gpc:
+        rows.append(Choice(number, "advertising", since, False, "gpc", None))
+    if choices.account_at != NEVER:
+        rows.append(Choice(number, "advertising", choices.account_at, choices.account_advertising, "account", None))
+    if choices.newsletter_at != NEVER:
+        how, until = choices.newsletter_how, choices.newsletter_until
+        rows.append(Choice(number, "newsletter", choices.newsletter_at, True, how, until))
+    if choices.objects_at != NEVER:
+        rows.append(Choice(number, "analytics", choices.objects_at, False, "telephone", None))
+    for visit in life.visits:
+        if visit.kind == "preference":
+            about = visit.mark or "newsletter"
+            rows.append(Choice(number, about, visit.at, False, "page of choices", None))
+        elif visit.kind == "mail" and visit.mark == "unsubscribes":
+            rows.append(Choice(number, "newsletter", visit.at + 2 * HOUR - SECOND, False, "link in a mailing", None))
+    return rows
+
+
 def _plan_errands(life: Life, rng: Random, calendar: Calendar) -> None:
     """Let returns, tickets, tastings and changes of mind follow."""
     number, random = life.customer.number, rng.random
@@ -234,8 +295,11 @@ def _plan_errands(life: Life, rng: Random, calendar: Calendar) -> None:
             more.append(Visit(visit.at + 20 * MINUTE, number, 0, "booking"))
     # An errand is about the last order before it.
     life.visits += [visit for visit in more if life.lapse is None or visit.at < life.lapse.at]
-    if life.marketing and life.member_from != NEVER and random() < 0.06:
-        life.marketing_until = life.member_from + int(random() * (calendar.end - life.member_from))
+    subscribed_at = life.choices.newsletter_at
+    if life.choices.newsletter_until is not None:
+        life.marketing_until = life.choices.newsletter_until
+    elif life.marketing and life.member_from <= subscribed_at < NEVER and random() < 0.06:
+        life.marketing_until = subscribed_at + int(random() * (calendar.end - subscribed_at))
         if life.marketing_until < (life.lapse.at if life.lapse is not None else calendar.end):
             life.visits.append(Visit(life.marketing_until, number, 0, "preference"))
         else:
@@ -249,7 +313,8 @@ def _plan_campaigns(life: Life, rng: Random, calendar: Calendar, *, may_leave: b
         sent_at = _share(calendar, campaign.at_share) // MINUTE * MINUTE
         until = sent_at + CAMPAIGN_DAYS * DAY
         is_gone = life.lapse is not None and life.lapse.at < sent_at
-        if not life.marketing or life.member_from > sent_at or life.marketing_until < sent_at or is_gone:
+        may_be_mailed = life.marketing and life.member_from <= life.choices.newsletter_at <= sent_at
+        if not may_be_mailed or life.marketing_until < sent_at or is_gone:
             continue
         buys_without = any(visit.buys and sent_at <= visit.at < until for visit in life.visits)
         if random() < HOLDOUT_SHARE:

@@ -1,7 +1,8 @@
 """Compare what a workspace believes about who is who with the truth beside it.
 
 In:    a folded workspace that was simulated, and its truth.
-Out:   a `Score`: pairs of identifiers found, missed and wrong, events with the wrong person, each trap's outcome.
+Out:   a `Score`: pairs of identifiers found, missed and wrong, events with the wrong person, each trap's outcome, and
+       how often what is permitted is what people chose.
 Never: a walk over all pairs of a large set: pairs are counted by groups.
 
 A pair is two identifiers that the workspace knows. It is *one person's* when somebody held both, at whatever time; it
@@ -15,6 +16,7 @@ from math import comb
 from typing import Any, NamedTuple
 
 from tillit.identity import part_of
+from tillit.simulate.score_consent import Agreement, score_consent
 from tillit.simulate.traps import Handle, Trap
 from tillit.simulate.truth import Truth
 from tillit.simulate.visits import BOT
@@ -46,6 +48,7 @@ class Score(NamedTuple):
     n_events_unknown: int
     n_events_wrong: int  # in a profile most of whose events are another's
     traps: list[TrapOutcome]
+    consent: list[Agreement]  # for each purpose that hangs on a choice
 
     @property
     def precision(self) -> float:
@@ -60,7 +63,14 @@ class Score(NamedTuple):
     def as_document(self) -> dict[str, Any]:
         """Give it for programs."""
         traps = [trap._asdict() for trap in self.traps]
-        return {**self._asdict(), "precision": self.precision, "recall": self.recall, "traps": traps}
+        consent = [told._asdict() for told in self.consent]
+        return {
+            **self._asdict(),
+            "precision": self.precision,
+            "recall": self.recall,
+            "traps": traps,
+            "consent": consent,
+        }
 
 
 class Pairs(NamedTuple):
@@ -103,6 +113,7 @@ def score_workspace(ws: Workspace, truth: Truth) -> Score:
         n_events_unknown=n_strange,
         n_events_wrong=n_wrong,
         traps=list(_outcomes(planted, believed.profiles)),
+        consent=score_consent(ws, truth, known),
     )
 
 

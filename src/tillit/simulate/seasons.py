@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from tillit.clock import DAY, HOUR, SECOND
 
+NEVER = 1 << 62  # later than any instant
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Chosen, not measured. Monday first: Sundays are long, Fridays are for other things.
 _WEEK = (1.0, 0.95, 0.95, 1.05, 0.9, 1.15, 1.3)

@@ -84,7 +84,7 @@ class Sender:
     def send_one(self, said: Said) -> int:
         """Send one message to the route of its type, as a browser does; 1 when it was taken, 0 when it was not."""
         message = {**said.message, "sentAt": rfc3339(self._now() + said.skew)}
-        return self._post(f"/v1/{message['type']}", message, said.source, 1)
+        return self._post(f"/v1/{message['type']}", message, said.source, 1, gpc=said.gpc)
 
     def wait(self, timeout_s: float) -> None:
         """Return once the server answers. Raises ServerGone when it does not in time."""
@@ -101,9 +101,11 @@ class Sender:
             self._connection.close()
             self._connection = None
 
-    def _post(self, path: str, document: dict[str, Any], source: str, n_events: int) -> int:
+    def _post(self, path: str, document: dict[str, Any], source: str, n_events: int, *, gpc: bool = False) -> int:
         basic = base64.b64encode(f"{self._keys[source]}:".encode()).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
+        if gpc:
+            headers["Sec-GPC"] = "1"
         body = _encode(document)
         for _ in range(_TRIES):
             status, answer = self._once("POST", path, body, headers)

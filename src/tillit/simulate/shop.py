@@ -14,11 +14,12 @@ from random import Random
 
 from tillit.clock import DAY, HOUR, SECOND
 from tillit.simulate.catalogue import Message
+from tillit.simulate.choices import Choices
 from tillit.simulate.errands import play_booking, play_mail, play_preference, play_return, play_ticket
-from tillit.simulate.lives import NEVER, Life, Visit, plan_life
+from tillit.simulate.lives import Life, Visit, plan_life
 from tillit.simulate.parts import PARTS
 from tillit.simulate.people import CAST, Customer, build_customer, random_uuid, seeding
-from tillit.simulate.seasons import Calendar
+from tillit.simulate.seasons import NEVER, Calendar
 from tillit.simulate.traps import play_story
 from tillit.simulate.visits import Play, kiosk_id, play_app, play_bot, play_shared, play_till, play_web
 from tillit.simulate.voices import Held, Said, Scene, text_of
@@ -129,7 +130,7 @@ class Shop:
                 at = now()
                 if rng.random() < 0.08:
                     number = next(n for n in new if n % CAST not in PARTS)
-                    life = replace(plan_life(self.seed, number, self.calendar), joined_at=at, member_from=at, visits=[])
+                    life = _newcomer(plan_life(self.seed, number, self.calendar), at)
                     self._lives[number] = life
                     kind = "web"
                 else:
@@ -162,6 +163,23 @@ class Shop:
                 kind = "web"
             if life.lapse is None or self.n_customers < CAST:
                 return life, kind
+
+
+def _newcomer(planned: Life, at: int) -> Life:
+    """Let somebody who was planned for the past come for the first time now: only what they want stays."""
+    choices = replace(
+        planned.choices,
+        newsletter_at=at if planned.marketing else NEVER,
+        newsletter_how="account" if planned.marketing else "",
+        newsletter_notice=2,
+        newsletter_until=None,
+        account_at=at if planned.choices.account_at != NEVER else NEVER,
+        personalisation_until=NEVER,
+        objects_at=NEVER,
+    )
+    if choices.is_child:
+        choices = Choices(analytics=False, born_on=choices.born_on)
+    return replace(planned, joined_at=at, member_from=at, marketing_until=NEVER, choices=choices, visits=[])
 
 
 def count_customers(seed: int, n_events: int, *, end: int, days: int = HISTORY_DAYS) -> int:

@@ -13,7 +13,8 @@ from tillit.clock import DAY, MINUTE
 from tillit.errors import InputError, NotFound
 from tillit.records import message_hash
 from tillit.simulate.catalogue import CAMPAIGN_DAYS, CAMPAIGNS
-from tillit.simulate.lives import NEVER, Life
+from tillit.simulate.lives import Life, choices_of
+from tillit.simulate.seasons import NEVER
 from tillit.simulate.shop import Shop, identifiers_of
 from tillit.simulate.traps import KIOSK, PASSED_ON, Trap, kiosk_trap, list_traps
 from tillit.simulate.visits import BOT
@@ -123,6 +124,7 @@ class Truth:
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 told.effects,
             )
+            tx.executemany("INSERT INTO true_choice VALUES (?, ?, ?, ?, ?, ?)", told.choices)
             _add_held(tx, told.held)
 
     def finish(self, shop: Shop, held: Sequence[Held]) -> None:
@@ -187,11 +189,12 @@ class LifeRows(NamedTuple):
     lapses: list[tuple[object, ...]]
     effects: list[tuple[object, ...]]
     treatments: list[tuple[object, ...]]
+    choices: list[tuple[object, ...]]
 
 
 def rows_of(lives: Sequence[Life]) -> LifeRows:
     """Write lives down as rows."""
-    rows = LifeRows([], [], [], [], [], [])
+    rows = LifeRows([], [], [], [], [], [], [])
     for life in lives:
         person = life.customer
         language = person.language
@@ -203,6 +206,7 @@ def rows_of(lives: Sequence[Life]) -> LifeRows:
         if life.lapse is not None:
             rows.lapses.append(tuple(life.lapse))
         rows.effects.extend(tuple(effect) for effect in life.effects)
+        rows.choices.extend(tuple(choice) for choice in choices_of(life))
         rows.treatments.extend((one[0], one[1], *map(int, one[2:])) for one in life.treatments)
     return rows
 

@@ -8,11 +8,25 @@ Never: a decision that matters to the truth: who buys and who signs up stands in
 from collections.abc import Callable
 from functools import lru_cache
 
+from tillit.clock import SECOND
 from tillit.simulate.catalogue import ADVERTS, CATALOGUE, CATEGORIES, Message, Product, shown, total
 from tillit.simulate.lives import Life, Visit, order_id
 from tillit.simulate.people import Customer, mistyped, random_uuid, seeding
-from tillit.simulate.voices import App, Browser, Held, Scene, Server, app_context, browser_context, delayed
+from tillit.simulate.purposes import notice_of
+from tillit.simulate.seasons import NEVER
+from tillit.simulate.voices import (
+    App,
+    Browser,
+    Held,
+    Scene,
+    Server,
+    app_context,
+    browser_context,
+    delayed,
+    text_of,
+)
 
+CHOSEN = "Consent Updated"  # by which a server says what somebody chose
 BOT = -1  # all robots are one person in the truth, and no person at all
 KIOSK_REACH = 500  # customers who share one tablet on a counter
 _METHODS = ("password", "passkey", "link")
@@ -25,14 +39,18 @@ Play = Callable[[Scene, Life, Visit], None]
 
 
 @lru_cache(maxsize=8)
-def _consent(analytics: bool, marketing: bool, personalisation: bool) -> Message:
-    answers = {"analytics": analytics, "marketing": marketing, "personalisation": personalisation}
+def _consent(analytics: bool, marketing: bool | None, personalisation: bool) -> Message:
+    answers = {"analytics": analytics, "personalisation": personalisation}
+    if marketing is not None:
+        answers["marketing"] = marketing
     return {"categoryPreferences": answers}
 
 
 def consent_at(life: Life, at: int) -> Message:
-    """Give what they have agreed to, as of then."""
-    return _consent(True, life.marketing and at < life.marketing_until, life.personalisation)
+    """Give what they have agreed to, as of then. A browser that says no by itself is not asked about advertising."""
+    choices = life.choices
+    advertising = None if choices.sends_gpc else choices.advertising
+    return _consent(choices.analytics, advertising, life.personalisation and at < choices.personalisation_until)
 
 
 def traits_of(life: Life, at: int) -> Message:
@@ -47,6 +65,8 @@ def traits_of(life: Life, at: int) -> Message:
     }
     if person.phone is not None:
         traits["phone"] = person.phone
+    if life.choices.born_on:
+        traits["birthday"] = life.choices.born_on
     return traits
 
 
@@ -66,7 +86,9 @@ def browser_of(scene: Scene, life: Life, visit: Visit, *, device: str = "", agen
         consent_at(life, visit.at),
         campaign,
     )
-    return Browser(scene, person.number, device or person.devices[own], context)
+    browser = Browser(scene, person.number, device or person.devices[own], context)
+    browser.gpc = life.choices.sends_gpc and not agent  # a shared tablet asks nobody's browser
+    return browser
 
 
 def play_web(scene: Scene, life: Life, visit: Visit) -> None:
@@ -78,13 +100,14 @@ def play_web(scene: Scene, life: Life, visit: Visit) -> None:
         browser.ids["userId"] = person.user_id  # the browser still remembers
     browser.page(visit.at, "Home", "/")
     at, basket = _look_around(scene, browser, visit, person)
-    if life.marketing and not is_member and rng.random() < 0.2:
+    if visit.at == life.choices.newsletter_at and life.choices.newsletter_how == "footer":
         at = _newsletter(scene, browser, life, at)
     if visit.at == life.member_from:
         browser.ids["userId"] = person.user_id
         at = scene.after(at, 10, 60)
         browser.track(at, "Signed Up", {"method": _METHODS[int(rng.random() * 3)]})
         browser.identify(at + 300_000, traits_of(life, at))
+        _say_account(scene, life, at + SECOND)
     elif is_member and "userId" not in browser.ids and (visit.buys or rng.random() < 0.4):
         browser.ids["userId"] = person.user_id
         at = scene.after(at, 5, 30)
@@ -122,6 +145,11 @@ def _newsletter(scene: Scene, browser: Browser, life: Life, at: int) -> int:
         at = scene.after(at, 5, 20)
     browser.identify(at, {"email": life.customer.email})
     browser.track(at + 400_000, "Newsletter Subscribed", {"list": "slow mornings", "place": "footer"})
+    if life.choices.is_confirmed:
+        # What anybody can type is no yes yet: the link in the mail comes back to the shop's own server.
+        at = scene.after(at, 60, 600)
+        ids: Message = {"anonymousId": browser.ids["anonymousId"]}
+        say_newsletter(scene, life, at, ids, "double opt-in", {"traits": {"email": life.customer.email}})
     return at
 
 
@@ -138,7 +166,41 @@ def _check_out(scene: Scene, browser: Browser, life: Life, visit: Visit, at: int
         ids, context = {"anonymousId": browser.ids["anonymousId"]}, {"traits": {"email": life.email_at(at)}}
     order = Server(scene, "shop", person.number, ids, context)
     order.track(at + 200_000, "Order Completed", ordered(life, visit, basket, "web"))
+    if visit.at == life.choices.newsletter_at and life.choices.newsletter_how == "checkout":
+        say_newsletter(scene, life, at + 300_000, ids, "checkbox at checkout", context)
     browser.page(at + 1_200_000, "Thank you", "/checkout/thanks")
+
+
+def say_newsletter(
+    scene: Scene, life: Life, at: int, ids: Message, method: str, context: Message | None = None, by: str = "self"
+) -> None:
+    """Let the shop's server say that somebody wants the newsletter, by which ways and after which notice."""
+    choices = life.choices
+    told: Message = {
+        "purposes": {"newsletter": True},
+        "channels": ["email", "sms"] if choices.newsletter_sms else ["email"],
+        "method": method,
+        "by": by,
+        "notice": f"{notice_of(life.customer.language.locale)}@{choices.newsletter_notice}",
+    }
+    if choices.newsletter_until is not None:
+        told["valid_until"] = text_of(choices.newsletter_until)
+    if by != "self":
+        told["evidence"] = f"form g-{life.customer.number:05d}"
+    Server(scene, "shop", life.customer.number, ids, context).track(at, CHOSEN, told)
+
+
+def _say_account(scene: Scene, life: Life, at: int) -> None:
+    """Let the shop's server say what stands beside a new account."""
+    choices, ids = life.choices, {"userId": life.customer.user_id}
+    if choices.account_at != NEVER:
+        said = {"personalisation": life.personalisation, "advertising": choices.account_advertising}
+        server = Server(scene, "shop", life.customer.number, ids)
+        server.track(at, CHOSEN, {"purposes": said, "method": "page of the account"})
+    if choices.newsletter_how in {"account", "child"}:
+        say_newsletter(scene, life, at + SECOND, ids, "checkbox when signing up")
+    elif choices.newsletter_how == "guardian":
+        say_newsletter(scene, life, choices.newsletter_at, ids, "paper form", by="guardian")
 
 
 def ordered(life: Life, visit: Visit, basket: list[Product], channel: str) -> Message:
@@ -186,6 +248,7 @@ def play_app(scene: Scene, life: Life, visit: Visit) -> None:
         at = scene.after(at, 10, 50)
         app.track(at, "Signed Up", {"method": "passkey"})
         app.identify(at + 300_000, traits_of(life, at))
+        _say_account(scene, life, at + SECOND)
     if visit.buys:
         at = scene.after(at, 20, 90)
         product = basket[-1]

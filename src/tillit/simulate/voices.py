@@ -33,6 +33,7 @@ class Said(NamedTuple):
     person: int  # who it was
     skew: int  # microseconds by which the sender's clock is ahead
     message: Message
+    gpc: bool = False  # the browser sent Sec-GPC
 
 
 class Held(NamedTuple):
@@ -65,7 +66,7 @@ class Scene:
 class Voice:
     """One sender during one visit."""
 
-    __slots__ = ("_head", "_n", "_said", "ids", "person", "skew", "source")
+    __slots__ = ("_head", "_n", "_said", "gpc", "ids", "person", "skew", "source")
 
     def __init__(self, scene: Scene, source: str, person: int, ids: Message, *, head: str = "") -> None:
         """Speak as a source, with these ids on each message."""
@@ -76,6 +77,7 @@ class Voice:
         self.person = person
         self.ids = ids
         self.skew = 0
+        self.gpc = False
 
     def say(self, at: int, message: Message) -> None:
         """Say one message; ids, message id and time are added."""
@@ -87,7 +89,7 @@ class Voice:
             "timestamp": text_of(at + self.skew),
         }
         # The plain constructor of a NamedTuple takes twice as long.
-        self._said(_new(Said, (at, at + 400_000, self.source, self.person, self.skew, whole)))
+        self._said(_new(Said, (at, at + 400_000, self.source, self.person, self.skew, whole, self.gpc)))
 
 
 class Server(Voice):

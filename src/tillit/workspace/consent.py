@@ -5,10 +5,11 @@ Out:   documents; events and definitions in the log, which the fold applies.
 Never: a change that is no event in the log.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tillit.clock import rfc3339
+from tillit import clock
+from tillit.clock import DAY, rfc3339
 from tillit.collect.door import random_id
 from tillit.consent import (
     REASONS,
@@ -19,6 +20,7 @@ from tillit.consent import (
     Subject,
     consent_body,
     decide,
+    gate_of,
     policy_in_force,
     policy_row,
     read_policies,
@@ -27,14 +29,18 @@ from tillit.consent import (
 )
 from tillit.errors import InputError
 from tillit.profile import event_id
-from tillit.records import TRUST_NAMES, TRUST_OPERATOR
+from tillit.records import TRUST_NAMES, TRUST_OPERATOR, Membership, NewRow
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
 from tillit.workspace.leave import read_subject
-from tillit.workspace.people import find_membership_of, iter_people, unknown_profile, word_about
+from tillit.workspace.people import find_membership_of, iter_people, sample_people, unknown_profile, word_about
 from tillit.workspace.quarantine import Append
 
 _WAIT_S = 5.0
+_LOOK_S = 0.2
+_N_WEEKS = 26  # half a year of what people said
+# No yes that counts, and no no either.
+_SILENT = frozenset({"no_consent", "not_confirmed", "consent_expired", "notice_not_yet_shown", "one_of_several_people"})
 
 
 class PurposesUnchanged(InputError):
@@ -68,12 +74,22 @@ class Consent:
         self._adult_age = adult_age
         self._append = append
         self._now = now
+        self._gate: Callable[[NewRow], bytes | None] | None = None
+        self._look_again_s = 0.0
 
     # -- purposes
 
     def declared(self) -> Declared:
         """Give the purposes in force."""
         return policy_in_force(self._state)
+
+    def door(self) -> Callable[[NewRow], bytes | None] | None:
+        """Give what withholds events at the door by what they themselves carry; None: nothing does."""
+        now_s = clock.monotonic_s()
+        if now_s >= self._look_again_s:
+            # Purposes change seldom, and a busy door asks ten thousand times a second.
+            self._gate, self._look_again_s = gate_of(self.declared()), now_s + _LOOK_S
+        return self._gate
 
     def text(self) -> str:
         """Give the purposes in force, whole, as YAML."""
@@ -106,13 +122,20 @@ class Consent:
         row = policy_row(text, operator=operator, reason=reason, message_id=random_id(), now=self._now())
         position = self._append([row])[0]
         self._folding.reach(position, _WAIT_S)
+        self._look_again_s = 0.0
         return {"action": event_id(position, self._log.epoch()), "hash": declared.hash}
 
     def plan(
-        self, text: str, *, n_cases: int = 20, progress: Callable[[int, int], None] = lambda *_: None
+        self,
+        text: str,
+        *,
+        n_cases: int = 20,
+        most: int | None = None,
+        progress: Callable[[int, int], None] = lambda *_: None,
     ) -> dict[str, Any]:
-        """Say for whom other purposes would permit more or less, looking at everybody; change nothing.
+        """Say for whom other purposes would permit more or less; change nothing.
 
+        With `most` it looks at no more than so many, taken evenly from everybody; else at everybody.
         Shape:  {"hash", "people", "purposes": [{"purpose", "is_new", "is_gone", "before", "after", "gained", "lost"}],
                 "cases": [{"id", "purpose", "before", "after"}]}; a case tells permitted, or the reason why not.
         Raises: PolicyInvalid.
@@ -125,7 +148,7 @@ class Consent:
             counts = {name: [0, 0, 0, 0] for name in names}
             cases: list[dict[str, Any]] = []
             n_people = 0
-            for n_looked, of, membership in iter_people(reading):
+            for n_looked, of, membership in _people(reading, most):
                 n_people += 1
                 if n_looked % 100 == 0:
                     progress(n_looked, of)
@@ -159,6 +182,53 @@ class Consent:
                 for name in names
             ],
             "cases": cases,
+        }
+
+    def tally(self, *, most: int) -> dict[str, Any]:
+        """Count for each purpose how many it may reach now, and what people said of it week by week.
+
+        Looks at no more than `most` people, taken evenly from everybody.
+        Shape: {"at", "policy", "people", "of", "purposes": {name: {"permitted", "refused", "silent", "reasons":
+               {reason: n}, "weeks": [[n yes, n no]]}}, "weeks": [monday]}; `of` is how many people and devices there
+               are when not all were looked at, else None; `weeks` are the last half year, oldest first.
+        """
+        at = self._now()
+        last = _week(at)
+        with self._state.snapshot() as reading:
+            declared = policy_in_force(reading)
+            told: dict[str, dict[str, Any]] = {
+                name: {
+                    "permitted": 0,
+                    "refused": 0,
+                    "silent": 0,
+                    "reasons": {},
+                    "weeks": [[0, 0] for _ in range(_N_WEEKS)],
+                }
+                for name in declared.purposes
+            }
+            n_people = 0
+            for _, _, membership in _people(reading, most):
+                n_people += 1
+                subject = read_subject(reading, membership, at=at, adult_age=self._adult_age, epoch=self._log.epoch())
+                for name, counts in told.items():
+                    found = decide(declared, subject, name, at=at)
+                    kind = "permitted" if found.is_permitted else "silent" if found.reason in _SILENT else "refused"
+                    counts[kind] += 1
+                    if found.reason:
+                        counts["reasons"][found.reason] = counts["reasons"].get(found.reason, 0) + 1
+                    for one in subject.statements.get(name, ()):
+                        week = _N_WEEKS - 1 - (last - _week(one.said_at))
+                        if 0 <= week < _N_WEEKS and (one.gives or one.refuses):
+                            counts["weeks"][week][one.refuses] += 1
+            known = reading.read("SELECT count(*) FROM identifier WHERE identifier_id = root_id")[0][0]
+        monday = (last - _N_WEEKS + 1) * 7 - 3
+        return {
+            "at": rfc3339(at),
+            "policy": declared.hash,
+            "people": n_people,
+            "of": int(known) if known > most else None,
+            "purposes": told,
+            "weeks": [rfc3339((monday + 7 * n) * DAY)[:10] for n in range(_N_WEEKS)],
         }
 
     def before_last(self) -> str:
@@ -312,3 +382,12 @@ class Consent:
             }
             for one in sorted(told, key=lambda one: (one.received_at, one.position, one.name, one.state), reverse=True)
         ]
+
+
+def _people(reading: Reading, most: int | None) -> Iterator[tuple[int, int, Membership]]:
+    return iter_people(reading) if most is None else sample_people(reading, most)
+
+
+def _week(at: int) -> int:
+    # The first day of the epoch was a Thursday; weeks begin on Mondays.
+    return (at // DAY + 3) // 7

@@ -61,7 +61,7 @@ from tillit.privacy.erasure import (
     save_certificate,
     sign,
 )
-from tillit.records import KIND_ACT, KIND_EVENT, LogRow, Membership, NewRow
+from tillit.records import KIND_ACT, KIND_EVENT, REFUSED_BODY, LogRow, Membership, NewRow
 from tillit.store import Log, SqliteState, State
 from tillit.store.lake import Lake
 from tillit.store.scan import UNREADABLE, find_bytes, find_freed
@@ -232,13 +232,13 @@ class Erasures:
             return None
         rules = self._rules()
 
-        def refuses(row: NewRow) -> bool:
+        def refuses(row: NewRow) -> bytes | None:
             judged = self._judge(row, rules)
             if judged.opens:
                 with self._opening:
                     self._tombstones.open(judged.opens, at=row.event_at)
                     self._tombstones.refresh()
-            return judged.is_refused
+            return REFUSED_BODY if judged.is_refused else None
 
         return refuses
 

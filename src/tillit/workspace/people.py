@@ -29,6 +29,7 @@ from tillit.workspace.leave import Leave
 _MOST_IDENTIFIERS = 100  # by one word
 _MOST_STRANDS = 600
 _AT_ONCE = 1_000
+_SPREAD, _SPREAD_BY = 1 << 32, 2_654_435_761  # Knuth's multiplicative hash
 
 
 class Related(NamedTuple):
@@ -62,6 +63,26 @@ def iter_people(reading: Reading) -> Iterator[tuple[int, int, Membership]]:
                 if membership is not None and membership.profile_id == profile_id(identifier_id):
                     yield n_looked, of, membership
         after = rows[-1][0]
+
+
+def sample_people(reading: Reading, most: int) -> Iterator[tuple[int, int, Membership]]:
+    """Give no more than `most` people, the same ones each time: (looked at so far, of so many, who).
+
+    Ids are given out in the order in which people came, often a device and then a name: each is hashed, so that
+    neither the first comers nor every second id stand for all.
+    """
+    of = int(reading.read("SELECT count(*) FROM identifier WHERE identifier_id = root_id")[0][0])
+    part = _SPREAD if of <= most else _SPREAD * most // of
+    rows = reading.read(
+        "SELECT identifier_id FROM identifier WHERE identifier_id = root_id "
+        f"AND (identifier_id * {_SPREAD_BY}) % {_SPREAD} < ? ORDER BY identifier_id LIMIT ?",
+        (part, most),
+    )
+    for n_looked, (identifier_id,) in enumerate(rows, 1):
+        membership = find_membership(reading, profile_id(identifier_id))
+        # A device that somebody holds is theirs.
+        if membership is not None and membership.profile_id == profile_id(identifier_id):
+            yield n_looked, len(rows), membership
 
 
 def unknown_profile() -> NotFound:

@@ -8,6 +8,7 @@ Never: complete on an error that a way swallowed: a part without a word of succe
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tillit.clock import rfc3339
 from tillit.errors import InputError, TillitError
 from tillit.privacy import (
     ACCESS,
@@ -21,6 +22,8 @@ from tillit.privacy import (
     Request,
     RequestJournal,
     Subject,
+    clock_of,
+    days_left,
     missing_of,
     next_action,
 )
@@ -155,6 +158,10 @@ class Requests:
         """Give a request as it stands. Raises UnknownRequest."""
         return self._journal.get(request_id)
 
+    def reasons(self, request_id: str) -> dict[int, str]:
+        """Give what colleagues wrote, by the id of its step; nothing once the person was forgotten."""
+        return self._journal.reasons(request_id)
+
     def list(self, *, who: str | None = None, only_open: bool = False, limit: int = 1_000) -> list[Request]:
         """Give requests, due soonest first; with `who` those of one person, also from before a merge."""
         tokens = self._subject(who).tokens if who is not None else None
@@ -245,3 +252,13 @@ class CorrectionMissing(InputError):
     def __init__(self) -> None:
         """Say what is needed."""
         super().__init__("A correction needs the trait and its true value. Run the request with both.")
+
+
+def request_document(one: Request, now: int) -> dict[str, Any]:
+    """Give a request with its clock as a document, without its steps."""
+    told = one._asdict()
+    del told["steps"], told["subject_token"]
+    for name in ("received_at", "due_at", "rests_until", "held_until"):
+        told[name] = rfc3339(told[name]) if told[name] is not None else None
+    clock = {key: value for key, value in clock_of(one, now).items() if key != "due_at"}
+    return {**told, **clock, "days_left": days_left(one.due_at, now)}

@@ -23,7 +23,7 @@ from tillit.access import (
     SignIn,
     Sources,
 )
-from tillit.collect.door import take
+from tillit.collect.door import Refuses, take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
 from tillit.consent import own_scope, policy_in_force, scope_for
@@ -32,6 +32,7 @@ from tillit.flow import forget_act, prepare
 from tillit.identity import read_provable
 from tillit.ledger import Accesses, Ledger, LedgerKeys
 from tillit.privacy import RequestJournal
+from tillit.privacy.erasure import load_signing_bytes
 from tillit.records import TRUST_SERVER, Membership, NewRow, QuarantineRow, Scope
 from tillit.settings import Settings
 from tillit.store import Log
@@ -45,6 +46,7 @@ from tillit.workspace.folding import Folding
 from tillit.workspace.groups import Groups
 from tillit.workspace.identity import Identity
 from tillit.workspace.ledger import subjects_of
+from tillit.workspace.papers import Papers
 from tillit.workspace.plans import Plans, forget_plans
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
@@ -109,6 +111,7 @@ class Workspace:
             append=self.append_rows,
             now=now,
         )
+        self.papers = Papers(self.state, secret=lambda: load_signing_bytes(self._registry), epoch=self.log.epoch)
         self.rules = Rules(
             self.log,
             self.state,
@@ -172,9 +175,7 @@ class Workspace:
             ways=ways_of(self.consent, self.erasure),
             checks=checks_of(self.erasure),
         )
-        self.quarantine = Quarantine(
-            self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.erasure.door
-        )
+        self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.door)
         # Nothing is served before a log that was restored has let go of whom it still knew.
         self.erasure.resume()
 
@@ -229,7 +230,7 @@ class Workspace:
             received_at=now,
             limits=self.limits,
             prove=self.identity_tokens.judge,
-            refuses=self.erasure.door(),
+            refuses=self.door(),
         )
         self.append_rows(taken.rows, taken.quarantine)
         if taken.quarantine:
@@ -289,6 +290,16 @@ class Workspace:
             recipient=recipient,
             jurisdiction=jurisdiction,
         )
+
+    def door(self) -> Refuses | None:
+        """Give what the doors ask of each event: what is kept in its place, if not the event. None: nothing is.
+
+        Asked once a request.
+        """
+        asked = [one for one in (self.erasure.door(), self.consent.door()) if one is not None]
+        if not asked:
+            return None
+        return lambda row: next((instead for one in asked if (instead := one(row)) is not None), None)
 
     def own_scope(self, *, asked_by: str = "process") -> Scope:
         """Ask for leave to use everything about a person for their own request about it. Raises FoldOutdated."""

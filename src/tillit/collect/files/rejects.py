@@ -3,8 +3,6 @@
 In:    a reject file as the importer writes it; a table that somebody mended.
 Out:   CSV or JSON lines, row by row; the same rows without what was added for reading.
 Never: a cell that a spreadsheet would take for a formula; a file in memory.
-
-Source: OWASP, CSV injection: cells that begin with = + - @ tab or carriage return are formulas to spreadsheets.
 """
 
 import csv
@@ -19,29 +17,11 @@ import yaml
 
 from tillit.collect.files.mapping import read_mapping
 from tillit.collect.files.readers import sniff_delimiter
+from tillit.records import plain_cell, safe_cell
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 ADDED = ("row", "line", "code", "reason")  # columns before the file's own
 _SNIFF_BYTES = 65_536
 csv.field_size_limit(1 << 24)  # a row of a file of ours is at most a megabyte; a mended one is not longer
-
-
-def safe_cell(text: str) -> str:
-    """Write a cell so that a spreadsheet shows it and does not run it.
-
-    >>> safe_cell("=1+1"), safe_cell("plain")
-    ("'=1+1", 'plain')
-    """
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def plain_cell(text: str) -> str:
-    """Take off what `safe_cell` put on.
-
-    >>> plain_cell("'=1+1"), plain_cell("'tis")
-    ('=1+1', "'tis")
-    """
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
 
 
 def iter_reject_csv(path: Path, columns: Sequence[str], delimiter: str) -> Iterator[bytes]:

@@ -16,10 +16,13 @@ from tillit.console.pages.entrance import entrance_routes
 from tillit.console.pages.event import event_routes
 from tillit.console.pages.identity import identity_routes
 from tillit.console.pages.imports import imports_routes
+from tillit.console.pages.ledger import ledger_routes
 from tillit.console.pages.live import live_routes
 from tillit.console.pages.operators import operators_routes
 from tillit.console.pages.overview import overview_routes
+from tillit.console.pages.privacy import privacy_routes
 from tillit.console.pages.quarantine import quarantine_routes
+from tillit.console.pages.requests import requests_routes
 from tillit.console.pages.rules import rules_routes
 from tillit.console.pages.sources import sources_routes
 from tillit.console.pages.values import values_routes
@@ -37,6 +40,9 @@ PAGES = (
     violations_routes,  # links that wait for somebody's word, and those that were refused
     values_routes,  # values that stand for many
     rules_routes,  # what all that goes by
+    privacy_routes,  # what data may be used for
+    requests_routes,  # what customers ask about theirs
+    ledger_routes,  # who received and who looked
     event_routes,  # one event
     quarantine_routes,  # what was turned away
     sources_routes,  # where events come from

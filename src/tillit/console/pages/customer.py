@@ -1,8 +1,8 @@
-"""One customer: who, what is known and from where, what they did; what colleagues say of them.
+"""One customer: who, what is known and from where, what they did, what we may do; what colleagues say of them.
 
-In:    a profile id, old or new; a colleague's correction, note or change of mind.
-Out:   the page and its parts; events in the log.
-Never: an identifier in an address; a change that is no event.
+In:    a profile id, old or new; a colleague's correction, note or change of mind; a choice or a request of theirs.
+Out:   the page and its parts; events in the log; requests; packages.
+Never: an identifier in an address; a change that is no event; what the page's own purpose does not permit.
 """
 
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.response import Redirect
+from litestar.response import File, Redirect
 
-from tillit.console.desk import PART, Asking, Desk, Form
+from tillit.consent import BY, EVERYTHING, REASONS, Choice
+from tillit.console.desk import PART, PURPOSE, Asking, Desk, Form
 from tillit.console.drawing import draw
+from tillit.console.pages.requests import STATE_WORDS, VIAS, proof_of
 from tillit.console.portrait import (
     FIRST_ROWS,
     FIRST_TRAITS,
@@ -31,9 +33,11 @@ from tillit.console.portrait import (
     tenure_view,
     trait_views,
 )
+from tillit.console.purposes import BASES, May, may_views, withheld_words
 from tillit.console.ties import list_ends, list_ties
 from tillit.console.views import customer_detail, event_views, name_of
-from tillit.identity import Evidence
+from tillit.errors import BusyError, InputError, NotFound, RefusedError
+from tillit.privacy import ACCESS, KINDS, OPERATOR, PORTABILITY
 from tillit.profile import ActInvalid, position_of
 from tillit.records import Scope
 from tillit.workspace import Related
@@ -42,10 +46,22 @@ _TIMELINE_ROWS = 40
 _MOST_TRAITS = 5_000  # of the whole list: a page, not a download
 _MOST_GROUPS = 8
 _MOST_OTHERS = 10
+_MOST_REQUESTS = 20
 _APPLIED_WITHIN_S = 2.0
+# What a colleague may write down, in the order in which forms offer it.
+_CHOICES = {
+    "given": "said yes",
+    "refused": "said no",
+    "withdrawn": "took a yes back",
+    "objected": "objected",
+    "restricted": "asked to restrict everything",
+    "released": "ended the restriction of everything",
+}
+_OF_EVERYTHING = {"restricted", "released"}
 _TOLD = {
     "corrected": "The correction counts now.",
     "noted": "The note is kept.",
+    "chosen": "Written down: it counts now.",
     "undone": "Taken back: it is as if it had never been.",
     "waiting": "It is safe in the log and on its way; load the page again in a moment.",
 }
@@ -77,14 +93,14 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if PART in request.headers:
             desk.note(request, 1, profile_id)
             return desk.page(request, "parts/timeline.html", **part)
-        # Of somebody whose data is restricted the page shows that, and no more.
-        found = ws.profiles.evidence(profile_id, scope)
-        evidence, related = found if found is not None else (Evidence([], [], []), [])
+        # Of somebody whom the page's purpose may not reach only what we may do is told.
+        evidence, related = ws.profiles.evidence(profile_id, scope) or (None, [])
+        links, tenures = (evidence.links, evidence.tenures) if evidence is not None else ([], [])
         groups = _groups(desk, document, scope)
         desk.note(request, 1 + len(related) + sum(len(one.others) for one in groups), profile_id)
         epoch = ws.log.epoch()
-        membership = ws.profiles.membership(profile_id) if found is not None else None
-        own = list_ends(membership) if membership is not None else []
+        membership = ws.profiles.membership(profile_id)
+        own = list_ends(membership) if membership is not None and evidence is not None else []
         names = {one.document["id"]: name_of(one.document) for one in related if one.document["identifiers"]}
         most = _MOST_TRAITS if asked.get("traits") == "all" else FIRST_TRAITS
         return desk.page(
@@ -102,16 +118,20 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             n_rows=FIRST_ROWS,
             taken_back=taken_back(person, epoch),
             notes=[act_view(note, epoch) for note in person.standing.notes],
-            links=[link_view(link, epoch) for link in evidence.links],
-            tenures=[tenure_view(tenure, epoch) for tenure in evidence.tenures],
+            links=[link_view(link, epoch) for link in links],
+            tenures=[tenure_view(tenure, epoch) for tenure in tenures],
             possibly=[related_view(one, epoch) for one in related if _is_possibly(one)],
             related=[related_view(one, epoch) for one in related if not _is_possibly(one)],
-            drawing=draw(list_ties(evidence.links, own, epoch), own, names),
+            drawing=draw(list_ties(links, own, epoch), own, names),
             groups=groups,
             facts=fact_views(document["facts"]),
             activity=draw_activity(person.months),
             proved=frozenset(document["traits"]),
             may_edit=desk.session(request).may("editor"),
+            is_refused=evidence is None,
+            withheld=withheld_words(document["withheld"], REASONS),
+            page_purpose=ws.consent.declared().purposes[PURPOSE],
+            **_may(desk, profile_id),
             **part,
         )
 
@@ -193,7 +213,97 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         desk.audit(request, "customer.undo", target=profile_id, event_id=event_id)
         return applied(profile_id, event_id, "undone", "traits")
 
-    return [show_customer, show_earlier, correct, note, undo]
+    # -- what we may do, and what the customer asks
+
+    @post("/console/customers/{profile_id:str}/choices", opt={"role": "editor"}, status_code=200, sync_to_thread=True)
+    def write_choice(request: Asking, profile_id: str, data: Form) -> Response[Any]:
+        if not is_known(profile_id):
+            return unknown(request)
+        purpose, state = data.get("purpose", ""), data.get("state", "")
+        purpose = EVERYTHING if state in _OF_EVERYTHING else purpose
+        declared = ws.consent.declared()
+        told = declared.purposes.get(purpose)
+        if purpose != EVERYTHING and told is None:
+            return show(request, profile_id, status=400, fault="That purpose is not declared. Choose one of the list.")
+        shown_notice = ""
+        if told is not None and told.notice and data.get("notice"):
+            shown_notice = f"{told.notice}@{declared.policy.notices[told.notice].version}"
+        try:
+            event_id = ws.consent.set(
+                profile_id,
+                [Choice(purpose, state)],
+                by=data.get("by", "self"),
+                method="console",
+                notice=shown_notice,
+                evidence=data.get("evidence", ""),
+                operator=desk.session(request).operator_id,
+            )
+        except InputError as exc:
+            return show(request, profile_id, status=exc.status, fault=exc.message)
+        except BusyError:
+            desk.audit(request, "choice.set", target=profile_id, outcome="pending", purpose=purpose, state=state)
+            return Redirect(f"/console/customers/{profile_id}?told=waiting#may", status_code=303)
+        desk.audit(request, "choice.set", target=profile_id, event_id=event_id, purpose=purpose, state=state)
+        return Redirect(f"/console/customers/{profile_id}?told=chosen#may", status_code=303)
+
+    @post("/console/customers/{profile_id:str}/requests", opt={"role": "editor"}, status_code=200, sync_to_thread=True)
+    def open_request(request: Asking, profile_id: str, data: Form) -> Response[Any]:
+        if not is_known(profile_id):
+            return unknown(request)
+        me = desk.session(request).operator_id
+        kind = data.get("kind", "")
+        try:
+            filed = ws.requests.open(
+                profile_id,
+                kind,
+                place=data.get("place", ""),
+                by_whom=me,
+                asked_by=OPERATOR,
+                proof=proof_of(data, me) if data.get("via") else None,
+                evidence=data.get("evidence", "").strip(),
+            )
+        except (InputError, RefusedError) as exc:
+            return show(request, profile_id, status=exc.status, fault=exc.message)
+        desk.audit(request, "request.open", filed.request_id, kind=kind, state=filed.state)
+        return Redirect(f"/console/privacy/requests/{filed.request_id}", status_code=303)
+
+    @post("/console/customers/{profile_id:str}/package", opt={"role": "editor"}, status_code=200, sync_to_thread=True)
+    def write_package(request: Asking, profile_id: str, data: Form) -> Any:
+        kind = data.get("kind", ACCESS)
+        if not is_known(profile_id):
+            return unknown(request)
+        if kind not in {ACCESS, PORTABILITY}:
+            return show(request, profile_id, status=400, fault="A package is of access or of portability.")
+        try:
+            done = ws.exports.write(profile_id, kind)
+        except NotFound:  # forgotten meanwhile
+            return unknown(request)
+        desk.note(request, 1, done.profile_id)
+        desk.audit(request, "package.write", done.profile_id, kind=kind)
+        return File(done.path, filename=f"package-{done.profile_id}.zip", media_type="application/zip")
+
+    return [show_customer, show_earlier, correct, note, undo, write_choice, open_request, write_package]
+
+
+def _may(desk: Desk, profile_id: str) -> dict[str, Any]:
+    """Give what stands on the card of what we may do."""
+    ws = desk.workspace
+    try:
+        state = ws.consent.state(profile_id)
+        filed = ws.requests.list(who=profile_id, limit=_MOST_REQUESTS)
+    except NotFound:  # forgotten meanwhile
+        state, filed = {"purposes": [], "statements": []}, []
+    may: list[May] = may_views(state, ws.consent.declared().purposes)
+    return {
+        "may": may,
+        "restricted": any(one.reason == "restricted" for one in may),
+        "bases": BASES,
+        "choices": _CHOICES,
+        "speakers": [one for one in BY if one not in {"import", "controller"}],
+        "kinds": list(KINDS),
+        "vias": VIAS,
+        "filed": [(one.request_id, one.kind, STATE_WORDS.get(one.state, one.state), one.is_open) for one in filed],
+    }
 
 
 def _is_possibly(related: Related) -> bool:

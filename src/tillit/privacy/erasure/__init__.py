@@ -16,7 +16,7 @@ from tillit.privacy.erasure.certificate import (
 )
 from tillit.privacy.erasure.journal import BEGUN, DONE, Erasure, ErasureJournal
 from tillit.privacy.erasure.places import Values, erase_files, erase_from_quarantine, erase_from_rejects
-from tillit.privacy.erasure.secrets import load_pepper, load_signing_key, make_secrets
+from tillit.privacy.erasure.secrets import load_pepper, load_signing_bytes, load_signing_key, make_secrets
 from tillit.privacy.erasure.stores import NOBODY, PERSON, SHOP, STAFF, STORES, Store, find_database, find_store
 from tillit.privacy.erasure.tombstones import Judged, PepperLost, Said, Tombstones
 from tillit.store import migrations_of
@@ -52,6 +52,7 @@ __all__ = [
     "find_database",
     "find_store",
     "load_pepper",
+    "load_signing_bytes",
     "load_signing_key",
     "make_secrets",
     "read_certificate",

@@ -40,5 +40,10 @@ def load_signing_key(registry: SqliteState) -> "Ed25519PrivateKey":
     return Ed25519PrivateKey.from_private_bytes(_load(registry, SIGNING))
 
 
+def load_signing_bytes(registry: SqliteState) -> bytes:
+    """Give the 32 bytes of the key that certificates and consent records are signed with."""
+    return _load(registry, SIGNING)
+
+
 def _load(registry: SqliteState, name: str) -> bytes:
     return bytes(registry.read("SELECT secret FROM erasure_secret WHERE name = ?", (name,))[0][0])

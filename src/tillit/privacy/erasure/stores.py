@@ -169,7 +169,7 @@ STORES: tuple[Store, ...] = (
     _table("journal.db", "ledger_node", NOBODY, KEYED, "", "level node_index hash"),
     _table("journal.db", "ledger_checkpoint", NOBODY, NOT_THEIRS, "", "tree_size note"),
     _table("ledger-keys.db", "ledger_secret", SHOP, NOT_THEIRS, "", "name secret"),
-    _table("ledger-keys.db", "subject_key", PERSON, DELETE_ROWS, "", "subject_hash subject_token key"),
+    _table("ledger-keys.db", "subject_key", NOBODY, DELETE_ROWS, "", "subject_hash subject_token key"),
     _table("ledger-keys.db", "shredded_subject", NOBODY, KEYED, "", "subject_hash shredded_at"),
     Store("ledger-checkpoints.txt", "", NOBODY, NOT_THEIRS),
     _table(

@@ -6,7 +6,6 @@ Never: a name in the zip that is not ours; a formula; a script; other people's d
 """
 
 from tillit.privacy.package.archive import FORMAT, Dossier, Packed, check_package, write_package
-from tillit.privacy.package.cells import plain_cell, safe_cell
 from tillit.privacy.package.others import Own, Redactor
 
 __all__ = [
@@ -16,7 +15,5 @@ __all__ = [
     "Packed",
     "Redactor",
     "check_package",
-    "plain_cell",
-    "safe_cell",
     "write_package",
 ]

@@ -18,10 +18,11 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from tillit.clock import rfc3339
-from tillit.privacy.package.cells import cell_text, safe_cell
+from tillit.privacy.package.cells import cell_text
 from tillit.privacy.package.others import Own, Redactor
 from tillit.privacy.package.page import MOST_SHOWN, write_page
 from tillit.privacy.package.words import ACCESS, LEFT_OUT, README, RIGHTS, SECTIONS, TITLES, Section
+from tillit.records import safe_cell
 
 FORMAT = "tillit-package-1"
 _CONTENTS = "contents.json"  # how many rows each table has, to check the zip by

@@ -11,13 +11,15 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from tillit.privacy.package.words import Section
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 # Taste: what a browser shows at once, and what a person scrolls through. The files hold all.
 MOST_SHOWN = 500
@@ -78,7 +80,9 @@ def _cells(section: Section, row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _template() -> Template:
+def _template() -> "Template":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # a tenth of a second, and seldom needed
+
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
