@@ -117,6 +117,8 @@ def plant(ws: Workspace, now: Clock, marker: str) -> None:
         folder.mkdir(exist_ok=True)
         (folder / name).write_text(user)
     ws.folding.write_lake()
+    ws.consent.apply("purposes: {service: {title: Service, basis: contract, fields: all, share: true}}")
+    ws.shares.share("service")
 
 
 # Derived tables that hold no text of a person, and places that no part of this version writes.
@@ -125,7 +127,6 @@ _WITHOUT_TEXT = {
     "state.db: event_index",
     "state.db: token_use",
     "state.db: link",
-    "lake/shared/*",
     "run/plan-*",
     "run/changeover/*",
 }

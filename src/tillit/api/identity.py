@@ -58,6 +58,11 @@ def plan_document(asked: AskedPlan, result: dict[str, Any] | None) -> PlanDocume
     }
 
 
+def one_of(profiles: list[str]) -> str:
+    """Give the id of the person, when it is one."""
+    return profiles[0] if len(set(profiles)) == 1 else ""
+
+
 def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """Make the routes."""
     identity = desk.ws.identity
@@ -72,12 +77,14 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         note(request, scope, a, b)
         return cast(WhyDocument, found)
 
-    async def decide(request: Asking, purpose: str | None, act: Callable[[str], dict[str, Any]]) -> DecidedDocument:
+    async def decide(
+        request: Asking, purpose: str | None, act: Callable[[str, Scope], dict[str, Any]]
+    ) -> DecidedDocument:
         # The answer tells identifiers and what was said of them, so it is a read too.
         scope = desk.scope(request, purpose)
         operator = f"key:{key_of(request).source}"
-        found = await desk.slowly(lambda: act(operator))
-        note(request, scope, found["a"], found["b"])
+        found = await desk.slowly(lambda: act(operator, scope))
+        desk.note(request, scope, profile_id=one_of(found["profiles"]), n_profiles=len(set(found["profiles"])))
         return cast(DecidedDocument, found)
 
     async def judge(request: Asking, data: NewBlock, act: Callable[..., dict[str, Any]]) -> ValueDocument:
@@ -111,7 +118,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return await decide(
             request,
             data.purpose,
-            lambda operator: identity.cut(data.a, data.b, reason=data.reason, operator=operator),
+            lambda operator, scope: identity.cut(data.a, data.b, reason=data.reason, operator=operator, scope=scope),
         )
 
     @post("/api/identity/pin", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
@@ -120,7 +127,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return await decide(
             request,
             data.purpose,
-            lambda operator: identity.pin(data.a, data.b, reason=data.reason, operator=operator),
+            lambda operator, scope: identity.pin(data.a, data.b, reason=data.reason, operator=operator, scope=scope),
         )
 
     @post("/api/identity/join", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
@@ -129,14 +136,16 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return await decide(
             request,
             data.purpose,
-            lambda operator: identity.join(data.a, data.b, reason=data.reason, operator=operator),
+            lambda operator, scope: identity.join(data.a, data.b, reason=data.reason, operator=operator, scope=scope),
         )
 
     @post("/api/identity/undo", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
     async def undo(request: Asking, data: JSONBody[NewUndo]) -> DecidedDocument:
         """Make a decision (also an undo) as if it had never been. Answers when it is applied."""
         return await decide(
-            request, data.purpose, lambda operator: identity.undo(data.action, reason=data.reason, operator=operator)
+            request,
+            data.purpose,
+            lambda operator, scope: identity.undo(data.action, reason=data.reason, operator=operator, scope=scope),
         )
 
     @post("/api/identity/block", opt={"scope": "identity:write"}, status_code=200, tags=["identity"])
@@ -178,7 +187,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         asked = desk.ws.plans.find_of(key_of(request).key_id)
         if asked is None:
             raise PlanGone
-        result = desk.ws.plans.result(asked) if asked.state == "done" else None
+        result = desk.ws.rules.shown(desk.ws.plans.result(asked), scope) if asked.state == "done" else None
         desk.note(request, scope, n_profiles=len(people_shown(result)) if result is not None else 0)
         return plan_document(asked, result)
 

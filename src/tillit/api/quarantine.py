@@ -25,12 +25,26 @@ from tillit.api.documents import (
 )
 from tillit.clock import rfc3339
 from tillit.collect.quarantine import Quarantined as _Quarantined
-from tillit.errors import NotFound
-from tillit.records import TRUST_NAMES
+from tillit.errors import NotFound, RefusedError
+from tillit.records import LISTED_BASES, TRUST_NAMES, Scope
 
 Asking = Request[Any, Any, Any]
 _Number = Annotated[int, PathParameter(ge=1, le=2**53, description="The quarantine_id.")]
 _Before = Annotated[int | None, QueryParameter(ge=1, le=2**53, description="The `next` of the page before.")]
+
+
+class BytesWithheld(RefusedError):
+    """Bytes that could not be taken were asked for, for a purpose that hangs on somebody's choice."""
+
+    code = "api.bytes-withheld"
+
+    def __init__(self, purpose: str) -> None:
+        """Say why not, and what to do."""
+        super().__init__(
+            f"Nobody can say whose these bytes are, so nobody can have agreed to {purpose!r}. Ask for a purpose that "
+            "reaches all fields and hangs on no choice, such as 'service'.",
+            purpose=purpose,
+        )
 
 
 def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
@@ -59,6 +73,7 @@ def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 "There is nothing in quarantine under that id; bytes are kept for [collect] quarantine_days.",
                 code="api.not-in-quarantine",
             )
+        _check(scope)
         desk.note(request, scope)
         try:
             text = found.raw.decode("utf-8")
@@ -73,6 +88,13 @@ def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return {"replayed": outcome.n_replayed, "still_refused": outcome.n_refused}
 
     return [list_quarantine, read_quarantined, replay_quarantined]
+
+
+def _check(scope: Scope) -> None:
+    """See whether bytes may be told for a purpose. Raises BytesWithheld."""
+    if scope.fields is not None or scope.basis in LISTED_BASES:
+        # Nobody could read whom they are about, so nobody can be asked, and no field told from another.
+        raise BytesWithheld(scope.purpose)
 
 
 def _document(one: _Quarantined) -> QuarantinedDocument:

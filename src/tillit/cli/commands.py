@@ -24,6 +24,7 @@ from tillit.cli.demo import run_demo_server
 from tillit.cli.doctor import examine
 from tillit.cli.groups import groups
 from tillit.cli.identity import identity
+from tillit.cli.lake import lake
 from tillit.cli.ledger import ledger
 from tillit.cli.operators import operators
 from tillit.cli.privacy import privacy
@@ -54,6 +55,7 @@ for name, group in (
     ("consent", consent),
     ("privacy", privacy),
     ("ledger", ledger),
+    ("lake", lake),
     ("identity", identity),
     ("events", events),
     ("quarantine", quarantine),

@@ -30,7 +30,7 @@ from tillit.cli.sharing import Acceptor, Holding
 from tillit.collect.files import Uploads, forget_rejects, forget_uploads
 from tillit.collect.routes import TrackingApi
 from tillit.console import create_console
-from tillit.errors import TillitError
+from tillit.errors import BusyError, TillitError
 from tillit.flow import EngineBusy, LakeWriter, file_lock, quiet_garbage_collector
 from tillit.store import GroupCommit
 from tillit.store.lake import Lake
@@ -44,6 +44,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _APPLIED_POLL_S = 0.004
 _HOUR_S = 3600.0
+_SHARED_ANEW_S = 60.0
 
 
 def web(path: Path, parent: int, listener: socket.socket, *, holding: Holding, number: int) -> int:
@@ -236,9 +237,11 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
     lake = Lake.open(workspace.paths.lake)
     writer = LakeWriter(workspace.log, workspace.state, lake)
     housekeeping_at = 0.0
+    sharing = Sharing(workspace)
     while not stop.wait(settings.lake.flush_s):
         if writer.catch_up():
             lake.compact()
+        sharing.step()
         if clock.monotonic_s() >= housekeeping_at:
             housekeeping_at = clock.monotonic_s() + _HOUR_S
             now = workspace.now()
@@ -252,6 +255,27 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
             if settings.log.retention_days:
                 writer.trim(now - settings.log.retention_days * clock.DAY)
     lake.close()
+
+
+class Sharing:
+    """Lets the tables for others follow the lake: at once while that is cheap, else a tenth of the time."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Nothing is shared yet."""
+        self._workspace = workspace
+        self._position = -1
+        self._next_s = self._latest_s = 0.0
+
+    def step(self) -> None:
+        """Do a round when something happened since the last, or when a consent may have ended by itself."""
+        position, now_s = self._workspace.folding.position(), clock.monotonic_s()
+        if now_s < self._next_s or (position == self._position and now_s < self._latest_s):
+            return
+        with contextlib.suppress(BusyError):
+            self._workspace.shares.share_all()
+            self._position = position
+        took_s = clock.monotonic_s() - now_s
+        self._next_s, self._latest_s = now_s + 10 * took_s, now_s + max(_SHARED_ANEW_S, 10 * took_s)
 
 
 def _stop_event(parent: int) -> threading.Event:

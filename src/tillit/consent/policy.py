@@ -96,6 +96,7 @@ class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     confirm: bool = False  # only what the customer proved counts: double opt-in
     minors: Literal["allowed", "guardian", "never"] | None = None
     retention: str = ""
+    share: bool = False  # with others who read the lake: `lake/shared/<purpose>/`
     jurisdictions: dict[str, Override] = {}
 
     @property

@@ -226,6 +226,7 @@ def _events_after(
     while end > start and len(found) < most:
         begin = max(start, end - block)
         rows = [row for row in workspace.log.read(begin, end - begin) if row.position <= end and wanted.takes_row(row)]
+        rows = workspace.events.reached(rows, scope)
         views = event_views(workspace, rows, scope)
         found += [(row.received_at, view) for row, view in zip(rows, views, strict=True) if wanted.takes(view)][::-1]
         end = begin

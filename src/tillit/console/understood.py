@@ -16,7 +16,7 @@ from tillit.collect.quarantine import Quarantined
 from tillit.console.ties import DecisionView, decision_view
 from tillit.console.views import EventView, event_views, read_decision, read_place
 from tillit.identity import Said, find_earlier_use, list_said, read_event
-from tillit.records import TRUST_NAMES, LogRow, Scope
+from tillit.records import KIND_EVENT, TRUST_NAMES, LogRow, Scope
 from tillit.workspace import Workspace
 
 _STAMPED = frozenset({"receivedAt", "originalTimestamp", "timestamp", "clock", "proof"})
@@ -91,8 +91,10 @@ def understand(workspace: Workspace, event_id: str, scope: Scope) -> Understood 
     if position is None:
         return None
     row = workspace.folding.rows([position]).get(position) if position <= workspace.log.head() else None
-    if row is None or row.kind != 1:
+    reached = workspace.events.reached([row], scope) if row is not None and row.kind == KIND_EVENT else []
+    if not reached:
         return None
+    row = reached[0]
     view = event_views(workspace, [row], scope)[0]
     _, code = workspace.events.fates(position, position).get(position, ("", ""))
     document = _document(row)

@@ -8,7 +8,7 @@ Of all that was said of a person and a group the best trusted counts, of that th
 what was said with the same trust before it, back to the last time they left, says since when and in which role.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +20,7 @@ from tillit.store import Reading
 # Of one strand, the newest in the log. Taste: a page that says it at every load, for a year.
 _MOST_STATEMENTS = 1_000
 _MOST_TRAITS = 200
+_MOST_SAYING = 50  # of one trait, looked through for one who may be heard
 _COLUMNS = "group_key, identifier_id, part, position, event_at, trust, source, is_member, role, since_at, until_at"
 
 _decode = msgspec.msgpack.Decoder().decode
@@ -115,7 +116,7 @@ def list_anchors(reading: Reading, group_key: str, *, after: int, limit: int) ->
     return [identifier_id for (identifier_id,) in rows]
 
 
-def list_traits(reading: Reading, group_key: str) -> list[GroupTrait]:
+def list_traits(reading: Reading, group_key: str, may_hear: Callable[[int], bool] = lambda _: True) -> list[GroupTrait]:
     """Give a group's own traits: of each the best trusted, of those the latest; at most 200, in the order of names."""
     found: list[GroupTrait] = []
     after = ""
@@ -127,21 +128,27 @@ def list_traits(reading: Reading, group_key: str) -> list[GroupTrait]:
         if name is None:
             break
         after = name
-        trait = find_trait(reading, group_key, name)
+        trait = find_trait(reading, group_key, name, may_hear)
         if trait is not None:
             found.append(trait)
     return found
 
 
-def find_trait(reading: Reading, group_key: str, name: str) -> GroupTrait | None:
-    """Give one trait of a group; None when nobody said it or it was taken back."""
+def find_trait(
+    reading: Reading, group_key: str, name: str, may_hear: Callable[[int], bool] = lambda _: True
+) -> GroupTrait | None:
+    """Give one trait of a group; None when nobody said it or it was taken back.
+
+    It is one that somebody said who may be heard, asked for by the number of their identifier; of the best 50.
+    """
     rows = reading.read(
-        "SELECT name, value, trust, event_at, position, source FROM group_trait WHERE group_key = ? AND name = ? "
-        "ORDER BY trust DESC, event_at DESC, position DESC LIMIT 1",
-        (group_key, name),
+        "SELECT name, value, trust, event_at, position, source, identifier_id FROM group_trait "
+        "WHERE group_key = ? AND name = ? ORDER BY trust DESC, event_at DESC, position DESC LIMIT ?",
+        (group_key, name, _MOST_SAYING),
     )
-    if not rows:
+    heard = next((row for row in rows if may_hear(row[-1])), None)
+    if heard is None:
         return None
-    said, value, *rest = rows[0]
+    said, value, *rest = heard[:-1]
     decoded = _decode(value)
     return GroupTrait(said, decoded, *rest) if decoded is not None else None

@@ -35,7 +35,7 @@ from tillit.profile.history import Earlier, read_earlier
 from tillit.profile.past import Told, past_document
 from tillit.profile.search import Shown, answer, order_terms, read_question, search_strands, shown_by
 from tillit.profile.strands import StrandMemory, StrandWriter
-from tillit.profile.timeline import event_document, reaches
+from tillit.profile.timeline import event_document, reaches, reduce_row
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.profile", room="profile")
@@ -80,6 +80,7 @@ __all__ = [
     "reaches",
     "read_earlier",
     "read_question",
+    "reduce_row",
     "refused_document",
     "retract_body",
     "search_strands",

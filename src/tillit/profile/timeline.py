@@ -65,6 +65,27 @@ def reaches(row: LogRow, scope: Scope) -> bool:
     return event_document(row, scope, epoch=0) is not None
 
 
+# What an event says beside what a purpose may name. `context` is left out: it holds whatever a sender puts there.
+_PLAIN = ("type", "messageId", "event", "name", "timestamp", "receivedAt", "properties", "operator", "reason", "of")
+_NAMED = {"userId": "identifiers.user_id", "anonymousId": "identifiers.anonymous_id", "groupId": "groups",
+          "text": "notes"}  # fmt: skip
+
+
+def reduce_row(row: LogRow, scope: Scope) -> LogRow:
+    """Give an event as the log holds it, with no more than the fields that a purpose names; all when it reaches all."""
+    if scope.fields is None or row.body is None:
+        return row
+    said = msgspec.json.decode(row.body)
+    told = {name: said[name] for name in _PLAIN if name in said}
+    told |= {name: said[name] for name, field in _NAMED.items() if name in said and scope.allows(field)}
+    if isinstance(said.get("traits"), dict):
+        part = "groups" if said.get("type") == "group" else "traits"
+        told["traits"] = {name: value for name, value in said["traits"].items() if scope.allows(f"{part}.{name}")}
+    if isinstance(said.get("identifiers"), list):
+        told["identifiers"] = [one for one in said["identifiers"] if scope.allows(f"identifiers.{one[0]}")]
+    return row._replace(body=msgspec.json.encode(told, order="deterministic"))
+
+
 def _carried(context: Any) -> str:
     if not isinstance(context, dict) or not (context.keys() & {"consent", "consentManagement"}):
         return ""

@@ -197,13 +197,16 @@ class Erasures:
         lake: Callable[[], Lake],
         append: Append,
         let_go: Callable[[Membership], None],
+        unshare: Callable[[], int],
         now: Callable[[], int],
     ) -> None:
         """Know the stores; nothing is read yet.
 
-        `let_go` is what other parts do before nobody knows any more who it was.
+        `let_go` is what other parts do before nobody knows any more who it was, `unshare` what tables that were made
+        of the lake do once the lake has let go.
         """
         self._let_go = let_go
+        self._unshare = unshare
         self._log = log
         self._state = state
         self._folding = folding
@@ -503,6 +506,7 @@ class Erasures:
         while True:
             self._folding.write_lake()
             if not self._log.husked():
+                self._unshare()
                 return
             if clock.monotonic_s() > deadline:
                 raise ErasurePending("lake")

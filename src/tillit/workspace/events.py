@@ -5,15 +5,14 @@ Out:   events in log order; what became of each row.
 Never: an event that is told before it is applied, where applied ones were asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tillit.consent import is_anybody_restricted
-from tillit.profile import event_document
-from tillit.records import KIND_EVENT, LISTED_BASES, LogRow, Permit, Scope
+from tillit.profile import event_document, reaches, reduce_row
+from tillit.records import KIND_EVENT, LogRow, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
-from tillit.workspace.leave import Leave
+from tillit.workspace.leave import Leave, Near
 
 
 class Reached:
@@ -22,23 +21,11 @@ class Reached:
     def __init__(self, leave: Leave) -> None:
         """Know nobody yet."""
         self._leave = leave
-        # What the customer's choice does not decide is only ever stopped by a restriction.
-        self._hangs_on_choice = leave.scope.basis in LISTED_BASES
-        self._needs_asking = self._hangs_on_choice or is_anybody_restricted(leave.reading)
-        self._known: dict[tuple[str, str] | None, bool] = {}
+        self._near = Near(leave)
 
     def reach(self, row: LogRow) -> bool:
         """Say whether the person whom an event is about may be read of."""
-        if not self._needs_asking:
-            return True
-        whose = self._leave.anchor(row)
-        known = self._known.get(whose)
-        if known is None:
-            told = self._leave.of_identifier(whose) if whose is not None else None
-            # An event of nobody who is known has nobody who could have agreed.
-            known = isinstance(told, Permit) if told is not None else not self._hangs_on_choice
-            self._known[whose] = known
-        return known
+        return not self._near.needs_asking or self._near.may(self._leave.whose(row))
 
 
 class Events:
@@ -89,6 +76,11 @@ class Events:
             ):
                 found.append((row.position, document))
         return found, last
+
+    def reached(self, rows: Sequence[LogRow], scope: Scope) -> list[LogRow]:
+        """Give those log rows that a scope reaches, by what they carry and whom they are about, as far as it does."""
+        may = Reached(self._leave(self._state, scope))
+        return [reduce_row(row, scope) for row in rows if reaches(row, scope) and may.reach(row)]
 
     def fates(self, first: int, last: int) -> dict[int, tuple[str, str]]:
         """Say what became of log rows: position -> (fate, code); rows that were simply applied are left out."""

@@ -36,9 +36,10 @@ from tillit.identity import (
     profile_id,
     rules_in_force,
 )
-from tillit.profile import event_id, judge_acts, load_acts, strand_keys
+from tillit.profile import NOT_REACHED, event_id, judge_acts, load_acts, strand_keys
 from tillit.records import TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, Membership, Scope
 from tillit.store import Log, Reading, State
+from tillit.workspace.leave import Near, PersonWithheld, leave_for
 from tillit.workspace.people import can_be_known, word_about
 from tillit.workspace.quarantine import Append
 
@@ -74,26 +75,30 @@ class Groups:
         """Give a group and a page of its members. A page may hold fewer than `limit`, and more or fewer at its end.
 
         Shape:  {"group", "kind", "name", "traits", "members": [{"profile_id", "role", "since", "until", evidence}],
-                "next"}; `next` is the `after` of the page after, None at the end.
-        Raises: NotFound when nothing was said of it.
+                "next"}; `next` is the `after` of the page after, None at the end. Members whom the purpose may not
+                reach are left out, and what they said of the group.
+        Raises: NotFound when nothing was said of it; PersonWithheld when the purpose reaches no groups.
         """
-        del scope  # held by the caller as proof
         key = parse_group(group) if can_be_known(group) else None
         view = self.view()
         with self._state.snapshot() as reading:
+            near = Near(leave_for(reading, scope, adult_age=self._adult_age, epoch=view.epoch))
+            if not scope.allows("groups"):
+                raise PersonWithheld(scope, NOT_REACHED)
             shared = _shared_by(reading, key)
             if shared is not None and key is not None:
-                return _shared_group(reading, key, shared, view)
+                return _shared_group(reading, key, shared, view, near)
             if key is None or not list_anchors(reading, key, after=0, limit=1):
                 raise NotFound("Nothing was said here of a group by that name.", code="groups.unknown")
             anchors = list_anchors(reading, key, after=_place(after), limit=limit + 1)
             members = [
-                {"profile_id": who, **_told(place, view)}
+                {"profile_id": who.profile_id, **_told(place, view)}
                 for who, place in _iter_members(reading, key, anchors[:limit], view.at)
+                if near.may_tell(who)
             ]
             traits = {
                 one.name: {"value": one.value, "at": rfc3339(one.event_at), **_evidence(one, view)}
-                for one in list_traits(reading, key)
+                for one in list_traits(reading, key, near.may_hear)
             }
         name = traits.get("name", {}).get("value")
         return {
@@ -144,9 +149,12 @@ def with_groups(
     membership: Membership,
     view: View,
     *,
+    near: Near | None = None,
     known: Collection[int] | None = None,
 ) -> dict[str, Any]:
     """Add a person's groups and the facts about them to their document; `known`: only what these positions said.
+
+    With `near` nothing is told of other people, or of what they said, whom the purpose may not reach.
 
     Shape: the document with "groups": [{"group", "kind", "name", "role", "since", "until", evidence}] and "facts".
     """
@@ -156,12 +164,16 @@ def with_groups(
     return {
         **document,
         "groups": [
-            *[_group(reading, place, view) for place in places],
-            *[_shared_place(link, view) for link in _shared_of(reading, membership, known)],
+            *[_group(reading, place, view, near) for place in places],
+            *[
+                _shared_place(link, view)
+                for link in _shared_of(reading, membership, known)
+                if near is None or near.may_name(link.other.namespace, link.other.value)
+            ],
         ],
         "facts": {
             **facts,
-            "guardians": _guardians(reading, membership.profile_id, places, view) if facts["minor"] else [],
+            "guardians": _guardians(reading, membership.profile_id, places, view, near) if facts["minor"] else [],
         },
     }
 
@@ -179,29 +191,34 @@ def _standing(
     return [one for one in statements if one.position not in gone]
 
 
-def _guardians(reading: Reading, own_id: str, places: Sequence[GroupPlace], view: View) -> list[dict[str, Any]]:
+def _guardians(
+    reading: Reading, own_id: str, places: Sequence[GroupPlace], view: View, near: Near | None
+) -> list[dict[str, Any]]:
     """Give the guardians in a minor's households; what a public key says makes nobody a guardian."""
     return [
-        {"profile_id": who, "group": one.group_key, "at": rfc3339(one.since_at), **_evidence(one, view)}
+        {"profile_id": who.profile_id, "group": one.group_key, "at": rfc3339(one.since_at), **_evidence(one, view)}
         for mine in places
         if mine.group_key.startswith(f"{HOUSEHOLD}:") and mine.trust >= TRUST_SERVER
         for who, one in _iter_members(
             reading, mine.group_key, list_anchors(reading, mine.group_key, after=0, limit=_MOST_IN_HOUSEHOLD), view.at
         )
-        if who != own_id and one.role == GUARDIAN and one.trust >= TRUST_SERVER
+        if who.profile_id != own_id
+        and one.role == GUARDIAN
+        and one.trust >= TRUST_SERVER
+        and (near is None or near.may_tell(who))
     ]
 
 
 def _iter_members(
     reading: Reading, group_key: str, anchors: Sequence[int], at: int
-) -> Iterator[tuple[str, GroupPlace]]:
+) -> Iterator[tuple[Membership, GroupPlace]]:
     """Give the people of whom something was said at these identifiers, each where their first identifier stands."""
     for anchor in anchors:
         for membership in _people_at(reading, anchor):
             statements = [one for one in _standing(reading, strand_keys(membership)) if one.group_key == group_key]
             if statements and min(one.identifier_id for one in statements) == anchor:
                 for place in judge_places(statements, at):
-                    yield membership.profile_id, place
+                    yield membership, place
 
 
 def _people_at(reading: Reading, anchor: int) -> list[Membership]:
@@ -218,8 +235,8 @@ def _people_at(reading: Reading, anchor: int) -> list[Membership]:
     return list(found.values())
 
 
-def _group(reading: Reading, place: GroupPlace, view: View) -> dict[str, Any]:
-    name = find_trait(reading, place.group_key, "name")
+def _group(reading: Reading, place: GroupPlace, view: View, near: Near | None) -> dict[str, Any]:
+    name = find_trait(reading, place.group_key, "name", near.may_hear if near is not None else lambda _: True)
     return {
         "group": place.group_key,
         "kind": place.group_key.partition(":")[0],
@@ -252,11 +269,11 @@ def _shared_place(link: LinkEvidence, view: View) -> dict[str, Any]:
     }
 
 
-def _shared_group(reading: Reading, key: str, shared: Named, view: View) -> dict[str, Any]:
+def _shared_group(reading: Reading, key: str, shared: Named, view: View, near: Near) -> dict[str, Any]:
     members = []
     for root in list_sharing(reading, shared.identifier_id):
         membership = find_membership(reading, profile_id(root))
-        links = find_shared(reading, membership) if membership is not None else []
+        links = find_shared(reading, membership) if membership is not None and near.may_tell(membership) else []
         for link in links:
             if membership is not None and link.other.identifier_id == shared.identifier_id:
                 place = _shared_place(link, view)
@@ -264,7 +281,8 @@ def _shared_group(reading: Reading, key: str, shared: Named, view: View) -> dict
     return {
         "group": key,
         "kind": HOUSEHOLD,
-        "name": f"{shared.namespace} {shared.value}",
+        # It is theirs who may be told of; when there are none of them, nobody's.
+        "name": f"{shared.namespace} {shared.value}" if members and near.reaches(shared.namespace) else None,
         "traits": {},
         "members": members,
         "next": None,

@@ -42,10 +42,11 @@ from tillit.identity import (
     rules_in_force,
     takes,
 )
-from tillit.profile import event_id, position_of
-from tillit.records import TRUST_NAMES, Scope
+from tillit.profile import NOT_REACHED, event_id, position_of
+from tillit.records import TRUST_NAMES, Membership, Refusal, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
+from tillit.workspace.leave import Leave, Near, PersonWithheld
 from tillit.workspace.people import can_be_known, find_membership_of, unknown_profile
 from tillit.workspace.quarantine import Append
 
@@ -100,11 +101,23 @@ class Ends(NamedTuple):
 class Identity:
     """Why people are who they are, and what colleagues decide about it."""
 
-    def __init__(self, log: Log, state: State, folding: Folding, *, append: Append, now: Callable[[], int]) -> None:
-        """Know the stores and the way into the log."""
+    def __init__(
+        self,
+        log: Log,
+        state: State,
+        folding: Folding,
+        *,
+        scope: Callable[[], Scope],
+        leave: Callable[[Reading, Scope], Leave],
+        append: Append,
+        now: Callable[[], int],
+    ) -> None:
+        """Know the stores, whom to ask for leave, and the way into the log; `scope`: for whoever names none."""
         self._log = log
         self._state = state
         self._folding = folding
+        self._scope = scope
+        self._leave = leave
         self._append = append
         self._now = now
 
@@ -112,14 +125,21 @@ class Identity:
         """Say why two identifiers are one person, or why they are not.
 
         Shape:  {"a", "b", "together", "path": [step], "direct": [evidence], "decisions": [decision]}.
-        Raises: NotFound when one of them was never seen.
+        What else is told of identifiers that the purpose does not reach is left out.
+        Raises: NotFound when one of them was never seen; PersonWithheld when one of the two may not be told of.
         """
-        del scope  # proof that the caller asked: identifiers are personal values
         with self._state.snapshot() as reading:
-            return self._why(reading, _ends(reading, one, other))
+            ends, leave = _ends(reading, one, other), self._leave(reading, scope)
+            for end in ends:
+                _check(leave, _membership(reading, end), end.namespace)
+            return self._why(reading, ends, Near(leave))
 
-    def cut(self, one: str, other: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+    def cut(
+        self, one: str, other: str, *, reason: str, operator: str = "process", scope: Scope | None = None
+    ) -> dict[str, Any]:
         """Withdraw all direct evidence between two identifiers, past and future; say what came of it.
+
+        What came of it is told as far as the scope reaches; without one, as for `service`.
 
         Raises: NotFound, DecisionRefused when nothing ties them directly, ReasonInvalid, DecisionPending.
         """
@@ -132,7 +152,7 @@ class Identity:
                     code="identity.no-direct-link",
                     n_steps=len(self._path(reading, ends)),
                 )
-        return self._decide(CUT, ends, reason=reason, operator=operator)
+        return self._decide(CUT, ends, reason=reason, operator=operator, scope=scope)
 
     def block(self, value: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
         """Say that a value stands for many: it joins nobody, and nobody holds it. Raises as `pin` does."""
@@ -142,15 +162,21 @@ class Identity:
         """Let a value that was blocked stand for somebody again. Raises as `pin` does."""
         return self._decide_about_value(FREE, value, reason=reason, operator=operator)
 
-    def pin(self, one: str, other: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+    def pin(
+        self, one: str, other: str, *, reason: str, operator: str = "process", scope: Scope | None = None
+    ) -> dict[str, Any]:
         """Hold two identifiers apart, whatever ties them. Raises as `cut` does."""
-        return self._decide_about_people(PIN, one, other, reason=reason, operator=operator)
+        return self._decide_about_people(PIN, one, other, reason=reason, operator=operator, scope=scope)
 
-    def join(self, one: str, other: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+    def join(
+        self, one: str, other: str, *, reason: str, operator: str = "process", scope: Scope | None = None
+    ) -> dict[str, Any]:
         """Say that two identifiers are one person. Raises as `cut` does."""
-        return self._decide_about_people(JOIN, one, other, reason=reason, operator=operator)
+        return self._decide_about_people(JOIN, one, other, reason=reason, operator=operator, scope=scope)
 
-    def undo(self, action_id: str, *, reason: str, operator: str = "process") -> dict[str, Any]:
+    def undo(
+        self, action_id: str, *, reason: str, operator: str = "process", scope: Scope | None = None
+    ) -> dict[str, Any]:
         """Make a decision (also an undo) as if it had never been. Raises NotFound, ReasonInvalid, DecisionPending."""
         position = position_of(action_id, self._log.epoch())
         with self._state.snapshot() as reading:
@@ -160,30 +186,35 @@ class Identity:
         if not decision.stands:
             raise DecisionRefused("That decision was undone before.", code="identity.already-undone")
         ends = Ends(decision.one, decision.other)
-        return self._decide(UNDO, ends, reason=reason, operator=operator, of=decision.act.message_id)
+        return self._decide(UNDO, ends, reason=reason, operator=operator, of=decision.act.message_id, scope=scope)
 
     def decisions(self, who: str, scope: Scope) -> list[dict[str, Any]] | None:
-        """Give what colleagues decided about a person's identifiers, oldest first; None when the person is unknown."""
-        del scope
+        """Give what colleagues decided about a person's identifiers, oldest first; None when the person is unknown.
+
+        Those that name identifiers which may not be told are left out.
+        Raises: PersonWithheld.
+        """
         with self._state.snapshot() as reading:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
+            leave = self._leave(reading, scope)
+            _check(leave, membership)
             ids = [member.identifier_id for member in membership.identifiers]
-            return [self._decision(one) for one in read_decisions(reading, ids)]
+            return self._decisions(read_decisions(reading, ids), Near(leave))
 
     def decision(self, action_id: str, scope: Scope) -> dict[str, Any] | None:
-        """Give one decision; None when there is none by that action id."""
-        del scope
+        """Give one decision; None when there is none by that action id, or when it may not be told."""
         position = position_of(action_id, self._log.epoch())
         with self._state.snapshot() as reading:
             found = _find(reading, position)
-            return self._decision(found) if found is not None else None
+            told = self._decisions([found] if found is not None else [], Near(self._leave(reading, scope)))
+            return told[0] if told else None
 
     def possible(self, who: str, scope: Scope) -> list[dict[str, Any]] | None:
         """Give the people who may well be this one, each with the soft link that says so; None when unknown.
 
-        Raises: SoftForAnalytics when the scope is for anything else.
+        Raises: SoftForAnalytics when the scope is for anything else; PersonWithheld.
         """
         if scope.purpose != ANALYTICS:
             raise SoftForAnalytics
@@ -191,11 +222,14 @@ class Identity:
             membership = find_membership_of(reading, who)
             if membership is None:
                 return None
+            leave = self._leave(reading, scope)
+            _check(leave, membership)
+            near = Near(leave)
             own = {member.identifier_id for member in membership.identifiers}
             told: dict[str, dict[str, Any]] = {}
             for link in read_evidence(reading, membership).links:
                 other = link.other if link.one.identifier_id in own else link.one
-                if link.verdict == "soft" and other.root_id not in own:
+                if link.verdict == "soft" and other.root_id not in own and _may_name(near, link):
                     evidence = evidence_of(link, self._log.epoch())
                     told.setdefault(profile_id(other.root_id), {"profile_id": profile_id(other.root_id), **evidence})
             return list(told.values())
@@ -205,16 +239,18 @@ class Identity:
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Give links that were not admitted, newest first, and the event id to go on before (None: no more).
 
-        With `only`, soft or refused, those that nobody has settled since.
+        With `only`, soft or refused, those that nobody has settled since. Links of people who may not be told of are
+        left out, so that a page may be short while there is more.
         """
-        del scope
         place = _FOREVER if before is None else position_of(before, self._log.epoch())
         if place is None:
             raise InputError("`before` is the `next` of an earlier answer.", code="identity.bad-cursor")
         with self._state.snapshot() as reading:
             found = read_violations(reading, before=place, limit=limit + 1, only=only)
+            near = Near(self._leave(reading, scope))
+            told = [evidence_of(link, self._log.epoch()) for link in found[:limit] if _may_name(near, link)]
         more = event_id(found[limit - 1].position, self._log.epoch()) if len(found) > limit else None
-        return [evidence_of(link, self._log.epoch()) for link in found[:limit]], more
+        return told, more
 
     def n_violations(self) -> dict[str, int]:
         """Count links that were not admitted: `soft` and `refused` that nobody has settled, and `all`."""
@@ -226,9 +262,13 @@ class Identity:
         Shape: [{"value", "key", "state", "action", "at", "operator", "reason"}]; state is blocked, freed or alarm, key
                an id of ours that stands for the value, operator `tillit` where it was blocked by itself.
         """
-        del scope
         with self._state.snapshot() as reading:
-            return [self._judged(one) for one in read_judged_values(reading, limit=limit)]
+            near = Near(self._leave(reading, scope))
+            return [
+                self._judged(one)
+                for one in read_judged_values(reading, limit=limit)
+                if near.may_name(one.one.namespace, one.one.value)
+            ]
 
     # -- rules
 
@@ -238,7 +278,9 @@ class Identity:
 
     # -- deciding
 
-    def _decide_about_people(self, kind: str, one: str, other: str, *, reason: str, operator: str) -> dict[str, Any]:
+    def _decide_about_people(
+        self, kind: str, one: str, other: str, *, reason: str, operator: str, scope: Scope | None
+    ) -> dict[str, Any]:
         with self._state.snapshot() as reading:
             ends = _ends(reading, one, other)
             if not all(takes(kind, end.rank) for end in ends):
@@ -249,7 +291,7 @@ class Identity:
                 )
             if kind == JOIN:
                 self._check_pins(reading, ends)
-        return self._decide(kind, ends, reason=reason, operator=operator)
+        return self._decide(kind, ends, reason=reason, operator=operator, scope=scope)
 
     def _decide_about_value(self, kind: str, value: str, *, reason: str, operator: str) -> dict[str, Any]:
         with self._state.snapshot() as reading:
@@ -283,11 +325,13 @@ class Identity:
                     action=action,
                 )
 
-    def _decide(self, kind: str, ends: Ends, *, reason: str, operator: str, of: str = "") -> dict[str, Any]:
+    def _decide(
+        self, kind: str, ends: Ends, *, reason: str, operator: str, scope: Scope | None, of: str = ""
+    ) -> dict[str, Any]:
         about = [_handle(end) for end in ends] if not of else []
         action = self._append_act(kind, about, of=of, reason=reason, operator=operator)
         with self._state.snapshot() as reading:
-            told = self._why(reading, ends)
+            told = self._outcome(reading, ends, self._leave(reading, scope if scope is not None else self._scope()))
             profiles = [m.profile_id for end in ends if (m := _membership(reading, end)) is not None]
         return {
             "action": action,
@@ -313,7 +357,16 @@ class Identity:
 
     # -- documents
 
-    def _why(self, reading: Reading, ends: Ends) -> dict[str, Any]:
+    def _outcome(self, reading: Reading, ends: Ends, leave: Leave) -> dict[str, Any]:
+        """Say what came of a decision: of people who may not be told of, no more than their ids."""
+        near = Near(leave)
+        told = self._why(reading, ends, near)
+        for key, end in zip(("a", "b"), ends, strict=True):
+            if not near.may_name(end.namespace, end.value):
+                told |= {"path": [], "direct": [], "decisions": [], key: profile_id(end.root_id)}
+        return told
+
+    def _why(self, reading: Reading, ends: Ends, near: Near) -> dict[str, Any]:
         memberships = [_membership(reading, end) for end in ends]
         together = None not in memberships and len({m.profile_id for m in memberships if m is not None}) == 1
         pair = {end.identifier_id for end in ends}
@@ -321,13 +374,15 @@ class Identity:
             "a": name(ends.one),
             "b": name(ends.other),
             "together": together,
-            "path": [self._step(step) for step in self._path(reading, ends)] if together else [],
-            "direct": [evidence_of(link, self._log.epoch()) for link in read_direct(reading, *ends)],
-            "decisions": [
-                self._decision(one)
-                for one in read_decisions(reading, [ends.one.identifier_id])
-                if {*one.act.pair} == pair
+            "path": [self._step(step) for step in self._path(reading, ends) if _may_name(near, step)]
+            if together
+            else [],
+            "direct": [
+                evidence_of(link, self._log.epoch()) for link in read_direct(reading, *ends) if _may_name(near, link)
             ],
+            "decisions": self._decisions(
+                [one for one in read_decisions(reading, [ends.one.identifier_id]) if {*one.act.pair} == pair], near
+            ),
         }
 
     def _path(self, reading: Reading, ends: Ends) -> list[Step]:
@@ -361,6 +416,9 @@ class Identity:
             "reason": act.reason,
         }
 
+    def _decisions(self, told: Sequence[Decision], near: Near) -> list[dict[str, Any]]:
+        return [self._decision(one) for one in told if _may_name(near, one)]
+
     def _decision(self, decision: Decision) -> dict[str, Any]:
         act = decision.act
         return {
@@ -391,6 +449,18 @@ def _said(link: LinkEvidence, epoch: int) -> dict[str, Any]:
         "violation": link.violation,
         "reason": link.reason,
     }
+
+
+def _check(leave: Leave, membership: Membership | None, namespace: str = "") -> None:
+    """See whether a person, and identifiers of a kind, may be told of. Raises PersonWithheld."""
+    if membership is not None and isinstance(found := leave.of(membership), Refusal):
+        raise PersonWithheld(leave.scope, found.reason)
+    if not (leave.scope.allows(f"identifiers.{namespace}") if namespace else leave.scope.allows_some("identifiers")):
+        raise PersonWithheld(leave.scope, NOT_REACHED)
+
+
+def _may_name(near: Near, of: LinkEvidence | Step | Decision) -> bool:
+    return all(near.may_name(one.namespace, one.value) for one in (of.one, of.other))
 
 
 def name(one: Named) -> str:

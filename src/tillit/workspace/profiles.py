@@ -37,6 +37,7 @@ from tillit.profile import (
     position_of,
     reaches,
     read_earlier,
+    reduce_row,
     refused_document,
     retract_body,
 )
@@ -45,7 +46,7 @@ from tillit.records import KIND_EVENT, LogRow, Membership, Refusal, Scope, Withh
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
 from tillit.workspace.groups import NO_FACTS, Groups, with_groups
-from tillit.workspace.leave import Leave, leave_for
+from tillit.workspace.leave import Leave, Near, leave_for
 from tillit.workspace.people import Related, find_membership_of, find_people, find_related, unknown_profile, word_about
 from tillit.workspace.quarantine import Append
 
@@ -153,7 +154,8 @@ class Profiles:
         document = past_document(membership, told, permit, epoch=self._log.epoch())
         with self._state.snapshot() as reading:
             known = {one.row.position for one in told}
-            return _within(scope, with_groups(reading, document, membership, self._groups.view(instant), known=known))
+            near, view = Near(self.leave(reading, scope)), self._groups.view(instant)
+            return _within(scope, with_groups(reading, document, membership, view, near=near, known=known))
 
     def facts(self, who: str, scope: Scope) -> dict[str, Any] | None:
         """Say whether somebody is deceased or a minor, and who are their guardians, with the evidence.
@@ -199,7 +201,9 @@ class Profiles:
         rows = self._folding.rows([p for _, p in found[:limit]])
         more = f"{found[limit - 1][0]}.{found[limit - 1][1]}" if len(found) > limit else None
         told = [rows[p] for _, p in found[:limit] if p in rows]
-        return TimelineRows(membership.profile_id, [row for row in told if reaches(row, scope)], more)
+        return TimelineRows(
+            membership.profile_id, [reduce_row(row, scope) for row in told if reaches(row, scope)], more
+        )
 
     def person(self, who: str, scope: Scope) -> Person | None:
         """Give the document of a person, when they were active, and what colleagues said of them; None: unknown."""
@@ -222,7 +226,7 @@ class Profiles:
             leave = self.leave(reading, scope)
             if isinstance(leave.of(membership), Refusal):
                 return None
-            found = read_evidence(reading, membership)
+            found = _named_only(read_evidence(reading, membership), Near(leave))
             return found, find_related(reading, membership.profile_id, found, leave, most=most_related)
 
     def earlier(self, who: str, name: str, scope: Scope) -> EarlierValues | None:
@@ -308,7 +312,21 @@ class Profiles:
     def _add_groups(
         self, reading: Reading, document: dict[str, Any], membership: Membership, scope: Scope
     ) -> dict[str, Any]:
-        return _within(scope, with_groups(reading, document, membership, self._groups.view()))
+        near = Near(self.leave(reading, scope))
+        return _within(scope, with_groups(reading, document, membership, self._groups.view(), near=near))
+
+
+def _named_only(found: Evidence, near: Near) -> Evidence:
+    """Leave out what would name somebody else whom the purpose may not reach."""
+
+    def is_told(*ends: Named) -> bool:
+        return all(near.may_name(end.namespace, end.value) for end in ends)
+
+    return Evidence(
+        [link for link in found.links if is_told(link.one, link.other)],
+        [tenure for tenure in found.tenures if is_told(tenure.device, tenure.holder)],
+        [one for one in found.neighbours if is_told(one.through)],
+    )
 
 
 def _refused(refusal: Refusal) -> dict[str, Any]:

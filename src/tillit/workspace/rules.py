@@ -33,6 +33,7 @@ from tillit.store.lake import Lake
 from tillit.workspace.folder import Paths
 from tillit.workspace.folding import Folding
 from tillit.workspace.identity import evidence_of
+from tillit.workspace.leave import Near
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Append
 
@@ -206,6 +207,7 @@ class Rules:
             beside.close()
 
     def _planned(self, planned: Planned, scope: Scope) -> dict[str, Any]:
+        near = Near(self._profiles.leave(self._state, scope))
         return {
             "position": planned.position,
             "people": {"before": planned.n_people_before, "after": planned.n_people_after},
@@ -219,26 +221,61 @@ class Rules:
             "soft_links": {"before": planned.soft[0], "after": planned.soft[1]},
             "refused_links": {"before": planned.refused[0], "after": planned.refused[1]},
             "largest": [
-                {"people": one.n_before, "identifiers": one.n_identifiers, "of": self._named(one.before, scope)}
+                {
+                    "people": one.n_before,
+                    "identifiers": one.n_identifiers,
+                    "of": self._named([profile_id(root) for root in one.before], scope),
+                }
                 for one in planned.largest
             ],
-            "cases": [self._case(case, scope) for case in planned.cases],
+            "cases": [self._case(case, scope, near) for case in planned.cases],
         }
 
-    def _case(self, case: Case, scope: Scope) -> dict[str, Any]:
+    def shown(self, result: dict[str, Any], scope: Scope) -> dict[str, Any]:
+        """Give a plan's document that was kept, as far as a scope reaches now: people may have said no since."""
+        near = Near(self._profiles.leave(self._state, scope))
+
+        def anew(of: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return self._named([one["id"] for one in of], scope)
+
+        def is_told(text: str) -> bool:
+            namespace, _, value = text.partition(":")
+            return near.may_name(namespace, value)
+
+        return {
+            **result,
+            "largest": [{**one, "of": anew(one["of"])} for one in result["largest"]],
+            "cases": [
+                {
+                    **case,
+                    "of": anew(case["of"]),
+                    "identifiers": [one for one in case["identifiers"] if is_told(one)],
+                    "evidence": [one for one in case["evidence"] if is_told(one["a"]) and is_told(one["b"])],
+                }
+                for case in result["cases"]
+            ],
+        }
+
+    def _case(self, case: Case, scope: Scope, near: Near) -> dict[str, Any]:
         return {
             "kind": case.kind,
             "people_before": case.n_before,
             "people_after": case.n_after,
-            "of": self._named(case.before, scope),
-            "identifiers": [f"{namespace}:{value}" for namespace, value in case.handles],
-            "evidence": [evidence_of(link, self._log.epoch()) for link in case.evidence],
+            "of": self._named([profile_id(root) for root in case.before], scope),
+            "identifiers": [
+                f"{namespace}:{value}" for namespace, value in case.handles if near.may_name(namespace, value)
+            ],
+            "evidence": [
+                evidence_of(link, self._log.epoch())
+                for link in case.evidence
+                if all(near.may_name(end.namespace, end.value) for end in (link.one, link.other))
+            ],
         }
 
-    def _named(self, roots: list[int], scope: Scope) -> list[dict[str, Any]]:
+    def _named(self, ids: list[str], scope: Scope) -> list[dict[str, Any]]:
         told = []
-        for root in roots:
-            document = self._profiles.find(profile_id(root), scope)
+        for one_id in ids:
+            document = self._profiles.find(one_id, scope)
             if document is not None:
                 traits = document["traits"]
                 words = [str(traits[n]["value"]) for n in ("firstName", "lastName") if n in traits]

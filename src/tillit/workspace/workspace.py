@@ -54,6 +54,7 @@ from tillit.workspace.reads import Reads
 from tillit.workspace.requests import Requests
 from tillit.workspace.rights import checks_of, others_of, ways_of
 from tillit.workspace.rules import Rules
+from tillit.workspace.shares import Shares
 
 _WAIT_S = 5.0
 
@@ -122,9 +123,28 @@ class Workspace:
             now=now,
         )
         self.plans = Plans(self.paths.plans, now=now)
-        self.identity = Identity(self.log, self.state, self.folding, append=self.append_rows, now=now)
+        self.identity = Identity(
+            self.log,
+            self.state,
+            self.folding,
+            scope=self.scope,
+            leave=self.profiles.leave,
+            append=self.append_rows,
+            now=now,
+        )
         self.events = Events(self.log, self.state, self.folding, leave=self.profiles.leave)
         self._lake: Lake | None = None
+        self.shares = Shares(
+            self.paths.shared,
+            self.paths.share_lock,
+            self.log,
+            self.state,
+            lake=lambda: self.lake,
+            leave=self.profiles.leave,
+            scope=self.scope,
+            ledger=self.ledger,
+            now=now,
+        )
         self.erasure = Erasures(
             self.log,
             self.state,
@@ -135,6 +155,7 @@ class Workspace:
             lake=lambda: self.lake,
             append=self.append_rows,
             let_go=self._let_go,
+            unshare=self.shares.let_go,
             now=now,
         )
         self.exports = Exports(
@@ -243,6 +264,8 @@ class Workspace:
         self.flush()
         # What was asked for meanwhile looked at a moment in which they were still there.
         forget_plans(self.paths.plans)
+        # What the lake still has is no more in what is made of it, from the next round on.
+        self.shares.let_go()
 
     def scope(
         self,

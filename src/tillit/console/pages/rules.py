@@ -50,7 +50,7 @@ def rules_routes(desk: Desk) -> list[HTTPRouteHandler]:
         shown: dict[str, Any] = {"plan": plan, "standing": ws.rules.status(), "result": None}
         if plan is not None and plan.state == "done":
             try:
-                shown["result"] = ws.plans.result(plan)
+                shown["result"] = ws.rules.shown(ws.plans.result(plan), desk.scope(request))
             except PlanGone:
                 shown["plan"] = None
         if PART in request.headers:

@@ -192,7 +192,7 @@ STORES: tuple[Store, ...] = (
     _table("log.db", "sqlite_sequence", NOBODY, NOT_THEIRS, "", "name seq"),
     Store("lake/events/*.parquet", "", PERSON, REWRITE),
     Store("lake/events/_delta_log/*", "", NOBODY, NOT_THEIRS),
-    Store("lake/shared/*", "", PERSON, DELETE_FILES),
+    Store("lake/shared/*", "", PERSON, REWRITE),
     Store("rejects/*.jsonl", "", PERSON, DELETE_ROWS),
     Store("uploads/*", "", PERSON, DELETE_FILES),
     Store("exports/*", "", PERSON, DELETE_FILES),

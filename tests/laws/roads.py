@@ -1,0 +1,526 @@
+"""Every road on which a person's values may leave, and a shop with somebody who agreed to nothing.
+
+In:    a folder.
+Out:   `World`, and for each door the roads that are walked and those that are not, each with its reason.
+Never: a road that nobody names: the lists are held against routes, commands and parts as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from litestar.exceptions import LitestarDeprecationWarning
+from typer.testing import CliRunner
+
+from tests.api.asking import Asker
+from tests.console.desk_in_process import DeskInProcess
+from tillit.access import API_SCOPES
+from tillit.api import create_api
+from tillit.cli.commands import app as commands
+from tillit.consent import Choice
+from tillit.errors import InputError, TillitError
+
+# The soft links of a person are told for this purpose alone, so it is the one that is walked.
+P = "analytics"
+PURPOSES = """
+purposes:
+  service: {title: Service, basis: contract, fields: all}
+  analytics:
+    title: Analytics
+    basis: consent
+    share: true
+    categories: [Counting]
+    fields: [identifiers, events, groups, facts, notes, traits.email, traits.firstName, traits.city]
+"""
+HOUSE = "household:home"
+RULES = "namespaces: {user_id: {limit: 3}}"  # under which two logins with one address are one person
+
+
+class World:
+    """A shop: `mark` is in everything that may not leave, `glad` in everything of somebody who agreed."""
+
+    def __init__(self, folder: Path, *, restricts: bool = False) -> None:
+        """Fill it. `restricts`: the marked person's data is restricted; then `service` is what is walked."""
+        self.mark, self.glad = f"mk{secrets.token_hex(6)}", f"gd{secrets.token_hex(6)}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LitestarDeprecationWarning)
+            self.desk = DeskInProcess(folder)
+            self.api = create_api(self.desk.ws)
+        self.ask = Asker(self.api)
+        self.folder, self.ws = folder, self.desk.ws
+        self._n = 0
+        self.ws.consent.apply(PURPOSES, operator="kim", reason="")
+        for word in (self.mark, self.glad):
+            self._live(word)
+        if not restricts:
+            self._refuse_some()
+        for who in ("user", "second", "third"):
+            self.desk.clock.at += 1_000_000
+            self.ws.consent.set(f"user_id:{self.glad}-{who}", [Choice(P, "given")], evidence="form-1")
+        # A tablet in both hands: what the marked person did on it is no other's.
+        for word in (self.mark, self.glad):
+            self._say(type="identify", userId=f"{word}-user", anonymousId="tablet")
+            self._say(type="track", event=f"{word}-tablet", anonymousId="tablet", properties={"y": word})
+        for word in (self.mark, self.glad):
+            try:
+                self.ws.append([{"type": "track", "userId": f"{word}-user", "event": [word]}])
+            except InputError:
+                continue
+        self.ws.flush()
+        self.made = self.ws.rules.plan(RULES, self.ws.scope())
+        if restricts:
+            for who in ("user", "second", "third"):
+                self.ws.consent.set(f"user_id:{self.mark}-{who}", [Choice("*", "restricted")])
+        self.ws.folding.write_lake()
+        self.ws.shares.share_all()
+        self.ids = {
+            word: str((self.ws.profiles.membership(f"user_id:{word}-user") or _nobody()).profile_id)
+            for word in (self.mark, self.glad)
+        }
+        self.key, key = self.ws.keys.create("api", "agency", scopes=API_SCOPES, purposes=[P])
+        kim = self.ws.sessions.find(self.desk.cookie.partition("=")[2])
+        for asked_by in (key.key_id, kim.operator_id if kim is not None else ""):
+            # Made for `service` before anybody said no: it is read for another purpose, and later.
+            plan = self.ws.plans.ask(RULES, against=None, asked_by=asked_by)
+            self.ws.plans.save_result(plan, self.made)
+            plan.state = "done"
+            self.ws.plans.save(plan)
+        self.positions = range(1, self.ws.log.head() + 1)
+
+    def _refuse_some(self) -> None:
+        """Of somebody who agreed: what they refused when it was collected, and a trait that the purpose names not."""
+        refused = {"consent": {"categoryPreferences": {"Counting": False}}}
+        hers = f"{self.glad}-user"
+        self._say(type="identify", userId=hers, traits={"city": f"{self.mark}-city"}, context=refused)
+        self._say(type="track", event=f"{self.mark}-event", userId=hers, properties={"x": self.mark}, context=refused)
+        self._say(type="identify", userId=hers, traits={"secret": f"{self.mark}-secret"})
+
+    def close(self) -> None:
+        """Let go."""
+        self.ask.close()
+        self.api.close()
+        self.desk.close()
+
+    def _say(self, **event: Any) -> None:
+        self._n += 1
+        self.desk.clock.at += 1_000_000
+        self.ws.append([{"messageId": f"m{self._n}", **event}])
+        self.ws.flush()
+
+    def _live(self, w: str) -> None:
+        user, mail = f"{w}-user", f"{w}@example.org"
+        self._say(type="identify", userId=user, traits={"firstName": f"{w}-former"})
+        traits = {"email": mail, "firstName": f"{w}-first", "custom": f"{w}-x"}
+        self._say(type="identify", userId=user, anonymousId=f"{w}-dev", traits=traits)
+        self._say(type="track", userId=user, event=f"{w}-event", properties={f"{w}-k": f"{w}-v", "order_id": f"{w}-o"})
+        self._say(type="page", userId=user, name=f"{w}-page", properties={"path": f"/{w}"})
+        group = {"kind": "household", "name": f"{w}-home", f"{w}-t": w, "role": f"{w}-role"}
+        self._say(type="group", userId=user, groupId="home", traits=group)
+        # A second login with the same address: a soft link.
+        self._say(type="identify", userId=f"{w}-second", traits={"email": mail})
+        self.ws.profiles.correct(f"user_id:{user}", "city", f"{w}-city", reason=f"{w}-reason", operator="kim")
+        self.ws.profiles.note(f"user_id:{user}", f"{w}-note", operator="kim")
+        self._say(type="identify", userId=user, traits={"card": f"{w}-card"})
+        self._say(type="identify", userId=f"{w}-third")
+        self.ws.identity.pin(f"user_id:{user}", f"user_id:{w}-third", reason=f"{w}-pin", operator="kim")
+        self.ws.flush()
+
+    # -- asking
+
+    def both(self, ask: Callable[[str], Any]) -> str:
+        """Ask the same of the marked person and of the one who agreed; a refusal is an answer, too."""
+        told = []
+        for word in (self.mark, self.glad):
+            try:
+                told.append(written(ask(word)))
+            except TillitError as exc:
+                told.append(exc.message + written(exc.details))
+        return "\n".join(told)
+
+    def http(self, method: str, target: str, body: Any = None) -> str:
+        """Ask the API for the purpose."""
+        answer = self.ask(method, target, key=self.key, body=body)
+        return f"{answer.status} " + answer.body.decode()
+
+    def command(self, *words: str) -> str:
+        """Run a command."""
+        done = CliRunner().invoke(commands, [*words, "--workspace", str(self.folder)])
+        return done.output + (str(done.exception) if done.exception is not None else "")
+
+    def who(self, word: str) -> str:
+        """Name somebody without a value of theirs."""
+        return self.ids[word]
+
+    def event_ids(self) -> list[str]:
+        """Give the id of every row there is."""
+        return [f"e{self.ws.log.epoch()}-{position}" for position in self.positions]
+
+
+def _nobody() -> Any:
+    raise AssertionError("nobody is known by a name that the test gave")
+
+
+def written(told: Any) -> str:
+    """Write whatever was answered."""
+    try:
+        return json.dumps(told, default=repr, ensure_ascii=False)
+    except TypeError:
+        return repr(told)
+
+
+Road = Callable[[World], str]
+
+
+def everyone(ask: Callable[[World, str], Any]) -> Road:
+    """Make a road that is asked of both."""
+    return lambda world: world.both(lambda word: ask(world, word))
+
+
+def _path(word: str) -> str:
+    return quote(f"user_id:{word}-user", safe="")
+
+
+def _ends(word: str) -> dict[str, str]:
+    return {"a": f"user_id:{word}-user", "b": f"email:{word}@example.org"}
+
+
+def _frames(world: World) -> str:
+    async def first() -> str:
+        from tillit.api.gate import Asked
+
+        found = []
+        streams = world.api._desk.streams
+        asked = Asked(world.key)
+        asked.key = world.ws.keys.find(world.key)
+        frames = streams.follow(asked, lambda: world.ws.scope(P), after=0, wanted={})
+        async for frame in frames:
+            found.append(frame)
+            if len(found) == 2:  # what the connection says, and the rows
+                break
+        await frames.aclose()  # type: ignore[attr-defined]
+        return b"".join(found).decode()
+
+    return asyncio.run(first())
+
+
+# -- programs: method and template -> road; and those on which nobody's values lie
+
+API: dict[str, Road] = {
+    "GET /api/profiles/{who}": everyone(lambda w, m: w.http("GET", f"/api/profiles/{_path(m)}")),
+    "GET /api/profiles/{who}/events": everyone(lambda w, m: w.http("GET", f"/api/profiles/{_path(m)}/events")),
+    "POST /api/profiles/lookup": everyone(
+        lambda w, m: w.http("POST", "/api/profiles/lookup", {"identifier": f"email:{m}@example.org"})
+    ),
+    "POST /api/profiles/lookup/events": everyone(
+        lambda w, m: w.http("POST", "/api/profiles/lookup/events", {"identifier": f"user_id:{m}-user"})
+    ),
+    "GET /api/profiles": everyone(lambda w, m: w.http("GET", f"/api/profiles?q={m}-first")),
+    "POST /api/profiles/search": everyone(lambda w, m: w.http("POST", "/api/profiles/search", {"q": m})),
+    "GET /api/groups/{group}": lambda w: w.http("GET", f"/api/groups/{HOUSE}"),
+    "GET /api/identity/why": everyone(
+        lambda w, m: w.http("GET", f"/api/identity/why?a={_path(m)}&b={quote(_ends(m)['b'])}")
+    ),
+    "POST /api/identity/why": everyone(lambda w, m: w.http("POST", "/api/identity/why", _ends(m))),
+    "GET /api/identity/violations": lambda w: w.http("GET", "/api/identity/violations"),
+    "GET /api/profiles/{who}/decisions": everyone(lambda w, m: w.http("GET", f"/api/profiles/{_path(m)}/decisions")),
+    "GET /api/profiles/{who}/possible": everyone(lambda w, m: w.http("GET", f"/api/profiles/{_path(m)}/possible")),
+    "POST /api/profiles/lookup/decisions": everyone(
+        lambda w, m: w.http("POST", "/api/profiles/lookup/decisions", {"identifier": f"user_id:{m}-user"})
+    ),
+    "GET /api/events": lambda w: w.http("GET", "/api/events?limit=1000"),
+    "GET /api/events/stream": _frames,
+    "GET /api/quarantine": lambda w: w.http("GET", "/api/quarantine"),
+    "GET /api/quarantine/{number}": lambda w: w.http("GET", "/api/quarantine/1") + w.http("GET", "/api/quarantine/2"),
+    "GET /api/consent/{who}": everyone(lambda w, m: w.http("GET", f"/api/consent/{_path(m)}")),
+    "POST /api/consent/lookup": everyone(
+        lambda w, m: w.http("POST", "/api/consent/lookup", {"identifier": f"user_id:{m}-user"})
+    ),
+    "POST /api/decide": everyone(
+        lambda w, m: w.http("POST", "/api/decide", {"identifier": f"user_id:{m}-user", "purpose": P})
+    ),
+    "GET /api/identity/plan": lambda w: w.http("GET", "/api/identity/plan"),
+    "GET /metrics": lambda w: w.http("GET", "/metrics"),
+}
+# What a decision about who is who answers is walked one by one: it changes the shop.
+ACTS: dict[str, Road] = {
+    "POST /api/identity/cut": everyone(lambda w, m: w.http("POST", "/api/identity/cut", {**_ends(m), "reason": "r"})),
+    "POST /api/identity/join": everyone(lambda w, m: w.http("POST", "/api/identity/join", _two(m))),
+    "POST /api/identity/pin": everyone(lambda w, m: w.http("POST", "/api/identity/pin", _two(m))),
+}
+
+
+def _two(word: str) -> dict[str, str]:
+    return {"a": f"user_id:{word}-user", "b": f"user_id:{word}-second", "reason": "r"}
+
+
+_OWN_WORD = "answers with the word that was sent, and ids"
+_SHOP = "rules and how far they are: nobody's values"
+_COUNTS = "counts"
+_KEYS = "keys and sources of the shop"
+API_NOT: dict[str, str] = {
+    "POST /api/identity/undo": "as cut, pin and join, which are walked: one function answers",
+    "POST /api/identity/block": _OWN_WORD,
+    "POST /api/identity/free": _OWN_WORD,
+    "POST /api/consent": "answers with the event's id",
+    "GET /api/identity/rules": _SHOP,
+    "POST /api/identity/rules": _SHOP,
+    "POST /api/identity/plan": _SHOP,
+    "POST /api/identity/rules/undo": _SHOP,
+    "POST /api/quarantine/replay": _COUNTS,
+    "GET /api/sources": _KEYS,
+    "GET /api/keys": _KEYS,
+    "POST /api/keys": _KEYS,
+    "DELETE /api/keys/{key_id}": _KEYS,
+    "GET /health": _COUNTS,
+    "GET /ready": _COUNTS,
+}
+
+
+# -- Python: part and method
+
+
+def _rows(world: World, word: str) -> Any:
+    told = world.ws.profiles.rows(world.who(word), world.ws.scope(P))
+    return [row.body for row in told.rows] if told is not None else None
+
+
+def _applied(world: World) -> str:
+    return written(world.ws.events.applied(0, world.ws.scope(P), limit=1_000))
+
+
+def _reached(world: World) -> str:
+    return repr([row.body for row in world.ws.events.reached(world.ws.log.read(0, 1_000), world.ws.scope(P))])
+
+
+def _past(world: World, word: str) -> Any:
+    return world.ws.profiles.as_of(world.who(word), world.desk.clock.at, world.ws.scope(P))
+
+
+def _decision(world: World) -> str:
+    return "".join(written(world.ws.identity.decision(one, world.ws.scope(P))) for one in world.event_ids())
+
+
+def _plan(world: World) -> str:
+    return written(world.ws.rules.plan(RULES, world.ws.scope(P)))
+
+
+def _shared(world: World) -> str:
+    from tillit.store.lake import Lake
+
+    world.ws.shares.share(P)
+    with Lake.open(world.ws.shares.path(P), read_only=True) as lake:
+        return repr(lake.query("SELECT * FROM events"))
+
+
+PYTHON: dict[str, Road] = {
+    "profiles.get": everyone(lambda w, m: w.ws.profiles.get(f"user_id:{m}-user", purpose=P)),
+    "profiles.find": everyone(lambda w, m: w.ws.profiles.find(f"email:{m}@example.org", w.ws.scope(P))),
+    "profiles.as_of": everyone(_past),
+    "profiles.facts": everyone(lambda w, m: w.ws.profiles.facts(w.who(m), w.ws.scope(P))),
+    "profiles.events": everyone(lambda w, m: w.ws.profiles.events(w.who(m), w.ws.scope(P))),
+    "profiles.timeline": everyone(lambda w, m: w.ws.profiles.timeline(w.who(m), w.ws.scope(P))),
+    "profiles.rows": everyone(_rows),
+    "profiles.person": everyone(lambda w, m: w.ws.profiles.person(w.who(m), w.ws.scope(P))),
+    "profiles.evidence": everyone(lambda w, m: w.ws.profiles.evidence(w.who(m), w.ws.scope(P))),
+    "profiles.earlier": everyone(lambda w, m: w.ws.profiles.earlier(w.who(m), "firstName", w.ws.scope(P))),
+    "profiles.search": everyone(lambda w, m: w.ws.profiles.search(m, purpose=P)),
+    "profiles.newest": lambda w: written(w.ws.profiles.newest(scope=w.ws.scope(P), limit=50)),
+    "groups.get": lambda w: written(w.ws.groups.get(HOUSE, w.ws.scope(P))),
+    "events.applied": _applied,
+    "events.reached": _reached,
+    "identity.why": everyone(lambda w, m: w.ws.identity.why(_ends(m)["a"], _ends(m)["b"], w.ws.scope(P))),
+    "identity.decisions": everyone(lambda w, m: w.ws.identity.decisions(w.who(m), w.ws.scope(P))),
+    "identity.decision": _decision,
+    "identity.possible": everyone(lambda w, m: w.ws.identity.possible(w.who(m), w.ws.scope(P))),
+    "identity.violations": lambda w: written(w.ws.identity.violations(w.ws.scope(P))),
+    "identity.values": lambda w: written(w.ws.identity.values(w.ws.scope(P))),
+    "rules.plan": _plan,
+    "shares.share": _shared,
+    "shares.share_all": lambda w: written(w.ws.shares.share_all()) + _shared(w),
+    "consent.state": everyone(lambda w, m: w.ws.consent.state(w.who(m))),
+    "consent.decide": everyone(lambda w, m: w.ws.consent.decide(w.who(m), P)),
+    "ledger.search": lambda w: written([repr(one) for one in w.ws.ledger.search().entries]),
+    "ledger.read": everyone(lambda w, m: repr(w.ws.ledger.read([w.who(m)]))),
+    "journal.reads": lambda w: repr(w.ws.journal.reads()),
+    "audit.list_actions": lambda w: repr(w.ws.audit.list_actions()),
+}
+_ACT = "says something new; what it answers is an id"
+_OWN = "for the person themself, or the law: the purpose own_data, which no key may ask for"
+_STORE = "the store below the gates: rooms read it, and hand nothing on"
+_STAFF = "staff and keys of the shop"
+_SEAM = "for rooms: ids and whether, no values"
+_MENDING = "bytes that nobody could read: staff mend them for `service`; programs meet the gate of GET /api/quarantine"
+PYTHON_NOT: dict[str, tuple[str, ...]] = {
+    _ACT: (
+        "profiles.correct", "profiles.note", "profiles.undo", "groups.join", "groups.leave", "consent.set",
+        "consent.apply", "rules.apply", "rules.undo", "identity.block", "identity.free",
+    ),
+    "walked from the API, where they change a shop of their own": (
+        "identity.cut", "identity.pin", "identity.join", "identity.undo",
+    ),
+    _SHOP: (
+        "consent.before_last", "consent.declared", "consent.history", "consent.text", "consent.plan",
+        "rules.before_last",
+        "rules.history", "rules.status", "rules.text", "identity.rules", "groups.view", "identity.n_violations",
+        "identity.judged_by_itself", "events.fates", "shares.drop", "shares.let_go", "shares.path", "shares.purposes",
+    ),
+    _OWN: (
+        "erasure.close", "erasure.door", "erasure.erase", "erasure.list_all", "erasure.outline", "erasure.resume",
+        "erasure.token", "erasure.verify", "erasure.verify_certificate", "exports.check", "exports.find",
+        "exports.forget", "exports.write", "requests.answer", "requests.extend", "requests.forget", "requests.get",
+        "requests.hold", "requests.list", "requests.open", "requests.prove", "requests.reject", "requests.release",
+        "requests.run", "requests.withdraw",
+    ),
+    _SEAM: ("profiles.membership", "profiles.leave"),
+    "what another road kept; walked as GET /api/identity/plan": (
+        "rules.shown", "plans.ask", "plans.discard_of", "plans.find_next", "plans.find_of", "plans.result",
+        "plans.save", "plans.save_result",
+    ),
+    _MENDING: (
+        "quarantine.close", "quarantine.count", "quarantine.count_since", "quarantine.counts", "quarantine.expire",
+        "quarantine.find", "quarantine.groups", "quarantine.mend", "quarantine.replay", "quarantine.replay_part",
+        "quarantine.rows",
+    ),
+}  # fmt: skip
+# Parts of a workspace that are no roads, whole.
+PARTS_NOT: dict[str, str] = {
+    **dict.fromkeys(("log", "state", "lake", "folding"), _STORE),
+    **dict.fromkeys(("keys", "identity_tokens", "operators", "sessions", "sign_in", "sources"), _STAFF),
+    **dict.fromkeys(("paths", "settings", "limits", "now"), "no person is in it"),
+    "accesses": "takes notes and gives none",
+}
+
+
+# -- commands
+
+
+def _command(*words: str) -> Road:
+    return lambda world: world.command(*words)
+
+
+def _one(*words: str, last: Callable[[World, str], list[str]]) -> Road:
+    return everyone(lambda w, m: w.command(*words, *last(w, m)))
+
+
+COMMANDS: dict[str, Road] = {
+    "profile show": _one("profile", "show", last=lambda w, m: [w.who(m), "--purpose", P]),
+    "profile search": _one("profile", "search", last=lambda w, m: [f"{m}-first", "--purpose", P]),
+    "group show": _command("group", "show", HOUSE, "--purpose", P, "--json"),
+    "identity why": _one("identity", "why", last=lambda w, m: [*_ends(m).values(), "--purpose", P]),
+    "identity violations": _command("identity", "violations", "--purpose", P, "--json"),
+    "identity history": _one("identity", "history", last=lambda w, m: [w.who(m), "--purpose", P]),
+    "consent show": _one("consent", "show", last=lambda w, m: [w.who(m)]),
+    "ledger list": _command("ledger", "list"),
+    "lake share": lambda world: world.command("lake", "share", P) + _shared(world),
+    "keys list": _command("keys", "list"),
+    "doctor": _command("doctor"),
+}
+_SERVICE = "for `service`, a contract: no choice of the customer ends it; restricted people: the console's walk"
+COMMANDS_NOT: dict[str, tuple[str, ...]] = {
+    "walked from Python: the same part answers": ("plan", "identity plan"),
+    _SHOP: (
+        "apply", "rules", "purposes", "init", "serve", "import", "rebuild", "forget", "demo", "version", "keys create",
+        "keys revoke", "settings explain", "settings sample", "console link", "simulate make", "simulate score",
+        "operators create", "operators list", "operators role", "operators disable", "operators enable",
+        "operators password", "consent validate",
+    ),
+    _ACT: ("group join", "group leave", "consent set", "identity block", "identity free"),
+    "walked from the API: one function answers, for `service` where no purpose is named": (
+        "identity cut", "identity pin", "identity join", "identity undo",
+    ),
+    _OWN: (
+        "privacy export", "privacy erase", "privacy verify-erasure", "privacy requests list", "privacy requests show",
+        "privacy requests open", "privacy requests verify", "privacy requests run", "privacy requests hold",
+        "privacy requests release", "privacy requests reject", "privacy requests withdraw", "privacy requests extend",
+        "privacy requests answer",
+    ),
+    "proofs: hashes": ("ledger prove", "ledger verify", "ledger checkpoint", "ledger check"),
+    _SERVICE: ("events tail",),
+    _MENDING: ("quarantine list", "quarantine replay"),
+}  # fmt: skip
+
+
+# -- the console acts for `service`: nobody whose data is restricted is shown
+
+PAGES: dict[str, Road] = {
+    "GET /console": lambda w: page(w, "/console"),
+    "GET /console/audit": lambda w: page(w, "/console/audit"),
+    "GET /console/customers": lambda w: page(w, "/console/customers"),
+    "POST /console/customers": lambda w: w.both(lambda m: answer_to(w, m, "/console/customers", {"q": f"{m}-first"})),
+    "GET /console/customers/{profile_id}": lambda w: w.both(lambda m: page(w, f"/console/customers/{w.who(m)}")),
+    "GET /console/customers/{profile_id}/identity": lambda w: w.both(
+        lambda m: page(w, f"/console/customers/{w.who(m)}/identity")
+    ),
+    "POST /console/customers/{profile_id}/earlier": lambda w: w.both(
+        lambda m: answer_to(w, m, f"/console/customers/{w.who(m)}/earlier", {"trait": "firstName"})
+    ),
+    "GET /console/events/{event_id}": lambda w: "".join(page(w, f"/console/events/{one}") for one in w.event_ids()),
+    "GET /console/identity": lambda w: page(w, "/console/identity?only=all"),
+    "GET /console/identity/rules": lambda w: page(w, "/console/identity/rules"),
+    "GET /console/identity/values": lambda w: page(w, "/console/identity/values"),
+    "GET /console/live": lambda w: page(w, "/console/live"),
+    "POST /console/live": lambda w: answer_to(w, "", "/console/live", {"only": "taken"}),
+    "GET /console/sources": lambda w: page(w, "/console/sources"),
+}
+
+
+def page(world: World, path: str) -> str:
+    """Ask for a page."""
+    return world.desk.get(path).body.decode()
+
+
+def answer_to(world: World, word: str, path: str, fields: dict[str, str]) -> str:
+    """Send a form; the words that were typed may stand in its fields again."""
+    told = world.desk.post(path, fields).body.decode()
+    for typed in fields.values():
+        if word and word in typed:
+            told = told.replace(f'value="{typed}"', "").replace(f"“{typed}”", "")
+    return told
+
+
+_DOES = "does something and shows where it was asked from, a page that is walked"
+_UPLOADED = "rows of a file that a colleague uploaded and mends, before anybody is known by them"
+_ME = "one's own account, and colleagues"
+PAGES_NOT: dict[str, tuple[str, ...]] = {
+    _DOES: (
+        "POST /console/customers/{profile_id}/corrections", "POST /console/customers/{profile_id}/identity/beside",
+        "POST /console/customers/{profile_id}/identity/cut", "POST /console/customers/{profile_id}/identity/join",
+        "POST /console/customers/{profile_id}/identity/pin", "POST /console/customers/{profile_id}/identity/undo",
+        "POST /console/customers/{profile_id}/notes", "POST /console/customers/{profile_id}/undo",
+        "POST /console/identity/join", "POST /console/identity/pin", "POST /console/identity/rules/again",
+        "POST /console/identity/rules/apply", "POST /console/identity/rules/drop", "POST /console/identity/rules/plan",
+        "POST /console/identity/values/block", "POST /console/identity/values/free",
+        "POST /console/identity/values/looked",
+    ),
+    "the looks of GET /console/live, one after the other": ("POST /console/live/stream",),
+    _MENDING: (
+        "GET /console/quarantine", "GET /console/quarantine/{number}", "POST /console/quarantine/replay",
+        "POST /console/quarantine/{number}/mend",
+    ),
+    _UPLOADED: (
+        "GET /console/imports", "GET /console/imports/{upload_id}", "GET /console/imports/{upload_id}/rejects/{kind}",
+        "POST /console/imports", "POST /console/imports/{upload_id}/mapping",
+        "POST /console/imports/{upload_id}/remove",
+        "POST /console/imports/{upload_id}/retry", "POST /console/imports/{upload_id}/stop",
+    ),
+    _KEYS: (
+        "GET /console/sources/keys/{key_id}", "GET /console/sources/keys/{key_id}/heard", "POST /console/sources/keys",
+        "POST /console/sources/keys/{key_id}/revoke", "POST /console/sources/keys/{key_id}/rotate",
+    ),
+    _ME: (
+        "GET /console/enter", "GET /console/enter/return", "GET /console/enter/sso", "GET /console/me",
+        "GET /console/operators", "POST /console/enter", "POST /console/leave", "POST /console/me/name",
+        "POST /console/me/password", "POST /console/me/sessions/{session_id}/end",
+        "POST /console/me/sign-out-everywhere", "POST /console/operators/invite",
+        "POST /console/operators/{operator_id}/disable", "POST /console/operators/{operator_id}/enable",
+        "POST /console/operators/{operator_id}/link", "POST /console/operators/{operator_id}/role",
+        "POST /console/operators/{operator_id}/sign-out",
+    ),
+}  # fmt: skip
