@@ -26,6 +26,7 @@ from tillit.api import create_api
 from tillit.cli.commands import app as commands
 from tillit.consent import Choice
 from tillit.errors import InputError, TillitError
+from tillit.privacy import OPERATOR
 
 # The soft links of a person are told for this purpose alone, so it is the one that is walked.
 P = "analytics"
@@ -82,6 +83,16 @@ class World:
         self.ws.shares.share_all()
         self.ids = {
             word: str((self.ws.profiles.membership(f"user_id:{word}-user") or _nobody()).profile_id)
+            for word in (self.mark, self.glad)
+        }
+        self.asked = {
+            word: self.ws.requests.open(
+                self.ids[word],
+                "access",
+                by_whom="kim",
+                asked_by=OPERATOR,
+                evidence="ticket-4711",
+            ).request_id
             for word in (self.mark, self.glad)
         }
         self.key, key = self.ws.keys.create("api", "agency", scopes=API_SCOPES, purposes=[P])
@@ -246,6 +257,8 @@ API: dict[str, Road] = {
         lambda w, m: w.http("POST", "/api/decide", {"identifier": f"user_id:{m}-user", "purpose": P})
     ),
     "GET /api/identity/plan": lambda w: w.http("GET", "/api/identity/plan"),
+    "GET /api/requests": lambda w: w.http("GET", "/api/requests"),
+    "GET /api/requests/{request_id}": everyone(lambda w, m: w.http("GET", f"/api/requests/{w.asked[m]}")),
     "GET /metrics": lambda w: w.http("GET", "/metrics"),
 }
 # What a decision about who is who answers is walked one by one: it changes the shop.
@@ -278,6 +291,8 @@ API_NOT: dict[str, str] = {
     "GET /api/keys": _KEYS,
     "POST /api/keys": _KEYS,
     "DELETE /api/keys/{key_id}": _KEYS,
+    "POST /api/requests": "answers as GET /api/requests/{request_id}, which is walked",
+    "POST /api/requests/{request_id}/{step}": "answers as GET /api/requests/{request_id}, which is walked",
     "GET /health": _COUNTS,
     "GET /ready": _COUNTS,
 }
@@ -345,6 +360,10 @@ PYTHON: dict[str, Road] = {
     "shares.share": _shared,
     "shares.share_all": lambda w: written(w.ws.shares.share_all()) + _shared(w),
     "consent.state": everyone(lambda w, m: w.ws.consent.state(w.who(m))),
+    "papers.record": everyone(lambda w, m: w.ws.papers.record(w.who(m), P)),
+    "papers.kantara": everyone(lambda w, m: w.ws.papers.kantara(w.who(m), P)),
+    "requests.list": lambda w: repr(w.ws.requests.list()),
+    "requests.get": everyone(lambda w, m: repr(w.ws.requests.get(w.asked[m]))),
     "consent.decide": everyone(lambda w, m: w.ws.consent.decide(w.who(m), P)),
     "ledger.search": lambda w: written([repr(one) for one in w.ws.ledger.search().entries]),
     "ledger.read": everyone(lambda w, m: repr(w.ws.ledger.read([w.who(m)]))),
@@ -366,7 +385,7 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
         "identity.cut", "identity.pin", "identity.join", "identity.undo",
     ),
     _SHOP: (
-        "consent.before_last", "consent.declared", "consent.history", "consent.text", "consent.plan",
+        "consent.before_last", "consent.declared", "consent.door", "consent.history", "consent.tally", "consent.text", "consent.plan",
         "rules.before_last",
         "rules.history", "rules.status", "rules.text", "identity.rules", "groups.view", "identity.n_violations",
         "identity.judged_by_itself", "events.fates", "shares.drop", "shares.let_go", "shares.path", "shares.purposes",
@@ -374,9 +393,8 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
     _OWN: (
         "erasure.close", "erasure.door", "erasure.erase", "erasure.list_all", "erasure.outline", "erasure.resume",
         "erasure.token", "erasure.verify", "erasure.verify_certificate", "exports.check", "exports.find",
-        "exports.forget", "exports.write", "requests.answer", "requests.extend", "requests.forget", "requests.get",
-        "requests.hold", "requests.list", "requests.open", "requests.prove", "requests.reject", "requests.release",
-        "requests.run", "requests.withdraw",
+        "exports.forget", "exports.write", "requests.answer", "requests.extend", "requests.forget", "requests.hold", "requests.open", "requests.prove", "requests.reasons",
+        "requests.reject", "requests.release", "requests.run", "requests.withdraw",
     ),
     _SEAM: ("profiles.membership", "profiles.leave"),
     "what another road kept; walked as GET /api/identity/plan": (
@@ -417,6 +435,9 @@ COMMANDS: dict[str, Road] = {
     "identity violations": _command("identity", "violations", "--purpose", P, "--json"),
     "identity history": _one("identity", "history", last=lambda w, m: [w.who(m), "--purpose", P]),
     "consent show": _one("consent", "show", last=lambda w, m: [w.who(m)]),
+    "consent export": _one("consent", "export", last=lambda w, m: [w.who(m), P]),
+    "privacy requests list": _command("privacy", "requests", "list"),
+    "privacy requests show": _one("privacy", "requests", "show", last=lambda w, m: [w.asked[m]]),
     "ledger list": _command("ledger", "list"),
     "lake share": lambda world: world.command("lake", "share", P) + _shared(world),
     "keys list": _command("keys", "list"),
@@ -436,8 +457,7 @@ COMMANDS_NOT: dict[str, tuple[str, ...]] = {
         "identity cut", "identity pin", "identity join", "identity undo",
     ),
     _OWN: (
-        "privacy export", "privacy erase", "privacy verify-erasure", "privacy requests list", "privacy requests show",
-        "privacy requests open", "privacy requests verify", "privacy requests run", "privacy requests hold",
+        "privacy export", "privacy erase", "privacy verify-erasure", "privacy requests open", "privacy requests verify", "privacy requests run", "privacy requests hold",
         "privacy requests release", "privacy requests reject", "privacy requests withdraw", "privacy requests extend",
         "privacy requests answer",
     ),
@@ -468,6 +488,22 @@ PAGES: dict[str, Road] = {
     "GET /console/live": lambda w: page(w, "/console/live"),
     "POST /console/live": lambda w: answer_to(w, "", "/console/live", {"only": "taken"}),
     "GET /console/sources": lambda w: page(w, "/console/sources"),
+    "GET /console/privacy": lambda w: page(w, "/console/privacy"),
+    "GET /console/privacy/versions": lambda w: page(w, "/console/privacy/versions"),
+    "GET /console/privacy/requests": lambda w: page(w, "/console/privacy/requests"),
+    "GET /console/privacy/requests/{request_id}": lambda w: w.both(
+        lambda m: page(w, f"/console/privacy/requests/{w.asked[m]}")
+    ),
+    "GET /console/privacy/ledger": lambda w: page(w, "/console/privacy/ledger"),
+    "GET /console/privacy/ledger/{entry}/proof": lambda w: page(w, "/console/privacy/ledger/0/proof"),
+    "GET /console/privacy/question": lambda w: page(w, "/console/privacy/question"),
+    "POST /console/privacy/question": lambda w: w.both(
+        lambda m: answer_to(
+            w, m, "/console/privacy/question", {"who": f"user_id:{m}-user", "purpose": P, "day": "2026-11-20"}
+        )
+    ),
+    "GET /console/privacy/processing": lambda w: page(w, "/console/privacy/processing"),
+    "GET /console/privacy/processing.json": lambda w: page(w, "/console/privacy/processing.json"),
 }
 
 
@@ -494,12 +530,22 @@ PAGES_NOT: dict[str, tuple[str, ...]] = {
         "POST /console/customers/{profile_id}/identity/cut", "POST /console/customers/{profile_id}/identity/join",
         "POST /console/customers/{profile_id}/identity/pin", "POST /console/customers/{profile_id}/identity/undo",
         "POST /console/customers/{profile_id}/notes", "POST /console/customers/{profile_id}/undo",
+        "POST /console/customers/{profile_id}/choices", "POST /console/customers/{profile_id}/requests",
+        "POST /console/privacy/requests/{request_id}/answer", "POST /console/privacy/requests/{request_id}/extend",
+        "POST /console/privacy/requests/{request_id}/hold", "POST /console/privacy/requests/{request_id}/reject",
+        "POST /console/privacy/requests/{request_id}/release", "POST /console/privacy/requests/{request_id}/run",
+        "POST /console/privacy/requests/{request_id}/verify", "POST /console/privacy/requests/{request_id}/withdraw",
+        "POST /console/privacy/versions/again", "POST /console/privacy/versions/apply",
+        "POST /console/privacy/versions/plan",
         "POST /console/identity/join", "POST /console/identity/pin", "POST /console/identity/rules/again",
         "POST /console/identity/rules/apply", "POST /console/identity/rules/drop", "POST /console/identity/rules/plan",
         "POST /console/identity/values/block", "POST /console/identity/values/free",
         "POST /console/identity/values/looked",
     ),
     "the looks of GET /console/live, one after the other": ("POST /console/live/stream",),
+    _OWN: (
+        "POST /console/customers/{profile_id}/package", "POST /console/privacy/requests/{request_id}/package",
+    ),
     _MENDING: (
         "GET /console/quarantine", "GET /console/quarantine/{number}", "POST /console/quarantine/replay",
         "POST /console/quarantine/{number}/mend",
