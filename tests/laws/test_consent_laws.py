@@ -16,9 +16,9 @@ from tests.laws.test_identity_acts import act, decided_logs
 from tests.model import read_world
 from tests.strategies import CARRIED, NOON, PURPOSES, SECOND, STATES, cuts, place, row
 from tillit.consent import decide, hangs_on_choice, read_policy, subject_of
+from tillit.flow import read_subject
 from tillit.identity import Handle, find_membership
 from tillit.records import TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED, LogRow
-from tillit.workspace.leave import read_subject
 
 AT = NOON + 86_400 * SECOND
 LOOSE = read_policy(

@@ -72,6 +72,7 @@ class Shop:
             now=lambda: NOON,
             batch_rows=7,
             tick_s=3_600,
+            adult_age=18,
         )
         self.keeper = LakeWriter(self.log, self.state, self.lake)
 

@@ -9,6 +9,8 @@ Never: a verdict: each event is kept as it was said, so that the order of arriva
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from tillit.consent.definitions import policy_in_force
+from tillit.consent.permissions import mark_due
 from tillit.consent.statements import (
     EVERYTHING,
     OTHER_CATEGORIES,
@@ -18,7 +20,7 @@ from tillit.consent.statements import (
     says_consent,
     unpack_statements,
 )
-from tillit.records import GPC, LogRow, carried_choices
+from tillit.records import GPC, TRUST_OPERATOR, LogRow, carried_choices
 from tillit.store import Reading, Writing
 
 Key = tuple[int, int]  # identifier_id, part
@@ -62,13 +64,16 @@ Proves = Callable[[Any, int, Any], bool]
 class ConsentWriter:
     """Writes what one micro-batch of sightings says of consent."""
 
-    def __init__(self, tx: Writing, proves: Proves) -> None:
+    def __init__(self, tx: Writing, proves: Proves, *, facts: frozenset[str]) -> None:
         """Start one batch.
 
         `proves(event, position, anchor)` says whether the customer proved, with this event first, to be the anchor.
+        `facts` are the traits on which decisions hang.
         """
         self._tx = tx
         self._proves = proves
+        self._facts = facts
+        self._grounds: set[int] = set()  # identifiers of which something new was said that permissions hang on
         # Where a name was said first, so that where batches are cut says nothing of which names found room.
         self._first: dict[tuple[int, int, str], int] = {}
         self._statements: list[tuple[int, int, int, bytes]] = []
@@ -79,6 +84,9 @@ class ConsentWriter:
         """Take what the sightings say."""
         for seen in sightings:
             for row, event in seen.events:
+                traits = event.traits
+                if row.trust == TRUST_OPERATOR or (type(traits) is dict and not self._facts.isdisjoint(traits)):
+                    self._grounds.add(seen.anchor.identifier_id)
                 context = event.context
                 if context is not None:
                     if context.gpc is True:
@@ -117,7 +125,13 @@ class ConsentWriter:
 
     def write(self) -> None:
         """Put it into the state."""
+        self._write()
+        if self._grounds:
+            mark_due(self._tx, self._grounds)
+
+    def _write(self) -> None:
         if self._statements:
+            self._grounds.update(row[0] for row in self._statements)
             self._tx.executemany(
                 "INSERT INTO consent_statement (identifier_id, part, position, document) VALUES (?, ?, ?, ?)",
                 sorted(self._statements),
@@ -129,6 +143,10 @@ class ConsentWriter:
         for identifier_id, part, name, _ in stored:
             n_names.setdefault((identifier_id, part), set()).add(name)
         found = dict(stored)
+        # A yes that was heard before and is heard again says nothing new: but after a no, and where a yes ends.
+        heeded = {key[0] for key in (*stored, *self._signals) if not key[3]}
+        if any(one.valid_for for one in policy_in_force(self._tx).purposes.values()):
+            heeded.update(key[0] for key in self._signals)
         changed: set[tuple[int, int, str, int]] = set()
         for key, told in sorted(self._signals.items(), key=lambda one: (self._first[one[0][:3]], one[0])):
             names = n_names.setdefault(key[:2], set())
@@ -141,6 +159,8 @@ class ConsentWriter:
                 # A no that finds no room must not be lost: it is one to all.
                 kept = (key[0], key[1], OTHER_CATEGORIES, 0)
             held = found.get(kept)
+            if held is None or kept[0] in heeded:
+                self._grounds.add(kept[0])
             found[kept] = told if held is None else _later(held, told, is_given=bool(kept[3]))
             changed.add(kept)
         rows = [(*key, *found[key]) for key in changed]

@@ -20,8 +20,10 @@ from tillit.flow.fold import (
     trusted_position,
 )
 from tillit.flow.forget import forget_act, is_husk
+from tillit.flow.permissions import judge, judge_due
 from tillit.flow.plan import Case, Cluster, Planned, measure
 from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, iter_log, reset_state, rules_of
+from tillit.flow.subjects import read_subject
 
 __all__ = [
     "COMPARED_TABLES",
@@ -47,9 +49,12 @@ __all__ = [
     "is_held",
     "is_husk",
     "iter_log",
+    "judge",
+    "judge_due",
     "measure",
     "prepare",
     "quiet_garbage_collector",
+    "read_subject",
     "reset_state",
     "rules_of",
     "take_over",

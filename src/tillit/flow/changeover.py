@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tillit.consent import load_grounds, mark_all
 from tillit.flow.fates import QUARANTINED
 from tillit.flow.fold import COMPARED_TABLES, Fold, prepare
 from tillit.flow.rebuild import ONCE_TABLES, carry_fates, drop_carried, iter_differences, iter_log
@@ -103,6 +104,7 @@ def take_over(live: State, beside: Beside) -> int:
             for table in ONCE_TABLES:
                 tx.execute(f"DELETE FROM {table}")
                 _insert(tx, table, beside.state.read(f"SELECT * FROM {table}"))
+        mark_all(tx, load_grounds(beside.state))
         tx.execute("UPDATE fold SET rules = ?", (beside.rules.position,))
     return n_rows
 

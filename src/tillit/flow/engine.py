@@ -20,6 +20,7 @@ from tillit.errors import BusyError
 from tillit.flow.changeover import Beside, take_over
 from tillit.flow.fold import Fold, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
+from tillit.flow.permissions import judge_due
 from tillit.identity import applied_rules, find_values_of_many, newest_rules, value_row
 from tillit.records import KIND_ACT, KIND_EVENT, KIND_TICK, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, State
@@ -75,6 +76,7 @@ class Engine:
         now: Callable[[], int],
         batch_rows: int,
         tick_s: int,
+        adult_age: int,
     ) -> None:
         """Open the fold where it stood and refuse to run beyond the log's end.
 
@@ -92,6 +94,7 @@ class Engine:
         self._now = now
         self._batch_rows = batch_rows
         self._tick_us = tick_s * 1_000_000
+        self._adult_age = adult_age
         self.fold = Fold(state, self.rows)
         self.fold.check_head(log.head())
 
@@ -171,6 +174,10 @@ class Engine:
             self._beside = None
             self._looked_at = -1
 
+    def judge(self) -> int:
+        """Judge again some people of whom more was said; say how many (0: nobody is left)."""
+        return judge_due(self.state, adult_age=self._adult_age)
+
     def block_what_stands_for_many(self) -> None:
         """Put into the log what the fold found to stand for many: a block, or an alarm where rules say no more."""
         busy = self.fold.take_busy()
@@ -195,7 +202,7 @@ class Engine:
                 next_look_s = clock.monotonic_s() + _MANY_PAUSE_S
             now_version = self.log.data_version()
             if now_version == version:
-                if self.change_rules():
+                if self.change_rules() or self.judge():
                     continue
                 n_looks += 1
                 stop.wait(poll_s if n_looks < _IDLE_AFTER else max(poll_s, _IDLE_PAUSE_S))
@@ -205,6 +212,7 @@ class Engine:
             version = now_version
             while self.step():
                 n_looks = 0
+                self.judge()
             self.change_rules()
 
     def tick(self) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from tillit.collect.once import Once, Repeat
 from tillit.consent import MIGRATIONS as CONSENT_MIGRATIONS
-from tillit.consent import POLICY_TABLES, keep_policy
+from tillit.consent import POLICY_TABLES, keep_policy, mark_joined
 from tillit.errors import InternalError, TillitError
 from tillit.flow.fates import (
     CONFLICT,
@@ -60,7 +60,7 @@ from tillit.records import KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, TRUST_OPER
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 5
+FOLD_VERSION = 6
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),
@@ -353,6 +353,8 @@ class Fold:
             strands.fold(self._earlier_sightings(tx, device, spans))
         strands.fold(resolved.sightings)
         strands.write()
+        if resolved.joined:
+            mark_joined(tx, resolved.joined)
         index_events(tx, resolved.sightings)
 
     def _earlier_sightings(self, tx: Writing, device: Ident, spans: Sequence[tuple[int, int]]) -> list[Sighting]:
@@ -385,7 +387,7 @@ FOLD: tuple[Step, ...] = (
     Fold.read_events,  # fresh rows      -> events
     Fold.judge_again,  # an identity act -> identifiers, links, tenures, strands of whom it touches
     Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?
-    Fold.fold_profiles,  # sightings     -> strands, groups, event_index  what do we know?
+    Fold.fold_profiles,  # sightings     -> strands, groups, event_index  what do we know, whose permissions may change?
     Fold.keep_fates,  # everything       -> fate, seen_run        what became of each row?
 )
 

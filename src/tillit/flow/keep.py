@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from tillit.consent import STRAND_TABLES as CONSENT_TABLES
 from tillit.consent import ConsentWriter
+from tillit.groups import FACT_TRAITS, GroupWriter
 from tillit.groups import TABLES as GROUP_TABLES
-from tillit.groups import GroupWriter
 from tillit.identity import Event, Ident, Sighting, find_earlier_use, rules_in_force
 from tillit.profile import TABLES as PROFILE_TABLES
 from tillit.profile import StrandMemory, StrandWriter
@@ -26,7 +26,7 @@ class Keeping:
     def __init__(self, tx: Writing, memory: StrandMemory | None = None) -> None:
         """Start one batch."""
         self._tx = tx
-        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx), ConsentWriter(tx, self._proves))
+        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx), ConsentWriter(tx, self._proves, facts=FACT_TRAITS))
 
     def _proves(self, event: Event, position: int, anchor: Ident) -> bool:
         """Say whether an event's token proves who it is about, and was not used before."""

@@ -11,6 +11,7 @@ from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
 
+from tillit.consent import PERMISSION_TABLES
 from tillit.flow.fold import COMPARED_TABLES, Applied, Fold, prepare, quiet_garbage_collector
 from tillit.flow.refold import ReadRows
 from tillit.identity import DEFAULT, AppliedRules, read_definition
@@ -126,7 +127,7 @@ def reset_state(state: State, rules: AppliedRules, *, first_position: int) -> No
     The fates of resends before the log's first position stay: they cannot be derived again.
     """
     with state.transaction() as tx:
-        for table in (*ONCE_TABLES, *(name for name in COMPARED_TABLES if name != "fate")):
+        for table in (*ONCE_TABLES, *PERMISSION_TABLES, *(name for name in COMPARED_TABLES if name != "fate")):
             tx.execute(f"DELETE FROM {table}")
         tx.execute("DELETE FROM fate WHERE position >= ? OR of_position IS NULL", (first_position,))
     prepare(state, rules)

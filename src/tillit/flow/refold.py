@@ -8,6 +8,7 @@ Never: a second way to judge: it is the resolver and the strands that every even
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from tillit.consent import mark_due
 from tillit.flow.fates import FORGOTTEN
 from tillit.flow.keep import STRAND_TABLES, Keeping
 from tillit.identity import (
@@ -166,6 +167,7 @@ def _refold_people(
     strands.fold(resolved.sightings)
     strands.write()
     index_events(tx, resolved.sightings)
+    mark_due(tx, people | devices)
     return _met(tx, before, after) - people
 
 
@@ -238,6 +240,7 @@ def refold(tx: Writing, ids: set[int], rows: Mapping[int, LogRow]) -> None:
     strands.fold(resolved.sightings)
     strands.write()
     index_events(tx, resolved.sightings)
+    mark_due(tx, ids)
 
 
 def _clear(tx: Writing, ids: list[int]) -> None:

@@ -5,7 +5,7 @@ Out:   group_member, group_trait; places in groups, facts.
 Never: two people made one: a group is a list of people, never a person.
 """
 
-from tillit.groups.facts import FACT_TRAITS, facts_of
+from tillit.groups.facts import FACT_TRAITS, facts_of, turns_of
 from tillit.groups.memberships import (
     GroupPlace,
     GroupTrait,
@@ -54,4 +54,5 @@ __all__ = [
     "list_traits",
     "load_statements",
     "parse_group",
+    "turns_of",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from tillit.clock import DAY
 from tillit.records import TRUST_NAMES, TRUST_SERVER
 
 _RANK = {name: trust for trust, name in TRUST_NAMES.items()}
@@ -41,6 +42,26 @@ def facts_of(traits: Mapping[str, Trait], *, at: int, adult_age: int) -> dict[st
         "minor": minor,
         "minor_evidence": _evidence(evidence) if evidence is not None else None,
     }
+
+
+def turns_of(traits: Mapping[str, Trait], *, adult_age: int) -> set[int]:
+    """Give the instants at which facts change by themselves: when somebody comes of age.
+
+    Units: UTC epoch microseconds, adult_age years.
+    """
+    found = set()
+    for name in _BIRTHDAYS:
+        born_on = _day(traits[name]["value"]) if name in traits else None
+        if born_on is not None and born_on.year + adult_age <= date.max.year:
+            found.add((_birthday(born_on, born_on.year + adult_age) - _EPOCH.date()).days * DAY)
+    return found
+
+
+def _birthday(born_on: date, year: int) -> date:
+    try:
+        return born_on.replace(year=year)
+    except ValueError:  # 29 February
+        return date(year, 3, 1)
 
 
 def _deceased(traits: Mapping[str, Trait]) -> dict[str, Any] | None:

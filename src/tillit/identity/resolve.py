@@ -106,6 +106,7 @@ class Resolved(NamedTuple):
     unassigned: list[LogRow]  # events without one admitted identifier
     resegment: list["Resegment"]  # devices whose earlier events change hands
     husks: list[LogRow]  # events that were forgotten
+    joined: set[int]  # identifiers that came to others, and devices that came to somebody
 
 
 class _Usual(msgspec.Struct, eq=False, gc=False):
@@ -813,7 +814,8 @@ class _Batch:
         resegment = [moved for touched in changed if (moved := self._moved_events(touched)) is not None]
         self._write_tenures(changed)
         parted = [part for sighting in self.sightings for part in self._by_tenure(sighting)]
-        return Resolved(parted, self.unassigned, resegment, self.husks)
+        joined = {loser_id for _, loser_id in self.moves} | {one.device.identifier_id for one in changed}
+        return Resolved(parted, self.unassigned, resegment, self.husks, joined)
 
     def _by_tenure(self, sighting: Sighting) -> Sequence[Sighting]:
         """Part the events of a device by whose time they fall in."""

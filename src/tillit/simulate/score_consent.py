@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tillit.consent import decide, policy_in_force
+from tillit.flow import read_subject
 from tillit.simulate.traps import Handle
 from tillit.simulate.truth import Truth
 from tillit.workspace import Workspace
-from tillit.workspace.leave import read_subject
 from tillit.workspace.people import iter_people
 
 

@@ -28,11 +28,11 @@ from tillit.consent import (
     write_policy,
 )
 from tillit.errors import InputError
+from tillit.flow import read_subject
 from tillit.profile import event_id
 from tillit.records import TRUST_NAMES, TRUST_OPERATOR, Membership, NewRow
 from tillit.store import Log, Reading, State
 from tillit.workspace.folding import Folding
-from tillit.workspace.leave import read_subject
 from tillit.workspace.people import find_membership_of, iter_people, sample_people, unknown_profile, word_about
 from tillit.workspace.quarantine import Append
 

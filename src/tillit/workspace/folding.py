@@ -51,6 +51,7 @@ class Folding:
         paths: Paths,
         *,
         settings: EngineSettings,
+        adult_age: int,
         lake: Callable[[], Lake],
         now: Callable[[], int],
     ) -> None:
@@ -59,6 +60,7 @@ class Folding:
         self._state = state
         self._paths = paths
         self._settings = settings
+        self._adult_age = adult_age
         self._lake = lake
         self._now = now
         self._locks = contextlib.ExitStack()
@@ -105,7 +107,16 @@ class Folding:
             now=self._now,
             batch_rows=self._settings.batch_rows,
             tick_s=self._settings.tick_s,
+            adult_age=self._adult_age,
         )
+
+    def judge(self) -> None:
+        """Judge again some people of whom more was said; while somebody else folds, wait a little for them to."""
+        if self._may_fold:
+            with self._mutex, contextlib.suppress(EngineBusy):
+                self.engine().judge()
+                return
+        time.sleep(_LOOK_S)
 
     def leave_to_others(self) -> None:
         """From now on only wait in `reach`: a server's engine may be starting anew, and must find its lock free."""

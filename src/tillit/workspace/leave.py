@@ -5,7 +5,6 @@ Out:   a `Permit` or a `Refusal`, made by `consent/`.
 Never: an answer that is kept: whoever asks again is answered anew.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,19 +16,14 @@ from tillit.consent import (
     UnknownPurpose,
     hangs_on_choice,
     is_anybody_restricted,
-    load_statements,
     permit_for,
     policy_in_force,
-    subject_of,
 )
 from tillit.errors import RefusedError
-from tillit.groups import FACT_TRAITS, facts_of
-from tillit.identity import DEVICE_RANK, Handle, find_membership, joined_at, profile_id, read_event, rules_in_force
-from tillit.profile import load_facts, strand_keys
+from tillit.flow import read_subject
+from tillit.identity import DEVICE_RANK, Handle, find_membership, profile_id, read_event, rules_in_force
 from tillit.records import LISTED_BASES, LogRow, Membership, Permit, Refusal, Scope
 from tillit.store import Reading
-
-_SELF = "user_id"  # by which your own systems name a person
 
 
 class PersonWithheld(RefusedError):
@@ -157,29 +151,3 @@ def leave_for(reading: Reading, scope: Scope, *, adult_age: int, epoch: int) -> 
     if declared.find(scope.purpose) is None:
         raise UnknownPurpose(scope.purpose, declared.purposes)
     return Leave(reading, scope, declared, adult_age, epoch)
-
-
-def read_subject(
-    reading: Reading, membership: Membership, *, at: int, adult_age: int, epoch: int, with_facts: bool = True
-) -> Subject:
-    """Say what decisions about one person hang on; without facts where none can matter."""
-    devices = frozenset(m.identifier_id for m in membership.identifiers if m.rank >= DEVICE_RANK)
-    selves = [m.identifier_id for m in membership.identifiers if m.namespace == _SELF]
-    facts = {"deceased": None, "minor": None}
-    if with_facts:
-        traits = load_facts(reading, membership, FACT_TRAITS, epoch=epoch)
-        facts = facts_of(traits, at=at, adult_age=adult_age) if traits else facts
-    return subject_of(
-        membership.profile_id,
-        load_statements(reading, strand_keys(membership)),
-        selves=selves,
-        devices=devices,
-        is_known=len(devices) < len(membership.identifiers),
-        joined_at=joined_at(reading, _ids(membership), selves) if len(selves) > 1 else 0,
-        is_deceased=facts["deceased"] is not None,
-        is_minor=facts["minor"] is True,
-    )
-
-
-def _ids(membership: Membership) -> Sequence[int]:
-    return [m.identifier_id for m in membership.identifiers]

@@ -47,6 +47,7 @@ from tillit.workspace.groups import Groups
 from tillit.workspace.identity import Identity
 from tillit.workspace.ledger import subjects_of
 from tillit.workspace.papers import Papers
+from tillit.workspace.permissions import Permissions
 from tillit.workspace.plans import Plans, forget_plans
 from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
@@ -89,8 +90,15 @@ class Workspace:
         self.sign_in = SignIn(self._registry, now=now, passwords=passwords, sessions=self.sessions)
         self.sources = Sources(self.log, self.keys, now=now)
         self.folding = Folding(
-            self.log, self.state, self.paths, settings=self.settings.engine, lake=lambda: self.lake, now=now
+            self.log,
+            self.state,
+            self.paths,
+            settings=self.settings.engine,
+            adult_age=self.settings.people.adult_age,
+            lake=lambda: self.lake,
+            now=now,
         )
+        self.permissions = Permissions(self.state, self.folding, adult_age=self.settings.people.adult_age)
         self.groups = Groups(
             self.log, self.state, adult_age=self.settings.people.adult_age, append=self.append_rows, now=now
         )
