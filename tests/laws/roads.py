@@ -293,6 +293,7 @@ API_NOT: dict[str, str] = {
     "DELETE /api/keys/{key_id}": _KEYS,
     "POST /api/requests": "answers as GET /api/requests/{request_id}, which is walked",
     "POST /api/requests/{request_id}/{step}": "answers as GET /api/requests/{request_id}, which is walked",
+    "GET /api/profiles/count": _COUNTS,
     "GET /health": _COUNTS,
     "GET /ready": _COUNTS,
 }
@@ -385,7 +386,8 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
         "identity.cut", "identity.pin", "identity.join", "identity.undo",
     ),
     _SHOP: (
-        "consent.before_last", "consent.declared", "consent.door", "consent.history", "consent.tally", "consent.text", "consent.plan",
+        "consent.before_last", "consent.declared", "consent.door", "consent.history", "consent.tally",
+        "consent.text", "consent.plan",
         "rules.before_last",
         "rules.history", "rules.status", "rules.text", "identity.rules", "groups.view", "identity.n_violations",
         "identity.judged_by_itself", "events.fates", "shares.drop", "shares.let_go", "shares.path", "shares.purposes",
@@ -393,10 +395,12 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
     _OWN: (
         "erasure.close", "erasure.door", "erasure.erase", "erasure.list_all", "erasure.outline", "erasure.resume",
         "erasure.token", "erasure.verify", "erasure.verify_certificate", "exports.check", "exports.find",
-        "exports.forget", "exports.write", "requests.answer", "requests.extend", "requests.forget", "requests.hold", "requests.open", "requests.prove", "requests.reasons",
+        "exports.forget", "exports.write", "requests.answer", "requests.extend", "requests.forget", "requests.hold",
+        "requests.open", "requests.prove", "requests.reasons",
         "requests.reject", "requests.release", "requests.run", "requests.withdraw",
     ),
-    _SEAM: ("profiles.membership", "profiles.leave"),
+    _SEAM: ("profiles.membership", "profiles.leave", "permissions.join", "permissions.settle"),
+    _COUNTS: ("permissions.count",),
     "what another road kept; walked as GET /api/identity/plan": (
         "rules.shown", "plans.ask", "plans.discard_of", "plans.find_next", "plans.find_of", "plans.result",
         "plans.save", "plans.save_result",
@@ -457,10 +461,12 @@ COMMANDS_NOT: dict[str, tuple[str, ...]] = {
         "identity cut", "identity pin", "identity join", "identity undo",
     ),
     _OWN: (
-        "privacy export", "privacy erase", "privacy verify-erasure", "privacy requests open", "privacy requests verify", "privacy requests run", "privacy requests hold",
+        "privacy export", "privacy erase", "privacy verify-erasure",
+        "privacy requests open", "privacy requests verify", "privacy requests run", "privacy requests hold",
         "privacy requests release", "privacy requests reject", "privacy requests withdraw", "privacy requests extend",
         "privacy requests answer",
     ),
+    _COUNTS: ("profile count",),
     "proofs: hashes": ("ledger prove", "ledger verify", "ledger checkpoint", "ledger check"),
     _SERVICE: ("events tail",),
     _MENDING: ("quarantine list", "quarantine replay"),

@@ -325,6 +325,10 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
         },
     ),
     "GET /api/groups/{group}": (None, _GROUP),
+    "GET /api/profiles/count": (
+        None,
+        {"purpose": "newsletter", "people": 10_000, "permitted": 4_120, "withheld": 5_880},
+    ),
     "GET /api/profiles": (None, {"profiles": [_PROFILE]}),
     "POST /api/profiles/search": ({"q": "ana", "limit": 20}, {"profiles": [_PROFILE]}),
     "GET /api/identity/why": (None, _WHY),

@@ -42,13 +42,18 @@ class Desk:
         self._slow = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tillit-api")
         self._trial = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tillit-health")
 
-    def scope(self, connection: Connection, purpose: str | None) -> Scope:
+    def scope(self, connection: Connection, purpose: str | None, *, channel: str = "", jurisdiction: str = "") -> Scope:
         """Ask for leave to read: for the purpose that was named, else for the key's own.
 
         Raises: PurposeNotAllowed, UnknownPurpose.
         """
         key = key_of(connection)
-        scope = self.ws.scope(purpose if purpose is not None else key.purpose, asked_by=key.key_id)
+        scope = self.ws.scope(
+            purpose if purpose is not None else key.purpose,
+            asked_by=key.key_id,
+            channel=channel,
+            jurisdiction=jurisdiction,
+        )
         if scope.purpose not in key.purposes:
             raise PurposeNotAllowed(key.purposes)
         return scope

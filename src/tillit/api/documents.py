@@ -181,6 +181,12 @@ QueryPurpose = Annotated[
         min_length=1, max_length=64, description="What the values are read for; the key's own when not named."
     ),
 ]
+QueryChannel = Annotated[
+    str, QueryParameter(max_length=32, description="One of the purpose's channels; any when not named.")
+]
+QueryJurisdiction = Annotated[
+    str, QueryParameter(max_length=16, description="Whose law counts, such as US-CA; the purpose's own when not named.")
+]
 QueryAsOf = Annotated[
     str | None,
     QueryParameter(
@@ -403,6 +409,15 @@ class ProfileDocument(TypedDict):
     withheld: list[WithheldDocument]
     groups: list[PlaceDocument]
     facts: FactsDocument
+
+
+class CountDocument(TypedDict):
+    """How many people there are, and whom a purpose may use."""
+
+    purpose: str
+    people: int
+    permitted: int
+    withheld: int
 
 
 class ProfilesDocument(TypedDict):

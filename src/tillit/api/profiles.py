@@ -13,6 +13,7 @@ from litestar.params import JSONBody
 
 from tillit.api.desk import Desk
 from tillit.api.documents import (
+    CountDocument,
     Lookup,
     LookupEvents,
     PathWho,
@@ -20,6 +21,8 @@ from tillit.api.documents import (
     ProfilesDocument,
     QueryAsOf,
     QueryBefore,
+    QueryChannel,
+    QueryJurisdiction,
     QueryLimit,
     QueryPurpose,
     QueryText,
@@ -106,6 +109,20 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
         """Give one person's events, newest first, with the identifier in the body."""
         return await timeline(request, who_of(data), data.purpose, data.limit, data.before)
 
+    @get("/api/profiles/count", opt={"scope": "profiles:read"}, tags=["profiles"])
+    async def count_profiles(
+        request: Asking, purpose: QueryPurpose = None, channel: QueryChannel = "", jurisdiction: QueryJurisdiction = ""
+    ) -> CountDocument:
+        """Count everybody, and those of them whom the purpose may use now."""
+        scope = desk.scope(request, purpose, channel=channel, jurisdiction=jurisdiction)
+        found = await desk.slowly(lambda: desk.ws.permissions.count(scope, timeout_s=0))
+        return {
+            "purpose": scope.purpose,
+            "people": found.people,
+            "permitted": found.permitted,
+            "withheld": found.withheld,
+        }
+
     @get("/api/profiles", opt={"scope": "profiles:read"}, tags=["profiles"])
     async def search_profiles(
         request: Asking, q: QueryText, purpose: QueryPurpose = None, limit: QueryLimit = None
@@ -123,6 +140,7 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
         read_profile_events,
         look_up_profile,
         look_up_profile_events,
+        count_profiles,
         search_profiles,
         search_profiles_by_body,
     ]

@@ -273,6 +273,27 @@ def profile_search(
         print(document["id"], "  ".join(f"{i['namespace']}:{i['value']}" for i in document["identifiers"][:4]))
 
 
+@profile.command("count")
+def profile_count(
+    workspace: WorkspaceOption,
+    purpose: PurposeOption = None,
+    channel: Annotated[str, typer.Option(help="One of the purpose's channels.")] = "",
+    jurisdiction: Annotated[str, typer.Option(help="Whose law counts, such as US-CA.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Count everybody, and those of them whom a purpose may use now."""
+    with Workspace(workspace) as ws:
+        ws.flush()
+        scope = ws.scope(purpose, asked_by="cli", channel=channel, jurisdiction=jurisdiction)
+        found = ws.permissions.count(scope)
+    if json:
+        show({"purpose": scope.purpose, **found._asdict(), "withheld": found.withheld})
+        return
+    print(
+        f"{found.permitted:,} of {found.people:,} people may be used for {scope.purpose}; {found.withheld:,} may not."
+    )
+
+
 @events.command("tail")
 def events_tail(
     workspace: WorkspaceOption,

@@ -201,6 +201,11 @@ def keep_judged(tx: Writing, ids: Collection[int], judged: Judged, *, terms: int
         "ON CONFLICT (identifier_id) DO UPDATE SET terms = excluded.terms",
         [(i, terms) for i in sorted({*ids, *judged})],
     )
+    tx.executemany(
+        "DELETE FROM permission_ground WHERE identifier_id = ? "
+        "AND NOT EXISTS (SELECT 1 FROM identifier WHERE identifier_id = ?)",
+        [(i, i) for i in sorted(ids)],
+    )
 
 
 # -- many

@@ -107,6 +107,8 @@ STORES: tuple[Store, ...] = (
     _table("state.db", "consent_policy", STAFF, WORDS, "text reason", "position operator event_at"),
     _table("state.db", "consent_statement", PERSON, REFOLD, "document", "identifier_id part position"),
     _table("state.db", "consent_signal", PERSON, REFOLD, "name", f"{_OF_STRAND} said received_at trust"),
+    _table("state.db", "permission", PERSON, REFOLD, "", "lane root_id from_at until_at"),
+    _table("state.db", "permission_ground", PERSON, REFOLD, "", "identifier_id terms"),
     _table(
         "registry.db",
         "access_key",
