@@ -22,7 +22,7 @@ DAY = 86_400_000_000
 
 
 def counted(shop: Shop, purpose: str, **how: str) -> tuple[int, int]:
-    found = shop.ws.permissions.count(shop.ws.scope(purpose, **how))  # type: ignore[arg-type]
+    found = shop.ws.permissions.count(shop.ws.scope(purpose, **how))
     return found.permitted, found.people
 
 

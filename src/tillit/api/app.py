@@ -53,7 +53,7 @@ ROUTES = (
 
 # Addresses that go on with an identifier, and what else may follow there.
 _NAMING = {
-    "/api/profiles/": frozenset({"lookup", "lookup/events", "lookup/decisions", "search"}),
+    "/api/profiles/": frozenset({"count", "lookup", "lookup/events", "lookup/decisions", "search"}),
     "/api/consent/": frozenset({"lookup"}),
 }
 _BELOW = ("/events", "/decisions", "/possible")
