@@ -4,13 +4,21 @@ import http.client
 import json
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 from random import Random
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any
 
 from bench.figure import Figure, percentile
 from bench.served import Served
 from bench.traffic import bodies, load, post
+from tillit.collect.door import take
 from tillit.consent import Statement, Subject, decide, read_policy, subject_of
 from tillit.records import TRUST_SERVER
+from tillit.workspace import Workspace, create_workspace
+from tillit.workspace.permissions import count_people
 
 _NOW = 1_795_000_000_000_000
 _SECOND = 1_000_000
@@ -121,6 +129,97 @@ def withdrawal_to_no_use(*, n_withdrawals: int = 200, per_second: int = 50) -> l
             note,
         )
     ]
+
+
+def counts(*, n_people: int = 1_000_000) -> list[Figure]:
+    """Count people under a scope, and the same people without: everybody, and those who did something of late."""
+    folder = Path(mkdtemp(prefix="tillit-bench-"))
+    try:
+        return _counts(folder, n_people)
+    finally:
+        rmtree(folder, ignore_errors=True)
+
+
+def _counts(folder: Path, n_people: int) -> list[Figure]:
+    create_workspace(folder)
+    with Workspace(folder, now=lambda: _NOW + _SECOND) as ws:
+        ws.consent.apply(_PURPOSES, operator="bench", reason="")
+        for start in range(0, n_people, 5_000):
+            messages = [_word(number) for number in range(start, min(start + 5_000, n_people))]
+            taken = take(
+                messages, route_type=None, source="shop", trust=TRUST_SERVER, received_at=_NOW, limits=ws.limits
+            )
+            ws.log.append(taken.rows, now=_NOW)
+        ws.flush()
+        began = time.perf_counter()
+        engine = ws.folding.engine()
+        n_judged = 0
+        while n := engine.judge():
+            n_judged += n
+        judging = time.perf_counter() - began
+        note = f"{n_judged:,} of {n_people:,} said something and were judged in {judging:.0f} s; best of 5"
+        return [
+            _everybody(ws, "newsletter", note),
+            _everybody(ws, "analytics", ""),
+            _active(ws, "newsletter"),
+            _active(ws, "analytics"),
+        ]
+
+
+def _word(number: int) -> dict[str, Any]:
+    """Of ten people four say nothing, three yes to letters and two no to analytics; one wrote long ago."""
+    told = (
+        ({"newsletter": True}, {"analytics": False})[number % 10 > 6] if number % 10 > 3 and number % 10 < 9 else None
+    )
+    at = "2026-11-18T00:00:00Z" if number % 3 else "2026-08-01T00:00:00Z"
+    said = {"event": "Consent Updated", "properties": {"purposes": told}} if told else {"event": "Viewed"}
+    return {"type": "track", "userId": f"c-{number}", "messageId": f"c{number}", "timestamp": at, **said}
+
+
+def _everybody(ws: Workspace, purpose: str, note: str) -> Figure:
+    scope = ws.scope(purpose)
+    found = ws.permissions.count(scope)
+    plain = _best(lambda: count_people(ws.state))
+    ratio = _best(lambda: ws.permissions.count(scope)) / plain
+    told = f"{found.permitted:,} of {found.people:,}; {plain * 1000:.0f} ms without{'; ' + note if note else ''}"
+    return Figure(f"count under a scope ({purpose})", ratio, "times", 1.3, False, "the same count without", None, told)
+
+
+def _active(ws: Workspace, purpose: str) -> Figure:
+    """Whoever did something in the last 30 days."""
+    scope = ws.scope(purpose)
+    since = _NOW - 30 * 86_400 * _SECOND
+    sql = (
+        "SELECT count(*) FROM identifier i WHERE i.root_id = i.identifier_id AND EXISTS "
+        "(SELECT 1 FROM event_index e WHERE e.anchor_id = i.identifier_id AND e.event_at >= ?)"
+    )
+
+    def under() -> int:
+        with ws.state.snapshot() as reading:
+            many = ws.permissions.join(reading, scope, "i.identifier_id")
+            return int(reading.read(f"{sql} AND {many.sql}", (since, *many.params))[0][0])
+
+    plain = _best(lambda: ws.state.read(sql, (since,)))
+    ratio = _best(under) / plain
+    return Figure(
+        f"count of the active under a scope ({purpose})",
+        ratio,
+        "times",
+        1.3,
+        False,
+        "the same count without",
+        None,
+        f"{under():,}; {plain * 1000:.0f} ms without",
+    )
+
+
+def _best(do: Callable[[], object]) -> float:
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        do()
+        took.append(time.perf_counter() - began)
+    return min(took)
 
 
 def _withdraw(served: Served, key: str, n: int) -> tuple[list[float], list[float], int]:
