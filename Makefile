@@ -10,6 +10,8 @@ CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 SDK := $(patsubst %/package.json,%/node_modules/.installed,$(wildcard tests/sdk/package.json))
 WORKERS ?= 2
+# Some machines tell Python to keep no bytecode: each process that the suite starts would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
 ARGS ?=
 
 .PHONY: help demo test check format docs bench screenshots crash constraints clean system

@@ -12,9 +12,13 @@ Never: does anything on import.
 {'Order Completed': 1}
 """
 
-from pathlib import Path
+from __future__ import annotations
 
-from tillit.workspace import Workspace, create_workspace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # rooms load when a workspace is opened: every run of the command line passes here
+    from tillit.workspace import Workspace
 
 __version__ = "0.1.0"
 
@@ -29,6 +33,8 @@ def open(path: str | Path) -> Workspace:  # noqa: A001 -- `tillit.open` reads as
 
     Raises: NoWorkspace when the folder holds other things.
     """
+    from tillit.workspace import Workspace, create_workspace
+
     folder = Path(path)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         create_workspace(folder)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli import in_process
 from tests.running import Answer, RunningServer, create_key, tillit
 from tillit.workspace import Workspace
 
@@ -45,7 +46,7 @@ class Pair:
         assert found is not None
         return str(found["id"])
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str) -> in_process.Done:
         return run(*words, "--workspace", str(self.server.workspace))
 
     def told(self, *words: str) -> Any:
@@ -56,9 +57,8 @@ def value(identifier: str) -> str:
     return identifier.partition(":")[2]
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tillit", "identity", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def run(*words: str) -> in_process.Done:
+    return in_process.run("identity", *words)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.in_process import run
 from tests.running import tillit
 
 PASSWORD = "a kettle sings at dawn"
@@ -16,24 +17,24 @@ PASSWORD = "a kettle sings at dawn"
 
 @pytest.fixture
 def shop(workspace_dir: Path) -> Path:
-    tillit("init", str(workspace_dir))
+    run("init", str(workspace_dir))
     return workspace_dir
 
 
-def run(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+def process(*words: str, typed: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tillit", *words]
     return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_operators_are_made_changed_and_listed(shop: Path) -> None:
     where = ("--workspace", str(shop))
-    made = run(
+    made = process(
         "operators", "create", "Ana@shop.example", "--role", "admin", "--password", *where, typed=PASSWORD + "\n"
     )
     tillit("operators", "create", "bo", "--name", "Bo Ek", "--role", "editor", *where)
     tillit("operators", "role", "BO", "reader", *where)
     tillit("operators", "disable", "bo", *where)
-    changed = run("operators", "password", "ana@shop.example", *where, typed="three spoons under rain\n")
+    changed = process("operators", "password", "ana@shop.example", *where, typed="three spoons under rain\n")
 
     listed = json.loads(tillit("operators", "list", *where, "--json"))["operators"]
     table = tillit("operators", "list", *where)
@@ -50,7 +51,7 @@ def test_operators_are_made_changed_and_listed(shop: Path) -> None:
 
 def test_what_cannot_be_is_said_with_its_exit_code(shop: Path) -> None:
     where = ("--workspace", str(shop))
-    tillit("operators", "create", "ana", "--role", "admin", *where)
+    run("operators", "create", "ana", "--role", "admin", *where)
 
     outcomes = {
         name: run("operators", *words, *where, typed=typed)
@@ -76,11 +77,11 @@ def test_what_cannot_be_is_said_with_its_exit_code(shop: Path) -> None:
 
 def test_a_link_is_made_for_whom_it_names(shop: Path) -> None:
     where = ("--workspace", str(shop))
-    tillit("operators", "create", "ana", "--role", "admin", *where)
+    run("operators", "create", "ana", "--role", "admin", *where)
 
-    link = tillit("console", "link", "--as", "ANA", *where)
+    link = run("console", "link", "--as", "ANA", *where)
     unknown = run("console", "link", "--as", "eve", *where)
 
-    assert "/console/enter?token=" in link
+    assert "/console/enter?token=" in link.stdout
     assert unknown.returncode == 2
     assert "no such operator" in unknown.stderr

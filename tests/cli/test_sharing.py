@@ -12,12 +12,17 @@ import pytest
 from tests.running import RunningServer
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RunningServer]:
-    """Serve with two web processes, both of which have begun."""
-    with RunningServer(tmp_path / "shop", arguments=("--workers", "2")) as running:
-        wait_for_both(running)
+@pytest.fixture(scope="module")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with RunningServer(tmp_path_factory.mktemp("sharing") / "shop", arguments=("--workers", "2")) as running:
         yield running
+
+
+@pytest.fixture
+def server(one_server: RunningServer) -> RunningServer:
+    """Serve with two web processes, both of which have begun: a test before may have killed one."""
+    wait_for_both(one_server)
+    return one_server
 
 
 @contextmanager

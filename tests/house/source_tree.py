@@ -7,6 +7,7 @@ Never: runs what it reads.
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +60,7 @@ class Edge(NamedTuple):
         return f"{self.module.file}:{self.line}  {self.module.part} -> {self.target}"
 
 
+@cache
 def list_modules() -> list[Module]:
     modules = []
     for path in sorted(PACKAGE.rglob("*.py")):

@@ -46,6 +46,13 @@ def test_nothing_below_the_doors_imports_ours_inside_a_function() -> None:
 
 
 def test_type_checking_is_for_outside_packages() -> None:
-    hidden = [str(edge) for module in list_modules() for edge in iter_imports(module) if edge.is_for_typing]
+    # The public door says what it gives without loading it; nothing lies above it that it could hide a cycle with.
+    hidden = [
+        str(edge)
+        for module in list_modules()
+        if module.name != "tillit"
+        for edge in iter_imports(module)
+        if edge.is_for_typing
+    ]
 
     assert hidden == []

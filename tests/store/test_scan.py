@@ -214,6 +214,22 @@ def test_a_hash_that_begins_like_a_wrapping_is_none(tmp_path: Path, sign: bytes)
     assert find_bytes(tmp_path, [MARKER]) == []
 
 
+def test_each_marker_is_found_in_its_own_columns_of_a_packed_table(tmp_path: Path) -> None:
+    table = (tmp_path / "export.parquet").as_posix()
+    with duckdb.connect() as engine:
+        columns = "'ana' || i % 7 || '@example.org' AS who, 'café ' || i % 5 AS place, i AS n"
+        engine.execute(f"COPY (SELECT {columns} FROM range(5000) r(i)) TO '{table}' (FORMAT parquet, COMPRESSION zstd)")
+
+    found = find_bytes(tmp_path, ["ana9@example.org", "ana3@example.org", "café 4", b"ana5@", b"\xff\xfe"])
+
+    assert {(one.place, one.marker) for one in found if one.place != "bytes"} == {
+        ("column who", 1),
+        ("column place", 2),
+        ("column who", 3),
+    }
+    assert {one.marker for one in found} == {1, 2, 3}
+
+
 @pytest.mark.parametrize("name", ["part-0.parquet", "part-1.parquet#1", "export.gz", "state.db"])
 def test_a_file_that_cannot_be_looked_into_is_reported(tmp_path: Path, name: str) -> None:
     _parquet(tmp_path)

@@ -12,7 +12,7 @@ from tillit.errors import TillitError
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit."""
-    from tillit.cli.commands import app  # the commands import every room; `tillit.cli.processes` must not
+    from tillit.cli.words import app  # `tillit.cli.processes` is started without it
 
     told = _spread_lists(list(sys.argv[1:] if arguments is None else arguments))
     try:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tillit.cli.receipts import validate
 from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, show
 from tillit.clock import instant
 from tillit.consent import STATES, Choice, StatementInvalid
@@ -142,3 +143,6 @@ def _instant(text: str | None) -> int | None:
 
 def _said(one: dict[str, Any]) -> tuple[str, str, str, str, str, str]:
     return one["said_at"], one["about"], one["state"], one["by"], one["trust"], one["event_id"]
+
+
+consent.command()(validate)

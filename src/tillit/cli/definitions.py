@@ -14,8 +14,17 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tillit.cli.identity import evidence_line, print_lines
-from tillit.cli.terminal import ACTOR, JsonOption, PurposeOption, WorkspaceOption, find_colleague, show, talk
+from tillit.cli.terminal import (
+    ACTOR,
+    JsonOption,
+    PurposeOption,
+    WorkspaceOption,
+    evidence_line,
+    find_colleague,
+    print_lines,
+    show,
+    talk,
+)
 from tillit.consent import SECTIONS, join_policies
 from tillit.errors import BusyError, InputError
 from tillit.identity import RulesInvalid

@@ -11,16 +11,28 @@ import tempfile
 import threading
 import webbrowser
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
+import typer
 
 from tillit.cli.serve import Server
+from tillit.cli.terminal import talk
 from tillit.errors import TillitError
 from tillit.simulate import SOURCES, run_demo
 from tillit.workspace import Workspace, create_workspace
 
 
-def run_demo_server(*, port: int, n_customers: int, seed: int, browser: bool, talk: Console) -> int:
+def demo(
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    customers: Annotated[int, typer.Option(help="How many customers the shop has.")] = 3_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the console.")] = True,
+) -> None:
+    """Show a shop with six months of past, live, in a workspace that is thrown away at the end."""
+    raise typer.Exit(_run(port=port, n_customers=customers, seed=seed, browser=browser))
+
+
+def _run(*, port: int, n_customers: int, seed: int, browser: bool) -> int:
     """Serve a throw-away workspace and send it a shop's events until told to stop."""
     outer = Path(tempfile.mkdtemp(prefix="tillit-demo-"))
     folder = outer / "shop"  # the truth lies beside it

@@ -12,7 +12,17 @@ from typing import Annotated, Any
 
 import typer
 
-from tillit.cli.terminal import ACTOR, JsonOption, PurposeOption, WorkspaceOption, find_colleague, show
+from tillit.cli.definitions import plan
+from tillit.cli.terminal import (
+    ACTOR,
+    JsonOption,
+    PurposeOption,
+    WorkspaceOption,
+    evidence_line,
+    find_colleague,
+    print_lines,
+    show,
+)
 from tillit.errors import InputError
 from tillit.records import Scope
 from tillit.workspace import Workspace, unknown_profile
@@ -257,11 +267,6 @@ def _steps(told: dict[str, Any]) -> Iterator[str]:
         yield f"  {evidence_line(step['from'], step['to'], step)}"
 
 
-def evidence_line(a: str, b: str, said: dict[str, Any]) -> str:
-    """Write one piece of evidence for a terminal."""
-    return f"{a} — {b} · {said['rule']}, {said['trust']}, {said['source']}, {said['at']}, {said['event_id']}"
-
-
 def _unheeded(one: dict[str, Any]) -> str:
     return f"  {evidence_line(one['a'], one['b'], one)}: {one['verdict']}, {one['reason']}"
 
@@ -271,13 +276,6 @@ def _decision(one: dict[str, Any], names: dict[str, str]) -> str:
     undone = "" if one["stands"] else " (undone)"
     why = f": {one['reason']}" if one["reason"] else ""
     return f"{one['action']}  {one['at']}  {one['kind']}  {one['a']} — {one['b']}, {by}{why}{undone}"
-
-
-def print_lines(lines: Iterator[str]) -> None:
-    """Print what may hold words of strangers."""
-    for line in lines:
-        # Anybody can send an identifier that would move the cursor or change the colours.
-        print("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
 
 
 # -- loaders
@@ -301,3 +299,6 @@ def _note_read(ws: Workspace, scope: Scope, verb: str, people: list[str | None])
         profile_id=known[0] if len(known) == 1 else "",
         n_profiles=len(known),
     )
+
+
+identity.command("plan")(plan)

@@ -8,13 +8,15 @@ Never: a value of the file on the screen.
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from tillit import clock
+from tillit.cli.terminal import JsonOption, WorkspaceOption
 from tillit.collect.files import BLOCK_ROWS, Mapping, Outcome, import_rows, load_mapping, suggest_mapping
 from tillit.collect.files import Progress as Reached
 from tillit.errors import BusyError, InputError
@@ -70,6 +72,17 @@ class Import(NamedTuple):
             "reasons": outcome.reasons,
             "resumed_at_row": outcome.first_row if outcome.first_row > 1 else None,
         }
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet.")],
+    workspace: WorkspaceOption,
+    mapping: Annotated[Path | None, typer.Option(help="The mapping file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Draft a mapping from the data and print it.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Import a file. Importing it again changes nothing."""
+    raise typer.Exit(import_command(workspace, file, mapping, suggest=suggest, json=json))
 
 
 def import_command(workspace: Path, file: Path, mapping: Path | None, suggest: bool, json: bool) -> int:

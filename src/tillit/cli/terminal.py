@@ -5,6 +5,7 @@ Out:   text for people and for programs.
 Never: results among the talk.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -38,3 +39,15 @@ def find_colleague(ws: Workspace, told: str) -> Colleague:
 def show(document: Any) -> None:
     """Print one JSON document."""
     print(msgspec.json.format(msgspec.json.encode(document)).decode())
+
+
+def print_lines(lines: Iterator[str]) -> None:
+    """Print what may hold words of strangers."""
+    for line in lines:
+        # Anybody can send an identifier that would move the cursor or change the colours.
+        print("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
+
+
+def evidence_line(a: str, b: str, said: dict[str, Any]) -> str:
+    """Write one piece of evidence for a terminal."""
+    return f"{a} — {b} · {said['rule']}, {said['trust']}, {said['source']}, {said['at']}, {said['event_id']}"

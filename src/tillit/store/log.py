@@ -5,7 +5,6 @@ Out:   positions, given only once the rows are on disk; rows in order.
 Never: an acknowledgement before the sync; a position used twice; an opinion about duplicates (the fold judges).
 """
 
-import asyncio
 import os
 import queue
 import threading
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import apsw
 
@@ -22,6 +21,13 @@ from tillit.records import KIND_DEFINITION, LogRow, NewRow, QuarantineRow
 from tillit.store.migrations import migrations_of
 from tillit.store.sqlite import StoreUnreachable, connect, execute_many, translated, truncate_wal
 from tillit.store.state import SqliteState
+
+if TYPE_CHECKING:  # brings TLS and more: loaded by those who serve
+    import asyncio
+
+    _Waiting = tuple[
+        Sequence[NewRow], Sequence[QuarantineRow], asyncio.Future[tuple[int, int]], asyncio.AbstractEventLoop
+    ]
 
 _COLUMNS = "position, logged_at, kind, source, trust, received_at, event_at, message_hash, body"
 _INSERT = f"INSERT INTO log ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
@@ -269,6 +275,8 @@ class GroupCommit:
 
     async def append(self, rows: Sequence[NewRow], quarantine: Sequence[QuarantineRow] = ()) -> tuple[int, int]:
         """Put rows in the log; return their first and last position after the sync. Raises as Log.append."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         done: asyncio.Future[tuple[int, int]] = loop.create_future()
         self._waiting.append((rows, quarantine, done, loop))
@@ -332,8 +340,3 @@ def _ints(rows: Iterable[Any]) -> tuple[int, ...]:
     """Give the one row of an answer that holds whole numbers."""
     (row,) = rows
     return tuple(int(value) for value in row)
-
-
-_Waiting = tuple[
-    Sequence[NewRow], Sequence[QuarantineRow], "asyncio.Future[tuple[int, int]]", asyncio.AbstractEventLoop
-]

@@ -10,6 +10,7 @@ gzip, zlib, zstd and zip, each inside the other.
 """
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
@@ -21,11 +22,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 import apsw
 import msgspec
+
+if TYPE_CHECKING:  # loaded by those who read Parquet
+    import duckdb
 
 UNREADABLE = -1  # the marker number of a file that could not be looked into
 
@@ -66,16 +70,17 @@ def find_bytes(
     wanted = [spellings(marker) for marker in markers]
     findings: list[Finding] = []
     explained: set[tuple[str, int]] = set()
-    for file in sorted(entry for entry in folder.rglob("*") if entry.is_file() and not entry.is_symlink()):
-        name = file.relative_to(folder).as_posix()
-        if passing_over(name):
-            continue
-        seen: dict[Finding, None] = {}
-        for place, marker in _in_file(file, wanted):
-            if place.endswith(_WITHIN):
-                explained.add((name.removesuffix("-wal"), marker))
-            seen[Finding(name, place, marker)] = None
-        findings.extend(seen)
+    with contextlib.closing(_ParquetReader()) as parquet:
+        for file in sorted(entry for entry in folder.rglob("*") if entry.is_file() and not entry.is_symlink()):
+            name = file.relative_to(folder).as_posix()
+            if passing_over(name):
+                continue
+            seen: dict[Finding, None] = {}
+            for place, marker in _in_file(file, wanted, parquet):
+                if place.endswith(_WITHIN):
+                    explained.add((name.removesuffix("-wal"), marker))
+                seen[Finding(name, place, marker)] = None
+            findings.extend(seen)
     if apart:
         # The raw bytes of a table say nothing of where a value ends: within a longer one they are explained.
         return [
@@ -145,7 +150,7 @@ def spellings(marker: bytes | str) -> list[bytes]:
     return [*unique, marker.encode("utf-16-le"), marker.encode("utf-16-be")]
 
 
-def _in_file(file: Path, wanted: Wanted) -> Found:
+def _in_file(file: Path, wanted: Wanted, parquet: "_ParquetReader") -> Found:
     if file.stat().st_size == 0:
         return
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as whole:
@@ -162,7 +167,7 @@ def _in_file(file: Path, wanted: Wanted) -> Found:
         elif head[:4] in _WAL:
             yield from _in_split_pages(whole, struct.unpack(">I", whole[8:12])[0], wanted, first=32, head=24)
         elif head[:4] == b"PAR1" or ".parquet" in file.name:
-            yield from _in_parquet(file, wanted)
+            yield from _in_parquet(file, wanted, parquet)
 
 
 # SQLite
@@ -253,12 +258,32 @@ def _in_sqlite(file: Path, wanted: Wanted) -> Found:
 # Parquet
 
 
-def _in_parquet(file: Path, wanted: Wanted) -> Found:
+class _ParquetReader:
+    """DuckDB, started for the first file and kept for the others: starting it costs as much as reading a small file."""
+
+    def __init__(self) -> None:
+        self._engine: duckdb.DuckDBPyConnection | None = None
+
+    def cursor(self) -> "duckdb.DuckDBPyConnection":
+        import duckdb
+
+        if self._engine is None:
+            self._engine = duckdb.connect(":memory:", config={"temp_directory": ""})
+            self._engine.execute("SET autoinstall_known_extensions = false")
+        return self._engine.cursor()
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+
+def _in_parquet(file: Path, wanted: Wanted, parquet: _ParquetReader) -> Found:
     import duckdb
 
-    engine = duckdb.connect(":memory:", config={"temp_directory": ""})
+    engine = parquet.cursor()
+    told = [(number, text) for number, ways in enumerate(wanted) for way in ways if (text := _as_text(way)) is not None]
+    numbers, texts = [number for number, _ in told], [text for _, text in told]
     try:
-        engine.execute("SET autoinstall_known_extensions = false")
         source = f"read_parquet({_text(_literal(file))})"
         described = engine.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
         for column, kind, *_ in described:
@@ -268,25 +293,23 @@ def _in_parquet(file: Path, wanted: Wanted) -> Found:
                     for (blob,) in some:
                         yield from _in_blob(bytes(blob), wanted, f"column {column}")
                 continue
-            if kind in _HOLD_NO_TEXT or not wanted:
+            if kind in _HOLD_NO_TEXT or not told:
                 continue
-            # One question for all markers: each reads the whole column, and takes a millisecond or two to plan.
-            texts = [[text for way in ways if (text := _as_text(way)) is not None] for ways in wanted]
-            tests = [" OR ".join(["contains(value, ?)"] * len(ways)) or "false" for ways in texts]
+            # One question for all markers: each reads the whole column. The markers are a table: a condition for each
+            # takes longer to plan than a small file to read.
             sql = (
-                f"SELECT {', '.join(f'bool_or({test})' for test in tests)} "
-                f"FROM (SELECT {_name(column)}::VARCHAR AS value FROM {source})"
+                "SELECT DISTINCT number FROM (SELECT unnest(?::VARCHAR[]) AS text, unnest(?::INTEGER[]) AS number), "
+                f"(SELECT {_name(column)}::VARCHAR AS value FROM {source}) WHERE contains(value, text) ORDER BY number"
             )
-            (answers,) = engine.execute(sql, [text for ways in texts for text in ways]).fetchall()
-            for number, is_held in enumerate(answers):
-                if is_held:
-                    engine.execute(
-                        f"SELECT {_name(column)}::VARCHAR FROM {source} WHERE "
-                        + " OR ".join([f"contains({_name(column)}::VARCHAR, ?)"] * len(texts[number])),
-                        texts[number],
-                    )
-                    held = b"\n".join(str(value).encode() for (value,) in engine.fetchall())
-                    yield _placed(f"column {column}", wanted[number], held), number
+            for (number,) in engine.execute(sql, [texts, numbers]).fetchall():
+                own = [text for text, of in zip(texts, numbers, strict=True) if of == number]
+                engine.execute(
+                    f"SELECT {_name(column)}::VARCHAR FROM {source} WHERE "
+                    + " OR ".join([f"contains({_name(column)}::VARCHAR, ?)"] * len(own)),
+                    own,
+                )
+                held = b"\n".join(str(value).encode() for (value,) in engine.fetchall())
+                yield _placed(f"column {column}", wanted[number], held), number
     except duckdb.Error:
         yield "table", UNREADABLE  # torn, or another format under this name: its packed pages were not looked into
     finally:
