@@ -196,8 +196,9 @@ def _active(ws: Workspace, purpose: str) -> Figure:
 
     def under() -> int:
         with ws.state.snapshot() as reading:
-            many = ws.permissions.join(reading, scope, "i.identifier_id")
-            return int(reading.read(f"{sql} AND {many.sql}", (since, *many.params))[0][0])
+            return ws.permissions.count_where(
+                reading, ws.permissions.permit(reading, scope), sql, "i.identifier_id", (since,)
+            )
 
     plain = _best(lambda: ws.state.read(sql, (since,)))
     ratio = _best(under) / plain

@@ -399,8 +399,8 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
         "requests.open", "requests.prove", "requests.reasons",
         "requests.reject", "requests.release", "requests.run", "requests.withdraw",
     ),
-    _SEAM: ("profiles.membership", "profiles.leave", "permissions.join", "permissions.settle"),
-    _COUNTS: ("permissions.count",),
+    _SEAM: ("profiles.membership", "profiles.leave", "permissions.permit", "permissions.settle"),
+    _COUNTS: ("permissions.count", "permissions.count_where"),
     "what another road kept; walked as GET /api/identity/plan": (
         "rules.shown", "plans.ask", "plans.discard_of", "plans.find_next", "plans.find_of", "plans.result",
         "plans.save", "plans.save_result",

@@ -12,7 +12,6 @@ from tests.laws.folding import Folded, new_fold
 from tests.laws.test_identity_acts import decided_logs
 from tests.strategies import NOON, SECOND, cuts, place, row
 from tillit.consent import (
-    count_otherwise,
     decide,
     find_due,
     permit_many,
@@ -145,15 +144,14 @@ def check(folded: Folded, at: int) -> None:
                     jurisdiction=jurisdiction,
                 )
                 expected = asked_one_by_one(folded, name, at, channel, jurisdiction)
-                many = permit_many(declared, scope, "i.identifier_id", due={*due, *judged}, judged=judged)
-                sql = f"SELECT identifier_id FROM identifier i WHERE i.identifier_id IN ({marks}) AND {many.sql}"
-                found = {i for (i,) in folded.state.read(sql, (*everybody, *many.params))}
-                told = count_otherwise(folded.state, declared, scope, due={*due, *judged}, judged=judged)
-                assert told is not None
-                is_open, n = told
+                many = permit_many(declared, scope, due=due, judged=judged)
+                sql = f"SELECT identifier_id FROM identifier WHERE identifier_id IN ({marks})"
+                asked = f"{sql} AND {many.condition('identifier_id')}"
+                found = {i for (i,) in folded.state.read(asked, (*everybody, *many.params))}
+                ((n,),) = folded.state.read(f"SELECT count(*) FROM ({many.otherwise}) AS some", many.params)
 
                 assert found == expected, (name, channel, jurisdiction, at)
-                assert (len(everybody) - n if is_open else n) == len(expected), (name, channel, jurisdiction, at)
+                assert (len(everybody) - n if many.is_open else n) == len(expected), (name, channel, jurisdiction, at)
 
 
 @given(st.data())

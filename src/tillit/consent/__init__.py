@@ -26,7 +26,6 @@ from tillit.consent.permissions import (
     Lane,
     Many,
     count_due,
-    count_otherwise,
     find_due,
     keep_judged,
     lanes_of,
@@ -76,7 +75,7 @@ STRAND_TABLES = {
 }
 # What decisions come to, kept for questions about many; derived from all of the above, now and then.
 PERMISSION_TABLES = {
-    "permission": ("lane", "root_id", "from_at"),
+    "permission": ("lane", "until_at", "root_id", "from_at"),
     "permission_ground": ("identifier_id",),
 }
 
@@ -193,7 +192,6 @@ __all__ = [
     "UnknownPurpose",
     "consent_body",
     "count_due",
-    "count_otherwise",
     "decide",
     "find_due",
     "gate_of",

@@ -35,8 +35,8 @@ class Lane(NamedTuple):
     purpose: str
     channel: str
     jurisdiction: str
-    number: int  # by which the table knows it
-    is_open: bool  # to strangers
+    number: int = -1  # by which the table knows it, under these purposes
+    is_open: bool = False  # to strangers
 
 
 class ChannelUndeclared(InputError):
@@ -54,10 +54,15 @@ class ChannelUndeclared(InputError):
 
 
 class Many(NamedTuple):
-    """Leave for many: a condition for SQL on the column that holds the root of a person's identifiers."""
+    """Leave for many, for SQL."""
 
-    sql: str
-    params: tuple[int, ...]
+    is_open: bool  # strangers are permitted
+    otherwise: str  # a query: the roots of whoever is judged otherwise than a stranger
+    params: tuple[int, ...]  # of it
+
+    def condition(self, column: str) -> str:
+        """Give the condition on a column that holds roots: who is permitted. Its parameters are `params`."""
+        return f"{column} {'NOT ' if self.is_open else ''}IN ({self.otherwise})"
 
 
 def _number(text: str) -> int:
@@ -71,17 +76,15 @@ def terms_of(declared: Declared, adult_age: int) -> int:
 
 def lanes_of(declared: Declared) -> list[Lane]:
     """Give the ways in which people are asked for."""
-    return [
-        _lane(declared, name, channel, jurisdiction)
+    lanes = [
+        Lane(name, channel, jurisdiction)
         for name, purpose in declared.purposes.items()
         for channel in ("", *purpose.channels)
         for jurisdiction in ("", *purpose.jurisdictions)
     ]
-
-
-def _lane(declared: Declared, purpose: str, channel: str, jurisdiction: str) -> Lane:
-    lane = Lane(purpose, channel, jurisdiction, _number(f"{purpose}\n{channel}\n{jurisdiction}"), is_open=False)
-    return lane._replace(is_open=_permits(declared, lane, _STRANGER, 0))
+    return [
+        one._replace(number=number, is_open=_permits(declared, one, _STRANGER, 0)) for number, one in enumerate(lanes)
+    ]
 
 
 def _lane_of(declared: Declared, scope: Scope) -> Lane | None:
@@ -93,8 +96,8 @@ def _lane_of(declared: Declared, scope: Scope) -> Lane | None:
         if purpose.channels:
             return None
         raise ChannelUndeclared(scope)
-    jurisdiction = scope.jurisdiction if scope.jurisdiction in purpose.jurisdictions else ""
-    return _lane(declared, scope.purpose, scope.channel, jurisdiction)
+    asked = (scope.purpose, scope.channel, scope.jurisdiction if scope.jurisdiction in purpose.jurisdictions else "")
+    return next(one for one in lanes_of(declared) if one[:3] == asked)
 
 
 def _permits(declared: Declared, lane: Lane, subject: Subject, at: int) -> bool:
@@ -193,8 +196,8 @@ def keep_judged(tx: Writing, ids: Collection[int], judged: Judged, *, terms: int
     """Put in what people were judged to be: of these identifiers nothing else stays. `judged`: root -> stretches."""
     tx.executemany("DELETE FROM permission WHERE root_id = ?", [(i,) for i in sorted({*ids, *judged})])
     tx.executemany(
-        "INSERT INTO permission (lane, root_id, from_at, until_at) VALUES (?, ?, ?, ?)",
-        sorted((lane, root_id, from_at, until) for root_id, told in judged.items() for lane, from_at, until in told),
+        "INSERT INTO permission (lane, until_at, root_id, from_at) VALUES (?, ?, ?, ?)",
+        sorted((lane, until, root_id, from_at) for root_id, told in judged.items() for lane, from_at, until in told),
     )
     tx.executemany(
         "INSERT INTO permission_ground (identifier_id, terms) VALUES (?, ?) "
@@ -211,59 +214,24 @@ def keep_judged(tx: Writing, ids: Collection[int], judged: Judged, *, terms: int
 # -- many
 
 
-def permit_many(
-    declared: Declared,
-    scope: Scope,
-    column: str,
-    *,
-    due: Collection[int] = (),
-    judged: Judged | None = None,
-) -> Many:
-    """Give leave for many people: a condition on the column that holds the root of a person's identifiers.
+def permit_many(declared: Declared, scope: Scope, *, due: Collection[int] = (), judged: Judged | None = None) -> Many:
+    """Give leave for many people, by the roots of their identifiers.
 
-    `due` are roots of which the table may not tell, `judged` what those among them who are somebody's root are now.
+    `due` are identifiers whose rows may not be gone by, `judged` what their holders are judged to be now.
     Raises: ChannelUndeclared.
     """
     lane = _lane_of(declared, scope)
     if lane is None:
-        return Many("1 = 0", ())
-    where, params = _in_lane(lane, scope.at)
-    sql = f"{'NOT ' if lane.is_open else ''}EXISTS (SELECT 1 FROM permission WHERE {where} AND root_id = {column})"
-    if not due:
-        return Many(sql, params)
-    left_out = sorted(due)
-    taken_in = sorted(root for root, told in (judged or {}).items() if _differs(told, lane, scope.at) != lane.is_open)
-    marks = ", ".join("?" * len(left_out))
-    sql = f"({column} NOT IN ({marks}) AND {sql})"
+        return Many(is_open=False, otherwise="SELECT root_id FROM permission WHERE 1 = 0", params=())
+    sql = f"SELECT root_id FROM permission WHERE lane = {lane.number:d} AND until_at > ? AND from_at <= ?"
+    told = judged or {}
+    left_out = sorted({*due, *told})
+    taken_in = sorted(root for root, some in told.items() if _differs(some, lane, scope.at))
+    if left_out:
+        sql += f" AND root_id NOT IN ({', '.join('?' * len(left_out))})"
     if taken_in:
-        sql = f"({sql} OR {column} IN ({', '.join('?' * len(taken_in))}))"
-    return Many(sql, (*left_out, *params, *taken_in))
-
-
-def count_otherwise(
-    reading: Reading,
-    declared: Declared,
-    scope: Scope,
-    *,
-    due: Collection[int],
-    judged: Judged,
-) -> tuple[bool, int] | None:
-    """Say whether strangers are permitted, and count who is judged otherwise; None: the scope is nobody's.
-
-    Raises: ChannelUndeclared.
-    """
-    lane = _lane_of(declared, scope)
-    if lane is None:
-        return None
-    where, params = _in_lane(lane, scope.at)
-    n = int(reading.read(f"SELECT count(*) FROM permission WHERE {where}", params)[0][0])
-    n -= len(reading.read_in(f"SELECT root_id FROM permission WHERE {where} AND root_id IN {{in}}", [*due], params))
-    n += sum(_differs(told, lane, scope.at) for told in judged.values())
-    return lane.is_open, n
-
-
-def _in_lane(lane: Lane, at: int) -> tuple[str, tuple[int, ...]]:
-    return "lane = ? AND from_at <= ? AND until_at > ?", (lane.number, at, at)
+        sql += f" UNION ALL VALUES {', '.join(['(?)'] * len(taken_in))}"
+    return Many(lane.is_open, sql, (scope.at, scope.at, *left_out, *taken_in))
 
 
 def _differs(told: Sequence[Stretch], lane: Lane, at: int) -> bool:

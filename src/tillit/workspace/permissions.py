@@ -5,13 +5,13 @@ Out:   counts; a condition for SQL.
 Never: an answer that leaves out what somebody said a moment ago: who is not judged yet is judged for the answer.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tillit import clock
 from tillit.consent import (
     Many,
     count_due,
-    count_otherwise,
     find_due,
     permit_many,
     policy_in_force,
@@ -56,24 +56,29 @@ class Permissions:
         self.settle(timeout_s)
         with self._state.snapshot() as reading:
             people = count_people(reading)
-            declared, due = policy_in_force(reading), self._due(reading)
-            judged = judge(reading, declared, due, adult_age=self._adult_age) if due else {}
-            found = count_otherwise(reading, declared, scope, due={*due, *judged}, judged=judged)
-        if found is None:
-            return Counted(people, 0)
-        is_open, n_otherwise = found
-        return Counted(people, people - n_otherwise if is_open else n_otherwise)
+            many = self.permit(reading, scope)
+            n = int(reading.read(f"SELECT count(*) FROM ({many.otherwise}) AS some", many.params)[0][0])
+        return Counted(people, people - n if many.is_open else n)
 
-    def join(self, reading: Reading, scope: Scope, column: str) -> Many:
-        """Give a condition on the column that holds the root of a person's identifiers: whom the purpose may use.
+    def count_where(self, reading: Reading, many: Many, query: str, column: str, params: Sequence[int] = ()) -> int:
+        """Count what a query counts (SELECT count(*) … WHERE …) of whom the purpose may use.
 
-        It holds for this reading alone. Raises: ChannelUndeclared; BusyError as `count` does, at once.
+        `column` holds the root of a person's identifiers. Where strangers are permitted the few who are not are taken
+        away: nobody else is asked for.
+        """
+        some = reading.read(f"{query} AND {column} IN ({many.otherwise})", (*params, *many.params))[0][0]
+        return int(reading.read(query, params)[0][0]) - int(some) if many.is_open else int(some)
+
+    def permit(self, reading: Reading, scope: Scope) -> Many:
+        """Give leave for many, for this reading alone.
+
+        Raises: ChannelUndeclared; BusyError as `count` does, at once.
         """
         declared, due = policy_in_force(reading), self._due(reading)
         if len(due) > _MOST_DUE:
             raise self._behind(reading)
         judged = judge(reading, declared, due, adult_age=self._adult_age) if due else {}
-        return permit_many(declared, scope, column, due={*due, *judged}, judged=judged)
+        return permit_many(declared, scope, due=due, judged=judged)
 
     def settle(self, timeout_s: float = _WAIT_S) -> None:
         """Return when nearly everybody is judged: here when nobody else folds, else by waiting for whoever does.

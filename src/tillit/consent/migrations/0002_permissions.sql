@@ -1,11 +1,12 @@
 -- Whom a purpose may use otherwise than somebody of whom nothing is known: what a question about many is joined to.
--- Grain: one per lane (a purpose, a channel, a jurisdiction), person and stretch of time. Units: UTC epoch microseconds.
+-- Grain: one per lane (a purpose, a channel and a jurisdiction, numbered under the purposes in force), person and
+-- stretch of time. Units: UTC epoch microseconds.
 CREATE TABLE permission (
   lane     {int64} NOT NULL,
+  until_at {int64} NOT NULL,
   root_id  {int64} NOT NULL,
   from_at  {int64} NOT NULL,
-  until_at {int64} NOT NULL,
-  PRIMARY KEY (lane, root_id, from_at)
+  PRIMARY KEY (lane, until_at, root_id, from_at)
 ) {clustered};
 CREATE INDEX permission_root ON permission (root_id);
 -- Identifiers at which something was said that permissions hang on. Grain: one per identifier.
