@@ -400,7 +400,10 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
         "requests.reject", "requests.release", "requests.run", "requests.withdraw",
     ),
     _SEAM: ("profiles.membership", "profiles.leave", "permissions.permit", "permissions.settle"),
-    _COUNTS: ("permissions.count", "permissions.count_where"),
+    _COUNTS: (
+        "permissions.count", "permissions.count_where", "retention.is_declared", "retention.kept_after",
+        "retention.last", "retention.outline", "retention.sweep",
+    ),
     "what another road kept; walked as GET /api/identity/plan": (
         "rules.shown", "plans.ask", "plans.discard_of", "plans.find_next", "plans.find_of", "plans.result",
         "plans.save", "plans.save_result",
@@ -466,7 +469,7 @@ COMMANDS_NOT: dict[str, tuple[str, ...]] = {
         "privacy requests release", "privacy requests reject", "privacy requests withdraw", "privacy requests extend",
         "privacy requests answer",
     ),
-    _COUNTS: ("profile count",),
+    _COUNTS: ("profile count", "privacy retention"),
     "proofs: hashes": ("ledger prove", "ledger verify", "ledger checkpoint", "ledger check"),
     _SERVICE: ("events tail",),
     _MENDING: ("quarantine list", "quarantine replay"),

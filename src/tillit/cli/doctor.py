@@ -8,7 +8,7 @@ Never: a personal value; a change.
 import shutil
 from typing import Any, NamedTuple
 
-from tillit.clock import rfc3339
+from tillit.clock import DAY, rfc3339
 from tillit.flow import FoldOutdated
 from tillit.store import bytes_per_day
 from tillit.store.lake import Lake
@@ -16,6 +16,7 @@ from tillit.workspace import Workspace
 
 _LAG_WARNS = 10_000  # rows; taste: a second or less of folding
 _DISK_WARNS_DAYS = 30
+_MOST_LOOKED = 200_000  # log rows that are looked at for what is due: about a second
 
 
 class Finding(NamedTuple):
@@ -79,6 +80,7 @@ def examine(ws: Workspace) -> Report:
             f"{n_rows:,} events, {_size(lake_bytes)}, {max(position - lake_position, 0):,} rows behind the fold",
         ),
         Finding("purposes", True, _purposes(ws)),
+        *_retention(ws),
         Finding("quarantine", True, f"{n_quarantined:,} events wait. `tillit quarantine list` shows why"),
         Finding(
             "folder", mode == 0, "only its owner may enter" if mode == 0 else "others may enter: chmod 700 the folder"
@@ -111,6 +113,18 @@ def _purposes(ws: Workspace) -> str:
     if declared.is_built_in:
         return f"none were declared: the two built-in ones hold ({named}). `tillit apply purposes/` declares yours"
     return f"{len(declared.purposes)} are declared: {named}"
+
+
+def _retention(ws: Workspace) -> list[Finding]:
+    if not ws.retention.is_declared():
+        return []
+    told, last = ws.retention.outline(most=_MOST_LOOKED), ws.retention.last()
+    swept = f"last swept {rfc3339(last.swept_at)}" if last is not None else "never swept"
+    is_late = told.n_due > 0 and (last is None or ws.now() - last.swept_at > DAY)
+    rest = ". `tillit serve` sweeps hourly, `tillit privacy retention --yes` now" if is_late else ""
+    least = "" if told.is_whole else "at least "
+    held = f", {told.n_held:,} held" if told.n_held else ""
+    return [Finding("retention", not is_late, f"{swept}, {least}{told.n_due:,} events are due{held}{rest}")]
 
 
 def _outdated(ws: Workspace) -> str | None:

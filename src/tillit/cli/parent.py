@@ -1,7 +1,7 @@
-"""The supervisor's end is the end of each process it started.
+"""Processes that start others, and the end of one: it is the end of each that it started.
 
-In:    the supervisor's process id.
-Out:   a call, once it is gone.
+In:    the process id of the one who started us; a kind of work.
+Out:   a call, once it is gone; a process that works.
 Never: a process that is left behind.
 """
 
@@ -9,9 +9,12 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 
 def stop_with_parent(parent: int, stop: Callable[[], None]) -> None:
@@ -25,3 +28,19 @@ def stop_with_parent(parent: int, stop: Callable[[], None]) -> None:
         stop()
 
     threading.Thread(target=watch, name="tillit-parent", daemon=True).start()
+
+
+class WorkerStarter:
+    """Starts a process that does long work: beside its own, so that the door is as quick as ever."""
+
+    def __init__(self, kind: str, path: Path) -> None:
+        """Work on one workspace, at imports or at plans; nothing is started yet."""
+        self._kind = kind
+        self._path = path
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it unless this process has one running; of several processes' workers one gets the lock."""
+        if self._process is None or self._process.poll() is not None:
+            arguments = (self._kind, str(self._path), str(os.getpid()))
+            self._process = subprocess.Popen([sys.executable, "-m", "tillit.cli.processes", *arguments])

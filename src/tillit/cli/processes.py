@@ -14,7 +14,8 @@ import threading
 from pathlib import Path
 
 from tillit import clock
-from tillit.cli.parent import stop_with_parent
+from tillit.cli.parent import WorkerStarter, stop_with_parent
+from tillit.cli.retention import note_sweep
 from tillit.collect.files import forget_rejects, forget_uploads
 from tillit.errors import BusyError, TillitError
 from tillit.flow import EngineBusy, LakeWriter, file_lock
@@ -46,6 +47,17 @@ def plans(path: Path, parent: int) -> int:
     with Workspace(path) as workspace:
         workspace.folding.leave_to_others()
         run_plans(workspace, stop)
+    return 0
+
+
+def retention(path: Path, parent: int) -> int:
+    """Forget what no purpose keeps any more, once."""
+    os.nice(10)  # whoever sends events comes first
+    stop = _stop_event(parent)
+    with Workspace(path) as workspace:
+        workspace.folding.leave_to_others()
+        with contextlib.suppress(EngineBusy):  # somebody sweeps at the command line
+            note_sweep(workspace, workspace.retention.sweep(is_over=stop.is_set), "keeper")
     return 0
 
 
@@ -84,6 +96,7 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
     writer = LakeWriter(workspace.log, workspace.state, lake)
     housekeeping_at = 0.0
     sharing = Sharing(workspace)
+    sweeps = WorkerStarter("retention", workspace.paths.root)
     while not stop.wait(settings.lake.flush_s):
         if writer.catch_up():
             lake.compact()
@@ -98,6 +111,8 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
             forget_uploads(workspace.paths.uploads, before=kept_from)
             forget_plans(workspace.paths.plans, before=now - clock.DAY)
             forget_exports(workspace.paths.exports, before=now - KEPT)
+            if workspace.retention.is_declared():
+                sweeps.start()
             if settings.log.retention_days:
                 writer.trim(now - settings.log.retention_days * clock.DAY)
     lake.close()
@@ -133,7 +148,7 @@ def _stop_event(parent: int) -> threading.Event:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one process: `engine FOLDER PARENT`, `keeper`, `imports`, `plans`.
+    """Run one process: `engine FOLDER PARENT`, `keeper`, `imports`, `plans`, `retention`.
 
     `web FOLDER PARENT LISTENER HOLDING NUMBER N`: LISTENER and HOLDING are descriptors; NUMBER of N from 0. PARENT is
     the supervisor's process id.
@@ -147,7 +162,9 @@ def main(arguments: list[str]) -> int:
 
             listener, shared, number, n_web = map(int, arguments[3:7])
             return web(folder, parent, socket.socket(fileno=listener), holding=Holding(shared, n_web), number=number)
-        return {"engine": engine, "imports": imports, "keeper": keeper, "plans": plans}[kind](folder, parent)
+        return {"engine": engine, "imports": imports, "keeper": keeper, "plans": plans, "retention": retention}[kind](
+            folder, parent
+        )
     except TillitError as error:
         print(f"{kind}: {error.message}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -6,9 +6,7 @@ Never: an access log (paths may hold identifiers).
 """
 
 import asyncio
-import os
 import socket
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -19,7 +17,7 @@ import uvicorn
 from tillit import clock
 from tillit.api import Api, create_api
 from tillit.cli.connections import BoundedConnection
-from tillit.cli.parent import stop_with_parent
+from tillit.cli.parent import WorkerStarter, stop_with_parent
 from tillit.cli.sharing import Acceptor, Holding
 from tillit.collect.files import Uploads
 from tillit.collect.routes import TrackingApi
@@ -110,7 +108,7 @@ class _WebServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def build_app(workspace: Workspace, commit: GroupCommit, api: Api, plans: "WorkerStarter") -> App:
+def build_app(workspace: Workspace, commit: GroupCommit, api: Api, plans: WorkerStarter) -> App:
     """Put the doors behind one address: tracking, programs, staff."""
 
     async def wait_applied(position: int, timeout_s: float) -> bool:
@@ -155,19 +153,3 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api, plans: "Worke
 async def _redirect(send: Send, where: str) -> None:
     await send({"type": "http.response.start", "status": 302, "headers": [(b"location", where.encode())]})
     await send({"type": "http.response.body", "body": b""})
-
-
-class WorkerStarter:
-    """Starts a process that does long work: beside the web process, so that the door is as quick as ever."""
-
-    def __init__(self, kind: str, path: Path) -> None:
-        """Work on one workspace, at imports or at plans; nothing is started yet."""
-        self._kind = kind
-        self._path = path
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it unless this process has one running; of several processes' workers one gets the lock."""
-        if self._process is None or self._process.poll() is not None:
-            arguments = (self._kind, str(self._path), str(os.getpid()))
-            self._process = subprocess.Popen([sys.executable, "-m", "tillit.cli.processes", *arguments])

@@ -51,6 +51,7 @@ from tillit.consent.policy import (
     read_policy,
     write_policy,
 )
+from tillit.consent.retention import Term, Terms
 from tillit.consent.statements import (
     BY,
     CONSENT,
@@ -106,11 +107,15 @@ def scope_for(
     position: int,
     asked_by: str,
     at: int,
+    kept_after: int = 0,
     recipient: str = "",
     channel: str = "",
     jurisdiction: str = "",
 ) -> Scope:
-    """Give leave to use values for a purpose, of each person as far as it holds for them. Raises UnknownPurpose."""
+    """Give leave to use values for a purpose, of each person as far as it holds for them. Raises UnknownPurpose.
+
+    `kept_after`: the log position up to which everything is older than the purpose's retention.
+    """
     told = declared.purposes.get(purpose)
     if told is None:
         raise UnknownPurpose(purpose, declared.purposes)
@@ -126,6 +131,7 @@ def scope_for(
         channel=channel,
         recipient=recipient,
         jurisdiction=jurisdiction,
+        kept_after=kept_after,
     )
 
 
@@ -189,6 +195,8 @@ __all__ = [
     "Statement",
     "StatementInvalid",
     "Subject",
+    "Term",
+    "Terms",
     "UnknownPurpose",
     "consent_body",
     "count_due",

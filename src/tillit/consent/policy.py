@@ -105,6 +105,11 @@ class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return span_us(self.valid_for) if self.valid_for else None
 
     @property
+    def retention_us(self) -> int | None:
+        """Give how long data is kept for it, in microseconds; None: no end."""
+        return span_us(self.retention) if self.retention else None
+
+    @property
     def reach(self) -> frozenset[str] | None:
         """Give the fields it reaches; None: all."""
         return None if self.fields == "all" else frozenset(self.fields)

@@ -10,8 +10,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tillit.clock import MINUTE
+from tillit.clock import MINUTE, rfc3339
 from tillit.consent import Notice, Policy, PolicyInvalid, Purpose, read_policy, write_policy
+from tillit.privacy import LastSweep
+from tillit.workspace import Outlook
 
 MOST_COUNTED = 2_000  # people of one count: about a second
 _COUNTED_EVERY = 5 * MINUTE
@@ -28,6 +30,7 @@ BASES = {
 WITHHELD = {
     "not_declared_for_purpose": "the purpose does not reach it",
     "refused_when_collected": "the person's choice did not allow it when it was collected",
+    "retention_over": "it is older than the purpose keeps data",
 }
 
 
@@ -112,6 +115,19 @@ class Counted:
         """Count anew when somebody looks next: something was changed here."""
         with self._lock:
             self._found = None
+
+
+def due_by_purpose(told: Outlook, last: LastSweep | None) -> dict[str, Any]:
+    """Say for how many events each purpose's time is over, and when the last sweep was.
+
+    Shape: {"policy", "purposes": {name: n}, "is_whole", "swept_at"}.
+    """
+    counts: dict[str, int] = {}
+    for month in told.months:
+        for name in month.purposes:
+            counts[name] = counts.get(name, 0) + month.n_events
+    swept_at = rfc3339(last.swept_at) if last is not None else None
+    return {"policy": told.policy, "purposes": counts, "is_whole": told.is_whole, "swept_at": swept_at}
 
 
 def purpose_views(policy: Policy, purposes: Mapping[str, Purpose], counted: Mapping[str, Any]) -> list[PurposeView]:

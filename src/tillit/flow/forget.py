@@ -26,12 +26,12 @@ FORGET = "forget"
 _PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 
-def forget_act(positions: Sequence[int], *, now: int, name: bytes = bytes(16)) -> NewRow:
-    """Write the act that asks for events to be forgotten: positions only, nothing of a person.
+def forget_act(positions: Sequence[int], *, now: int, name: bytes = bytes(16), **why: str) -> NewRow:
+    """Write the act that asks for events to be forgotten: positions and `why`, nothing of a person.
 
     `name` is the row's message hash: by it an act is known again in a log that was restored.
     """
-    body = msgspec.json.encode({"act": FORGET, "positions": sorted(set(positions))})
+    body = msgspec.json.encode({"act": FORGET, **why, "positions": sorted(set(positions))})
     return NewRow(KIND_ACT, "operator", TRUST_OPERATOR, now, now, name, body)
 
 

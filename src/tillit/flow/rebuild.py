@@ -45,15 +45,14 @@ class Difference(NamedTuple):
         return f"{self.table} ({key}): differs in column {', '.join(columns)}"
 
 
-def iter_log(log: Log, lake: Callable[[], Lake], through: int) -> Iterator[list[LogRow]]:
+def iter_log(log: Log, lake: Callable[[], Lake], through: int, *, after: int = 0) -> Iterator[list[LogRow]]:
     """Give all rows up to a position in blocks: from the lake what the log no longer holds, then from the log."""
-    after = 0
     first = log.first_position()
-    if first > 1 and through > 0:
+    if first > after + 1 and through > after:
         husks = {row.position: row for row in log.husked() if row.position < first}
-        definitions = (row for row in log.definitions() if row.position <= min(first - 1, through))
+        definitions = (row for row in log.definitions() if after < row.position <= min(first - 1, through))
         block: list[LogRow] = []
-        for row in merge(lake().iter_rows(0, min(first - 1, through)), definitions):
+        for row in merge(lake().iter_rows(after, min(first - 1, through)), definitions):
             block.append(husks.get(row.position, row))
             if len(block) == _BATCH:
                 yield block

@@ -50,10 +50,12 @@ from tillit.privacy.requests import (
     UnknownRequest,
     clock_of,
 )
+from tillit.privacy.retention import LastSweep, RetentionNotes
 from tillit.privacy.states import (
     ANSWERS,
     DONE,
     FAILED,
+    HELD,
     STATES,
     VERIFYING,
     WAITING,
@@ -77,6 +79,7 @@ __all__ = [
     "DONE",
     "ERASURE",
     "FAILED",
+    "HELD",
     "HOLDS",
     "KINDS",
     "OBJECTION",
@@ -97,6 +100,7 @@ __all__ = [
     "Dossier",
     "EvidenceMissing",
     "Kind",
+    "LastSweep",
     "MayNotBeHeld",
     "MustRest",
     "NoExtension",
@@ -107,6 +111,7 @@ __all__ = [
     "Regime",
     "Request",
     "RequestJournal",
+    "RetentionNotes",
     "Standing",
     "Step",
     "Subject",

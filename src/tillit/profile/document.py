@@ -49,6 +49,10 @@ def position_of(written: str, epoch: int) -> int | None:
     return int(place) if said == str(epoch) else None
 
 
+def _place(event_id: str) -> int:
+    return int(event_id.rpartition("-")[2])
+
+
 def get_document(reading: Reading, membership: Membership, permit: Permit, *, epoch: int) -> dict[str, Any]:
     """Give the document of one person.
 
@@ -74,12 +78,14 @@ def load_person(reading: Reading, membership: Membership, permit: Permit, *, epo
     strands = [part for carried, part in parts if scope.allows_event(carried)]
     standing = judge_acts(load_acts(reading, [key for key, strand in found.items() if strand[N_ACTS]]))
     document = document_of(membership, strands, standing, epoch)
-    if scope.fields is None and len(strands) == len(parts):
+    if scope.fields is None and len(strands) == len(parts) and not scope.kept_after:
         return Person(document, _months(strands), standing)
     whole = document_of(membership, [part for _, part in parts], standing, epoch)
     withheld = withhold(document, scope, whole)
     if not scope.allows("notes"):
         standing = standing._replace(notes=[])
+    elif scope.kept_after:
+        standing = standing._replace(notes=[one for one in standing.notes if one.position > scope.kept_after])
     months = _months(strands) if scope.allows("events") else {}
     return Person({**document, "withheld": [one._asdict() for one in withheld]}, months, standing)
 
@@ -93,6 +99,9 @@ def withhold(document: dict[str, Any], scope: Scope, whole: dict[str, Any]) -> l
             withheld.append(Withheld(f"traits.{name}", NOT_REACHED))
         elif name not in document["traits"]:
             withheld.append(Withheld(f"traits.{name}", NOT_COLLECTED_FOR))
+        elif _place(document["traits"][name]["event_id"]) <= scope.kept_after:
+            del document["traits"][name]
+            withheld.append(Withheld(f"traits.{name}", RETENTION_OVER))
     here = [one for one in document["identifiers"] if scope.allows(f"identifiers.{one['namespace']}")]
     shown = {(one["namespace"], one["value"]) for one in here}
     for namespace in dict.fromkeys(one["namespace"] for one in whole["identifiers"]):
@@ -118,6 +127,7 @@ def withhold(document: dict[str, Any], scope: Scope, whole: dict[str, Any]) -> l
 # Why something was not handed out.
 NOT_REACHED = "not_declared_for_purpose"
 NOT_COLLECTED_FOR = "refused_when_collected"
+RETENTION_OVER = "retention_over"
 
 
 def refused_document(refusal: Refusal) -> dict[str, Any]:

@@ -39,6 +39,8 @@ def event_document(row: LogRow, scope: Scope, *, epoch: int) -> dict[str, Any] |
     Shape: {"event_id", "message_id", "type", "name", "event_at", "received_at", "source", "properties"} and "traits"
            where the event set some.
     """
+    if row.position <= scope.kept_after:
+        return None
     told = _decode(row.body) if row.body is not None else _Told(type="husk")
     name = told.event if told.type == "track" else told.name
     if not scope.allows_event(_carried(told.context)) or not scope.allows(f"events.{name or told.type}"):
@@ -59,7 +61,9 @@ def event_document(row: LogRow, scope: Scope, *, epoch: int) -> dict[str, Any] |
 
 
 def reaches(row: LogRow, scope: Scope) -> bool:
-    """Say whether a purpose reaches an event, by what the event carries of consent and by its name."""
+    """Say whether a purpose reaches an event, by its age, by what it carries of consent and by its name."""
+    if row.position <= scope.kept_after:
+        return False
     if scope.fields is None and (row.body is None or b'"consent' not in row.body):
         return True
     return event_document(row, scope, epoch=0) is not None

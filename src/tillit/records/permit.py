@@ -32,6 +32,7 @@ class Scope(NamedTuple):
     channel: str = ""
     recipient: str = ""
     jurisdiction: str = ""
+    kept_after: int = 0  # log position: what lies at it or before is too old for the purpose
 
     def allows(self, field: str) -> bool:
         """Say whether the purpose reaches a field: `traits.email`, `identifiers.phone`, `events.Signed Up`, `groups`.

@@ -10,6 +10,7 @@ from tillit.workspace.ledger import open_ledger, subjects_of
 from tillit.workspace.people import Related, find_membership_of, find_people, unknown_profile
 from tillit.workspace.plans import AskedPlan, PlanGone, Plans, forget_plans
 from tillit.workspace.quarantine import Replayed
+from tillit.workspace.retention import Outlook, Swept
 from tillit.workspace.rules import Progress, RulesUnchanged, people_shown
 from tillit.workspace.workspace import Workspace
 
@@ -17,6 +18,7 @@ __all__ = [
     "MARK",
     "AskedPlan",
     "NoWorkspace",
+    "Outlook",
     "Paths",
     "PlanGone",
     "Plans",
@@ -24,6 +26,7 @@ __all__ = [
     "Related",
     "Replayed",
     "RulesUnchanged",
+    "Swept",
     "Workspace",
     "create_workspace",
     "discard_unreadable_state",

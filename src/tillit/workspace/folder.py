@@ -62,6 +62,7 @@ class Paths:
         self.share_lock = self.run / "share.lock"
         self.changeover = self.run / "changeover"  # a state under rules that are to be taken over
         self.erasure_lock = self.run / "erasure.lock"
+        self.retention_lock = self.run / "retention.lock"
         self.serve_lock = self.run / "serve.lock"
         self.serve_url = self.run / "serve.url"
 

@@ -85,6 +85,14 @@ class Folding:
             found.update((row.position, row) for row in self._lake().read_positions(missing))
         return found
 
+    def position_before(self, instant: int) -> int:
+        """Say the newest position that was logged before an instant, also where the log was trimmed; 0: none was."""
+        found, first = self._log.position_before(instant), self._log.first_position()
+        if found >= first or first == 1:
+            return found
+        rows = self._lake().query("SELECT max(position) FROM events WHERE logged_at < ?", (instant,))
+        return min(int(rows[0][0] or 0), found) if rows else 0
+
     def engine(self) -> Engine:
         """Become the one who folds. Raises EngineBusy when another process is."""
         with self._mutex:

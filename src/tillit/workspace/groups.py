@@ -94,11 +94,12 @@ class Groups:
             members = [
                 {"profile_id": who.profile_id, **_told(place, view)}
                 for who, place in _iter_members(reading, key, anchors[:limit], view.at)
-                if near.may_tell(who)
+                if place.position > scope.kept_after and near.may_tell(who)
             ]
             traits = {
                 one.name: {"value": one.value, "at": rfc3339(one.event_at), **_evidence(one, view)}
                 for one in list_traits(reading, key, near.may_hear)
+                if one.position > scope.kept_after
             }
         name = traits.get("name", {}).get("value")
         return {
@@ -151,15 +152,18 @@ def with_groups(
     *,
     near: Near | None = None,
     known: Collection[int] | None = None,
+    kept_after: int = 0,
 ) -> dict[str, Any]:
     """Add a person's groups and the facts about them to their document; `known`: only what these positions said.
+
+    What was said up to `kept_after` is too old for the purpose: nobody's place rests on it.
 
     With `near` nothing is told of other people, or of what they said, whom the purpose may not reach.
 
     Shape: the document with "groups": [{"group", "kind", "name", "role", "since", "until", evidence}] and "facts".
     """
     statements = _standing(reading, strand_keys(membership), known)
-    places = judge_places(statements, view.at)
+    places = [one for one in judge_places(statements, view.at) if one.position > kept_after]
     facts = facts_of(document["traits"], at=view.at, adult_age=view.adult_age)
     return {
         **document,
@@ -168,7 +172,8 @@ def with_groups(
             *[
                 _shared_place(link, view)
                 for link in _shared_of(reading, membership, known)
-                if near is None or near.may_name(link.other.namespace, link.other.value)
+                if link.position > kept_after
+                and (near is None or near.may_name(link.other.namespace, link.other.value))
             ],
         ],
         "facts": {

@@ -155,7 +155,10 @@ class Profiles:
         with self._state.snapshot() as reading:
             known = {one.row.position for one in told}
             near, view = Near(self.leave(reading, scope)), self._groups.view(instant)
-            return _within(scope, with_groups(reading, document, membership, view, near=near, known=known))
+            told_of = with_groups(
+                reading, document, membership, view, near=near, known=known, kept_after=scope.kept_after
+            )
+            return _within(scope, told_of)
 
     def facts(self, who: str, scope: Scope) -> dict[str, Any] | None:
         """Say whether somebody is deceased or a minor, and who are their guardians, with the evidence.
@@ -313,7 +316,8 @@ class Profiles:
         self, reading: Reading, document: dict[str, Any], membership: Membership, scope: Scope
     ) -> dict[str, Any]:
         near = Near(self.leave(reading, scope))
-        return _within(scope, with_groups(reading, document, membership, self._groups.view(), near=near))
+        told = with_groups(reading, document, membership, self._groups.view(), near=near, kept_after=scope.kept_after)
+        return _within(scope, told)
 
 
 def _named_only(found: Evidence, near: Near) -> Evidence:

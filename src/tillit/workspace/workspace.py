@@ -31,7 +31,7 @@ from tillit.errors import InputError
 from tillit.flow import forget_act, prepare
 from tillit.identity import read_provable
 from tillit.ledger import Accesses, Ledger, LedgerKeys
-from tillit.privacy import RequestJournal
+from tillit.privacy import RequestJournal, RetentionNotes
 from tillit.privacy.erasure import load_signing_bytes
 from tillit.records import TRUST_SERVER, Membership, NewRow, QuarantineRow, Scope
 from tillit.settings import Settings
@@ -53,11 +53,13 @@ from tillit.workspace.profiles import Profiles
 from tillit.workspace.quarantine import Quarantine
 from tillit.workspace.reads import Reads
 from tillit.workspace.requests import Requests
+from tillit.workspace.retention import Retention
 from tillit.workspace.rights import checks_of, others_of, ways_of
 from tillit.workspace.rules import Rules
 from tillit.workspace.shares import Shares
 
 _WAIT_S = 5.0
+_MOST_HELD = 1_000_000  # open requests that are looked at for a hold; none may be missed
 
 
 class Workspace:
@@ -183,6 +185,18 @@ class Workspace:
             ways=ways_of(self.consent, self.erasure),
             checks=checks_of(self.erasure),
         )
+        self.retention = Retention(
+            self.log,
+            self.state,
+            self.folding,
+            self.paths,
+            notes=RetentionNotes(self._journal_store),
+            lake=lambda: self.lake,
+            held=lambda: self.requests.list(only_open=True, limit=_MOST_HELD),
+            append=self.append_rows,
+            unshare=self.shares.let_go,
+            now=now,
+        )
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.door)
         # Nothing is served before a log that was restored has let go of whom it still knew.
         self.erasure.resume()
@@ -288,12 +302,14 @@ class Workspace:
 
         Raises: UnknownPurpose; FoldOutdated when what is known was derived by another version.
         """
+        declared, named, now = policy_in_force(self.state), purpose or "service", self.now()
         return scope_for(
-            purpose or "service",
-            declared=policy_in_force(self.state),
+            named,
+            declared=declared,
             position=self.folding.trusted_position(),
             asked_by=asked_by,
-            at=self.now(),
+            at=now,
+            kept_after=self.retention.kept_after(declared.purposes.get(named), now),
             channel=channel,
             recipient=recipient,
             jurisdiction=jurisdiction,

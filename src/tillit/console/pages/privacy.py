@@ -25,6 +25,7 @@ from tillit.console.purposes import (
     Counted,
     answer_words,
     changed_purposes,
+    due_by_purpose,
     notice_views,
     purpose_views,
     withheld_words,
@@ -35,6 +36,7 @@ _LARGEST_FORM = 786_432  # a definition has at most 200,000 characters
 _HISTORY_ROWS = 50
 _N_CASES = 12
 _LONGEST = 200
+_MOST_LOOKED = 100_000  # log rows that are looked at for what is due: about half a second
 
 
 class _PurposesStale(InputError):
@@ -61,7 +63,12 @@ class _BadDay(InputError):
 def privacy_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """Make the routes."""
     ws = desk.workspace
+
+    def count_due(**_: int) -> dict[str, Any]:
+        return due_by_purpose(ws.retention.outline(most=_MOST_LOOKED), ws.retention.last())
+
     counted = Counted(ws.consent.tally, now=ws.now)
+    due = Counted(count_due, now=ws.now)
 
     def tabs() -> int:
         return len(ws.requests.list(only_open=True))
@@ -84,6 +91,7 @@ def privacy_routes(desk: Desk) -> list[HTTPRouteHandler]:
             words=REASONS,
             newest=history[0],
             did=bool(did) and did == history[0]["action"],
+            kept=due.find(declared.hash),
         )
 
     # -- versions

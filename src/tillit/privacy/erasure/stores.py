@@ -159,6 +159,9 @@ STORES: tuple[Store, ...] = (
     _table("journal.db", "request_part", NOBODY, IDS, "", "try_id request_id part at outcome code n_rows"),
     _table("journal.db", "request_recipient", NOBODY, IDS, "", "answer_id request_id recipient at answer evidence"),
     _table("journal.db", "request_reason", PERSON, DELETE_ROWS, "reason_text", "step_id request_id"),
+    _table("journal.db", "retention_mark", NOBODY, NOT_THEIRS, "", "policy span_us epoch position"),
+    _table("journal.db", "retention_left", NOBODY, NOT_THEIRS, "", "position"),
+    _table("journal.db", "retention_sweep", NOBODY, NOT_THEIRS, "", "policy swept_at n_events"),
     # Sealed under a key of the person, which is destroyed.
     _table(
         "journal.db",
