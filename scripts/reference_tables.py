@@ -35,6 +35,8 @@ _TYPES = {
 }
 _ENGINE_TYPES = {"BIGINT": "whole number", "VARCHAR": "text", "BLOB": "bytes"}
 _CREATE = re.compile(r"((?:^--[^\n]*\n)*)^CREATE TABLE (\w+) \(\n(.*?)^\)", re.MULTILINE | re.DOTALL)
+_DROP = re.compile(r"^DROP TABLE (\w+);", re.MULTILINE)
+_ADD = re.compile(r"^ALTER TABLE (\w+) ADD COLUMN (\w+) (\{\w+\}|[A-Z]+)(.*);", re.MULTILINE)
 _COLUMN = re.compile(r"^\s+(\w+)\s+(\{\w+\}|[A-Z]+)(.*?),?$")
 _KEY = re.compile(r"^\s+(?:PRIMARY KEY|UNIQUE) \(.*?\)", re.MULTILINE)
 
@@ -67,21 +69,26 @@ class Table(NamedTuple):
 
 
 def tables() -> list[Table]:
-    """List every table that a migration makes."""
-    found = []
+    """List every table that the migrations make, as the last of them leaves it."""
+    found: dict[tuple[str, str], Table] = {}
     for path in sorted(SOURCE.rglob("migrations/**/*.sql")):
         parts = path.relative_to(SOURCE).parts
         file = _FILES.get(parts[-2], _STATE)
-        for comment, name, body in _CREATE.findall(path.read_text(encoding="utf-8")):
-            told = " ".join(line.removeprefix("--").strip() for line in comment.splitlines())
+        text = path.read_text(encoding="utf-8")
+        # What a table is stays said when it is made anew without a word.
+        said = {name: old.told for name in _DROP.findall(text) if (old := found.pop((file, name), None)) is not None}
+        for comment, name, body in _CREATE.findall(text):
+            told = " ".join(line.removeprefix("--").strip() for line in comment.splitlines()) or said.get(name, "")
             keys = [" ".join(key.split()) for key in _KEY.findall(body)]
             columns = [
                 (column[1], _TYPES[column[2]], _more(column[3]))
                 for line in body.splitlines()
                 if (column := _COLUMN.match(line)) is not None and column[1] not in {"PRIMARY", "UNIQUE"}
             ]
-            found.append(Table(file, name, parts[0], told, columns, keys))
-    return sorted(found, key=lambda table: _ORDER.index(table.file))
+            found[file, name] = Table(file, name, parts[0], told, columns, keys)
+        for altered, name, kind, rest in _ADD.findall(text):
+            found[file, altered].columns.append((name, _TYPES[kind], _more(rest)))
+    return sorted(found.values(), key=lambda table: _ORDER.index(table.file))
 
 
 def tables_page() -> str:

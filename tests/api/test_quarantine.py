@@ -6,7 +6,9 @@ import pytest
 
 from tests.api.asking import Asker
 from tests.api.conftest import KeyRing
+from tests.looks import looks
 from tillit.errors import InputError
+from tillit.ledger import UNKNOWN
 from tillit.records import TRUST_CLAIMED, QuarantineRow
 from tillit.workspace import Workspace
 
@@ -59,7 +61,7 @@ def test_the_bytes_come_as_they_came_and_are_noted(ask: Asker, refused: Workspac
     assert text["text"].startswith('{"type":"track"')
     assert base64.b64decode(text["raw_base64"]).decode() == text["text"]
     assert (base64.b64decode(binary["raw_base64"]), binary["text"]) == (b"\xff\xfe\x00", None)
-    assert [one.route for one in refused.journal.reads()] == ["GET /api/quarantine/{number}"] * 2
+    assert [(one.route, one.subject_ref) for one in looks(refused)] == [("GET /api/quarantine/{number}", UNKNOWN)] * 2
 
 
 def test_what_is_fine_by_now_goes_into_the_log_once(ask: Asker, refused: Workspace, keys: KeyRing) -> None:

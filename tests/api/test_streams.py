@@ -7,8 +7,11 @@ import pytest
 
 from tests.api.asking import Asker, Listener
 from tests.api.conftest import KeyRing
+from tests.looks import looks
+from tests.still_clock import Clock
 from tillit.api import Api
 from tillit.api.streams import MOST_PER_KEY
+from tillit.clock import SECOND
 from tillit.workspace import Workspace
 
 
@@ -126,12 +129,21 @@ def test_a_key_holds_so_many_streams_and_a_place_is_free_again(ask: Asker, peopl
     run(ask, story)
 
 
-def test_a_stream_is_noted_in_the_journal(ask: Asker, people: Workspace, keys: KeyRing) -> None:
+def test_whoever_a_stream_shows_is_noted_once_an_hour(
+    ask: Asker, people: Workspace, keys: KeyRing, clock: Clock
+) -> None:
+    one = people.profiles.get("user_id:42")["id"]
+
     async def story() -> None:
-        listener = Listener(ask.app, "/api/events/stream?purpose=analytics", keys.reader)
-        await listener.status()
-        await listener.leave()
+        for hour in range(2):
+            for _ in range(2):
+                listener = Listener(ask.app, "/api/events/stream?purpose=analytics&after=0", keys.reader)
+                await listener.status()
+                await listener.events(1)
+                await listener.leave()
+            clock.go_on(3600 * SECOND * (1 - hour))
 
     run(ask, story)
 
-    assert [(n.route, n.purpose) for n in people.journal.reads()] == [("GET /api/events/stream", "analytics")]
+    noted = [(n.route, n.purpose) for n in looks(people) if n.subject_ref == one]
+    assert noted == [("GET /api/events/stream", "analytics")] * 2

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from tests.cli import in_process
+from tests.looks import looks
 from tests.running import Answer, RunningServer, create_key, tillit
+from tillit.cli.terminal import reader
 from tillit.workspace import Workspace
 
 REASON = ("--reason", "The till mistook one for the other.")
@@ -294,9 +296,9 @@ def test_a_colleague_decides_under_their_login(workspace_dir: Path) -> None:
     assert f"user_id:ana — user_id:bo, maria: {REASON[1]}" in run("history", "user_id:bo", *where).stdout
     with Workspace(workspace_dir) as ws:
         noted = ws.audit.actions(action="identity.join")
-        reads = [(one.asked_by, one.route, one.n_profiles) for one in ws.journal.reads()]
+        reads = [(one.actor_id, one.route, one.n_profiles) for one in looks(ws)]
     assert [(one.operator_id, one.target) for one in noted] == [(told["operator"], told["action"])]
-    assert reads == [("cli", "tillit identity history", 1), ("cli", "tillit identity join", 1)]
+    assert reads == [(reader(), "tillit identity history", 1), (reader(), "tillit identity join", 1)]
 
 
 def test_it_works_without_a_server_and_shows_no_control_characters(workspace_dir: Path) -> None:

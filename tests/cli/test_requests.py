@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.looks import looks
 from tillit.cli.privacy import privacy
 from tillit.errors import TillitError
 from tillit.workspace import Workspace, create_workspace
@@ -41,7 +42,7 @@ def test_export_prints_where_the_package_is(shop: Path) -> None:
     assert "facts" not in carried["n_rows"]
     assert "ana" not in path.name
     with Workspace(shop) as ws:
-        assert [one.route for one in ws.journal.reads()] == ["tillit privacy export"] * 2
+        assert [one.route for one in looks(ws)] == ["tillit privacy export"] * 2
         assert {one.action for one in ws.audit.actions()} == {"package.write"}
 
 

@@ -31,6 +31,8 @@ from tillit.privacy import OPERATOR
 # The soft links of a person are told for this purpose alone, so it is the one that is walked.
 P = "analytics"
 PURPOSES = """
+controller: {name: Ek, address: Storgatan 1, contact: privacy@ek.example, country: SE, url: "https://ek.example/p"}
+notices: {counting: {version: "1", language: en, text: We count., effective_from: 2026-01-01}}
 purposes:
   service: {title: Service, basis: contract, fields: all}
   analytics:
@@ -38,6 +40,7 @@ purposes:
     basis: consent
     share: true
     categories: [Counting]
+    notice: counting
     fields: [identifiers, events, groups, facts, notes, traits.email, traits.firstName, traits.city]
 """
 HOUSE = "household:home"
@@ -210,7 +213,8 @@ def _frames(world: World) -> str:
         streams = world.api._desk.streams
         asked = Asked(world.key)
         asked.key = world.ws.keys.find(world.key)
-        frames = streams.follow(asked, lambda: world.ws.scope(P), after=0, wanted={})
+        key_id = asked.key.key_id if asked.key is not None else ""
+        frames = streams.follow(asked, lambda: world.ws.scope(P, asked_by=key_id), after=0, wanted={})
         async for frame in frames:
             found.append(frame)
             if len(found) == 2:  # what the connection says, and the rows
@@ -368,7 +372,6 @@ PYTHON: dict[str, Road] = {
     "consent.decide": everyone(lambda w, m: w.ws.consent.decide(w.who(m), P)),
     "ledger.search": lambda w: written([repr(one) for one in w.ws.ledger.search().entries]),
     "ledger.read": everyone(lambda w, m: repr(w.ws.ledger.read([w.who(m)]))),
-    "journal.reads": lambda w: repr(w.ws.journal.reads()),
     "audit.list_actions": lambda w: repr(w.ws.audit.list_actions()),
 }
 _ACT = "says something new; what it answers is an id"
@@ -399,7 +402,10 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
         "requests.open", "requests.prove", "requests.reasons",
         "requests.reject", "requests.release", "requests.run", "requests.withdraw",
     ),
-    _SEAM: ("profiles.membership", "profiles.leave", "permissions.permit", "permissions.settle"),
+    _SEAM: (
+        "profiles.holders", "profiles.leave", "profiles.membership", "permissions.permit", "permissions.settle",
+        "events.people",
+    ),
     _COUNTS: (
         "permissions.count", "permissions.count_where", "retention.is_declared", "retention.kept_after",
         "retention.last", "retention.outline", "retention.sweep",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.ledger.shelf import Shelf
 from tests.still_clock import START
-from tillit.ledger import Accesses, AccessesBehind, BadEntry, Entry, Ledger
+from tillit.ledger import Access, Accesses, AccessesBehind, BadEntry, Entry, Ledger
 from tillit.store import StoreLocked
 
 LOOKED: dict[str, Any] = {
@@ -119,3 +119,41 @@ def test_whoever_notes_a_value_is_told_and_holds_up_nobody(shelf: Shelf, accesse
     accesses.note(["p1"], **LOOKED)
     accesses.flush()
     assert shelf.ledger.size() == 1
+
+
+def test_what_flows_by_is_noted_once_an_hour_for_each_who_watches(shelf: Shelf, accesses: Accesses) -> None:
+    for _ in range(3):
+        accesses.note_flow(["p1"], **LOOKED)
+    accesses.note_flow(["p1"], **{**LOOKED, "actor_id": "op_lee"})
+    shelf.clock.go_on(3_600_000_000)
+    accesses.note_flow(["p1"], **LOOKED)
+    accesses.flush()
+
+    told = [one.entry for one in shelf.ledger.read(["p1"]).entries if isinstance(one.entry, Access)]
+    assert [(one.actor_id, one.at - START) for one in told] == [
+        ("op_kim", 3_600_000_000),
+        ("op_lee", 0),
+        ("op_kim", 0),
+    ]
+
+
+def test_what_could_not_be_noted_is_not_taken_for_noted(shelf: Shelf, accesses: Accesses) -> None:
+    accesses.note([f"p{number}" for number in range(5)], **LOOKED)
+    with pytest.raises(AccessesBehind):
+        accesses.note_flow(["p9"], **LOOKED)
+    accesses.flush()
+
+    accesses.note_flow(["p9"], **LOOKED)
+    accesses.flush()
+
+    assert len(shelf.ledger.read(["p9"]).entries) == 1
+
+
+def test_a_reason_may_hold_words_and_each_entry_says_how_many_were_shown(shelf: Shelf, accesses: Accesses) -> None:
+    accesses.note(["p1", "p2"], **LOOKED, reason='She wrote to help@example.org: "who am I?"')
+    with pytest.raises(BadEntry):
+        accesses.note(["p1"], **LOOKED, reason="x" * 501)
+    accesses.flush()
+
+    told = [one.entry for one in shelf.ledger.read(["p1"]).entries if isinstance(one.entry, Access)]
+    assert [(one.n_profiles, one.reason[:9]) for one in told] == [(2, "She wrote")]

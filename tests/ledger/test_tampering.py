@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.ledger.shelf import Shelf, disclosure, some
+from tillit.ledger import Standing
 
 COLUMNS: dict[str, Callable[[Any], Any]] = {
     "entry_index": lambda index: index + 400,
@@ -150,3 +151,16 @@ def test_a_checkpoint_of_the_whole_ledger_stays_good_while_it_grows(full: Shelf)
     found = full.ledger.check(["\n".join(notes)])
 
     assert (found.faults, found.n_entries, found.n_checkpoints) == ([], N + 1, 2)
+
+
+def test_the_newest_checkpoint_says_when_it_was_made_and_no_more_fits_once_the_tree_was_altered(shelf: Shelf) -> None:
+    shelf.ledger.append(some(8))
+    none = shelf.ledger.standing()
+    shelf.ledger.checkpoint()
+    shelf.ledger.append(some(3))
+    good = shelf.ledger.standing()
+
+    shelf.write("UPDATE ledger_node SET hash = zeroblob(32) WHERE level = 3")
+
+    assert (none, good) == (None, Standing(8, shelf.clock.now(), True))
+    assert shelf.ledger.standing() == Standing(8, shelf.clock.now(), False)

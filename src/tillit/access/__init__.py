@@ -1,13 +1,12 @@
-"""Who may knock: sources, their keys, operators, and the journal of what was read and done.
+"""Who may knock: sources, their keys, operators, and the journal of what was done.
 
 In:    keys, cookies and passwords as they are sent.
-Out:   what each may do and how busy it is; registry.db (keys, operators, sessions), journal.db (reads, actions).
+Out:   what each may do and how busy it is; registry.db (keys, operators, sessions), journal.db (actions).
 Never: a key, a cookie or a password in plain.
 """
 
 from tillit.access.audit import Action, Audit, Detail
 from tillit.access.identity_tokens import IdentityTokens
-from tillit.access.journal import Journal, Read
 from tillit.access.keys import API_SCOPES, KINDS, Key, Keys
 from tillit.access.oidc import Provider, SsoRefused
 from tillit.access.operators import ROLES, Operator, Operators
@@ -34,7 +33,6 @@ __all__ = [
     "ConsoleSessions",
     "Detail",
     "IdentityTokens",
-    "Journal",
     "Key",
     "Keys",
     "NotAnOperator",
@@ -43,7 +41,6 @@ __all__ = [
     "Operators",
     "Passwords",
     "Provider",
-    "Read",
     "SignIn",
     "SignInDelayed",
     "SignInRefused",

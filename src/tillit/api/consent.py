@@ -38,7 +38,7 @@ def consent_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def state(request: Asking, who: str) -> ConsentDocument:
         scope = desk.scope(request, None)
         found = await desk.slowly(lambda: consent.state(who))
-        desk.note(request, scope, profile_id=found["id"], n_profiles=1)
+        desk.note(request, scope, [found["id"]])
         return cast(ConsentDocument, found)
 
     @get("/api/consent/{who:str}", opt={"scope": "consent:read"}, tags=["consent"])
@@ -96,7 +96,7 @@ def consent_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 fields=data.fields,
             )
         )
-        desk.note(request, scope, profile_id=found["id"], n_profiles=1)
+        desk.note(request, scope, [found["id"]])
         return cast(AnswerDocument, found)
 
     return [read_consent, look_up_consent, say_consent, answer_question]

@@ -1,12 +1,12 @@
 """The desk: what every route needs, made once per app.
 
 In:    a workspace.
-Out:   leave to read, pages of the right size, a place for slow work, notes in the journal.
+Out:   leave to read, pages of the right size, a place for slow work, notes in the ledger.
 Never: slow work on the event loop: collecting shares it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -58,15 +58,13 @@ class Desk:
             raise PurposeNotAllowed(key.purposes)
         return scope
 
-    def note(self, connection: Connection, scope: Scope, *, profile_id: str = "", n_profiles: int = 0) -> None:
-        """Note a read in the journal under its route's template. n_profiles 0: events, of people not counted."""
-        self.ws.journal.note(
-            asked_by=scope.asked_by,
-            route=f"{connection.scope['method']} {connection.scope['path_template']}",  # type: ignore[typeddict-item]
-            purpose=scope.purpose,
-            profile_id=profile_id,
-            n_profiles=n_profiles,
-        )
+    def note(self, connection: Connection, scope: Scope, people: Iterable[str]) -> None:
+        """Note in the ledger, under the route's template, whose values are handed out. Raises AccessesBehind."""
+        self.ws.journal.note(people, asked_by=scope.asked_by, route=_route(connection), purpose=scope.purpose)
+
+    def note_flow(self, connection: Connection, scope: Scope, people: Iterable[str]) -> None:
+        """Note whose values flow by, each person once an hour. Raises AccessesBehind."""
+        self.ws.journal.note_flow(people, asked_by=scope.asked_by, route=_route(connection), purpose=scope.purpose)
 
     def limit(self, asked_for: int | None) -> int:
         """Say how many rows a page holds. Raises BadRequest when more were asked for than a page may hold."""
@@ -93,3 +91,7 @@ class Desk:
         self.streams.pulse.close()
         self._slow.shutdown(wait=False, cancel_futures=True)
         self._trial.shutdown(wait=False, cancel_futures=True)
+
+
+def _route(connection: Connection) -> str:
+    return f"{connection.scope['method']} {connection.scope['path_template']}"  # type: ignore[typeddict-item]

@@ -36,12 +36,11 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ) -> EventsDocument:
         """Give events in log order, after a position; a page may be short when much was filtered out."""
         scope = desk.scope(request, purpose)
-        found, position = ws.events.applied(
+        found, through = ws.events.applied(
             after or 0, scope, limit=desk.limit(limit), type=type, name=name, source=source
         )
-        if found:
-            desk.note(request, scope)
-        return cast(EventsDocument, {"events": [document for _, document in found], "next": position})
+        desk.note_flow(request, scope, ws.events.people([position for position, _ in found], scope))
+        return cast(EventsDocument, {"events": [document for _, document in found], "next": through})
 
     @get("/api/events/stream", opt={"scope": "events:read"}, media_type="text/event-stream", tags=["events"])
     async def stream_events(
@@ -53,12 +52,11 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
         purpose: QueryPurpose = None,
     ) -> Stream:
         """Give events as they are applied, as server-sent events; `Last-Event-ID` or `after` says where to go on."""
-        scope = desk.scope(request, purpose)
+        desk.scope(request, purpose)  # refused now, rather than in the middle of a stream
         desk.streams.check(key_of(request).key_id)
         start = _last_event_id(request)
         if start is None:
             start = after if after is not None else ws.folding.position()
-        desk.note(request, scope)
         frames: AsyncIterator[bytes] = desk.streams.follow(
             asked(request),
             lambda: desk.scope(request, purpose),

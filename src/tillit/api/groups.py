@@ -31,7 +31,7 @@ def group_routes(desk: Desk) -> list[HTTPRouteHandler]:
         scope = desk.scope(request, purpose)
         rows = desk.limit(limit)
         found = await desk.slowly(lambda: desk.ws.groups.get(group, scope, limit=rows, after=after))
-        desk.note(request, scope, n_profiles=len(found["members"]))
+        desk.note(request, scope, (one["profile_id"] for one in found["members"]))
         return cast(GroupDocument, found)
 
     return [read_group]

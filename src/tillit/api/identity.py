@@ -58,18 +58,12 @@ def plan_document(asked: AskedPlan, result: dict[str, Any] | None) -> PlanDocume
     }
 
 
-def one_of(profiles: list[str]) -> str:
-    """Give the id of the person, when it is one."""
-    return profiles[0] if len(set(profiles)) == 1 else ""
-
-
 def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """Make the routes."""
     identity = desk.ws.identity
 
     def note(request: Asking, scope: Scope, *ends: str) -> None:
-        people = {one.profile_id for end in ends if (one := desk.ws.profiles.membership(end)) is not None}
-        desk.note(request, scope, profile_id="".join(people) if len(people) == 1 else "", n_profiles=len(people))
+        desk.note(request, scope, desk.ws.profiles.holders(ends))
 
     async def why(request: Asking, a: str, b: str, purpose: str | None) -> WhyDocument:
         scope = desk.scope(request, purpose)
@@ -84,7 +78,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         scope = desk.scope(request, purpose)
         operator = f"key:{key_of(request).source}"
         found = await desk.slowly(lambda: act(operator, scope))
-        desk.note(request, scope, profile_id=one_of(found["profiles"]), n_profiles=len(set(found["profiles"])))
+        desk.note(request, scope, found["profiles"])
         return cast(DecidedDocument, found)
 
     async def judge(request: Asking, data: NewBlock, act: Callable[..., dict[str, Any]]) -> ValueDocument:
@@ -188,7 +182,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if asked is None:
             raise PlanGone
         result = desk.ws.rules.shown(desk.ws.plans.result(asked), scope) if asked.state == "done" else None
-        desk.note(request, scope, n_profiles=len(people_shown(result)) if result is not None else 0)
+        desk.note(request, scope, people_shown(result) if result is not None else ())
         return plan_document(asked, result)
 
     @post("/api/identity/rules/undo", opt={"scope": "rules:write"}, status_code=200, tags=["identity"])
@@ -205,7 +199,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         """List links that are soft or refused, newest first, each with the rule that it would break."""
         scope = desk.scope(request, purpose)
         found, more = identity.violations(scope, limit=desk.limit(limit), before=before)
-        desk.note(request, scope)
+        note(request, scope, *(one[end] for one in found for end in "ab"))
         return cast(ViolationsDocument, {"violations": found, "next": more})
 
     @get("/api/profiles/{who:str}/decisions", opt={"scope": "identity:read"}, tags=["identity"])
@@ -220,7 +214,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         found = identity.possible(who, scope)
         if found is None:
             raise unknown_profile()
-        note(request, scope, who)
+        note(request, scope, who, *(one["profile_id"] for one in found))
         return cast(PossiblyDocument, {"possible": found})
 
     @post("/api/profiles/lookup/decisions", opt={"scope": "identity:read"}, status_code=200, tags=["identity"])

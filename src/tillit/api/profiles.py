@@ -46,7 +46,7 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
         found = profiles.find(who, scope)
         if found is None:
             raise unknown_profile()
-        desk.note(request, scope, profile_id=found["id"], n_profiles=1)
+        desk.note(request, scope, [found["id"]])
         return cast(ProfileDocument, found)
 
     async def timeline(
@@ -61,15 +61,14 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
             found = profiles.timeline(who, scope, limit=rows, before=before)
         if found is None:
             raise unknown_profile()
-        desk.note(request, scope, profile_id=found.profile_id, n_profiles=1)
+        desk.note(request, scope, [found.profile_id])
         return cast(TimelineDocument, {"events": found.events, "next": found.next})
 
     def search(request: Asking, text: str, purpose: str | None, limit: int | None) -> ProfilesDocument:
         scope = desk.scope(request, purpose)
         rows = min(desk.limit(limit if limit is not None else 20), _MOST_FOUND)
         found = profiles.search(text, purpose=scope.purpose, limit=rows, asked_by=scope.asked_by)
-        one = found[0]["id"] if len(found) == 1 else ""
-        desk.note(request, scope, profile_id=one, n_profiles=len(found))
+        desk.note(request, scope, (one["id"] for one in found))
         return cast(ProfilesDocument, {"profiles": found})
 
     async def past(request: Asking, who: str, purpose: str | None, as_of: str) -> ProfileDocument:
@@ -78,7 +77,7 @@ def profile_routes(desk: Desk) -> list[HTTPRouteHandler]:
         found = await desk.slowly(lambda: profiles.as_of(who, at, scope))
         if found is None:
             raise unknown_profile()
-        desk.note(request, scope, profile_id=found["id"], n_profiles=1)
+        desk.note(request, scope, [found["id"]])
         return cast(ProfileDocument, found)
 
     @get("/api/profiles/{who:str}", opt={"scope": "profiles:read"}, tags=["profiles"])

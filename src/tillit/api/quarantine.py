@@ -26,6 +26,7 @@ from tillit.api.documents import (
 from tillit.clock import rfc3339
 from tillit.collect.quarantine import Quarantined as _Quarantined
 from tillit.errors import NotFound, RefusedError
+from tillit.ledger import UNKNOWN
 from tillit.records import LISTED_BASES, TRUST_NAMES, Scope
 
 Asking = Request[Any, Any, Any]
@@ -74,7 +75,7 @@ def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 code="api.not-in-quarantine",
             )
         _check(scope)
-        desk.note(request, scope)
+        desk.note(request, scope, [UNKNOWN])
         try:
             text = found.raw.decode("utf-8")
         except UnicodeDecodeError:

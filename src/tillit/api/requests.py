@@ -21,6 +21,7 @@ from tillit.api.refusals import BadRequest
 from tillit.clock import instant
 from tillit.privacy import OPERATOR, Proof
 from tillit.privacy import Request as Filed
+from tillit.records import Scope
 from tillit.workspace.requests import request_document
 
 Asking = Request[Any, Any, Any]
@@ -34,18 +35,25 @@ def request_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def told(one: Filed) -> RequestDocument:
         return cast(RequestDocument, request_document(one, desk.ws.now()))
 
+    def note(request: Asking, scope: Scope, found: list[Filed]) -> None:
+        # Of somebody who was erased no key is made anew.
+        desk.note(request, scope, desk.ws.profiles.holders(one.profile_id for one in found))
+
     @get("/api/requests", opt={"scope": "privacy:read"}, tags=["requests"])
     async def list_requests(request: Asking) -> RequestsDocument:
         """List the requests of customers, due soonest first; at most 1,000."""
-        desk.scope(request, None)
+        scope = desk.scope(request, None)
         found = await desk.slowly(requests.list)
+        note(request, scope, list(found))
         return {"requests": [told(one) for one in found]}
 
     @get("/api/requests/{request_id:str}", opt={"scope": "privacy:read"}, tags=["requests"])
     async def read_request(request: Asking, request_id: FromPath[str]) -> RequestDocument:
         """Give a request as it stands."""
-        desk.scope(request, None)
-        return told(await desk.slowly(lambda: requests.get(request_id)))
+        scope = desk.scope(request, None)
+        one = await desk.slowly(lambda: requests.get(request_id))
+        note(request, scope, [one])
+        return told(one)
 
     @post("/api/requests", opt={"scope": "privacy:write"}, status_code=201, tags=["requests"])
     async def file_request(request: Asking, data: JSONBody[NewRequest]) -> RequestDocument:

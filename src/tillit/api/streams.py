@@ -7,18 +7,20 @@ Never: a thread or a poll per listener; a listener whose key was revoked; a stre
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from tillit import clock
 from tillit.api.gate import Asked, Gate
 from tillit.api.refusals import TooManyStreams, encode
 from tillit.errors import BusyError
+from tillit.ledger import AccessesBehind
 from tillit.records import Scope
 from tillit.workspace import Workspace
 
 MOST_PER_KEY = 10  # taste: a program needs one; a team's dashboards share a key
 HEARTBEAT_S = 15.0  # below the 30 s after which common proxies give up
+ROUTE = "GET /api/events/stream"
 _LOOK_EVERY_S = 0.02
 _KEY_EVERY_S = 1.0
 _BLOCK_ROWS = 200  # about 3 ms of the event loop, then others have their turn (measured)
@@ -106,7 +108,13 @@ class Streams:
             yield f"retry: 2000\n: from position {position}\n\n".encode()
             spoke_at = looked_at = clock.monotonic_s()
             while not self.pulse.is_closed:
-                events, seen = self._workspace.events.applied(position, scope(), limit=_BLOCK_ROWS, **wanted)
+                leave = scope()
+                events, seen = self._workspace.events.applied(position, leave, limit=_BLOCK_ROWS, **wanted)
+                try:
+                    self._note([place for place, _ in events], leave)
+                except AccessesBehind:
+                    # What cannot be noted is not handed out: it is told when it can.
+                    events, seen = [], position
                 moved, position = seen != position, seen
                 now = clock.monotonic_s()
                 if events:
@@ -124,6 +132,10 @@ class Streams:
                     await asyncio.sleep(0)
                 else:
                     await self.pulse.wait(position, _KEY_EVERY_S)
+
+    def _note(self, positions: Sequence[int], scope: Scope) -> None:
+        people = self._workspace.events.people(positions, scope)
+        self._workspace.journal.note_flow(people, asked_by=scope.asked_by, route=ROUTE, purpose=scope.purpose)
 
 
 def _frame(position: int, document: dict[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tillit.cli.receipts import validate
-from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, show
+from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, reader, show
 from tillit.clock import instant
 from tillit.consent import STATES, Choice, StatementInvalid
 from tillit.workspace import Workspace
@@ -34,7 +34,7 @@ def consent_show(
     with Workspace(workspace) as ws:
         ws.flush()
         told = ws.consent.state(who, at=_instant(at))
-        ws.journal.note(asked_by=ACTOR, route="tillit consent show", purpose="service", profile_id=told["id"])
+        ws.journal.note([told["id"]], asked_by=reader(), route="tillit consent show", purpose="service")
     if json:
         show(told)
         return
@@ -88,6 +88,7 @@ def consent_set(
         )
         ws.audit.note(operator_id=colleague.actor, action="choice.set", target=event_id)
         told = ws.consent.state(who)
+        ws.journal.note([told["id"]], asked_by=colleague.reader, route="tillit consent set", purpose="service")
     asked = {one.purpose for one in choices}
     after = [one for one in told["purposes"] if one["purpose"] in asked]
     if json:
@@ -111,13 +112,8 @@ def consent_export(
     with Workspace(workspace) as ws:
         ws.flush()
         told = ws.papers.record(who, purpose) if form == "dpv" else ws.papers.kantara(who, purpose)
-        whose = ws.profiles.membership(who)
-        ws.journal.note(
-            asked_by=ACTOR,
-            route="tillit consent export",
-            purpose=purpose,
-            profile_id=whose.profile_id if whose is not None else "",
-        )
+        people = ws.profiles.holders([who])
+        ws.journal.note(people, asked_by=reader(), route="tillit consent export", purpose=purpose)
     show(told)
 
 

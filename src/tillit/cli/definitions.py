@@ -22,6 +22,7 @@ from tillit.cli.terminal import (
     evidence_line,
     find_colleague,
     print_lines,
+    reader,
     show,
     talk,
 )
@@ -80,7 +81,7 @@ def plan(
             if one.kind == PURPOSES:
                 told[PURPOSES] = _plan_purposes(ws, one.text, cases)
             else:
-                told[RULES] = _plan(ws, one.text, ws.scope(purpose, asked_by=ACTOR), cases)
+                told[RULES] = _plan(ws, one.text, ws.scope(purpose, asked_by=reader()), cases)
     if json:
         show(told if len(told) > 1 else next(iter(told.values())))
         return
@@ -121,7 +122,7 @@ def apply(
             else:
                 text = ws.rules.before_last() if undo else written
                 if not yes:
-                    scope = ws.scope(asked_by=ACTOR)
+                    scope = ws.scope(asked_by=reader())
                     print_lines(plan_lines(_plan(ws, text, scope, 5)))
                     typer.confirm("Put these rules in force?", abort=True)
                 status = ws.rules.apply(text, reason=reason, operator=colleague.operator)
@@ -216,7 +217,8 @@ def _plan_purposes(ws: Workspace, text: str, cases: int) -> dict[str, Any]:
     with _bar() as bar:
         task = bar.add_task("looking at everybody", total=None)
         told = ws.consent.plan(text, n_cases=cases, progress=lambda at, of: bar.update(task, completed=at, total=of))
-    ws.journal.note(asked_by=ACTOR, route="tillit plan", purpose="service", n_profiles=told["people"])
+    people = (one["id"] for one in told["cases"])
+    ws.journal.note(people, asked_by=reader(), route="tillit plan", purpose="service")
     return told
 
 
@@ -224,8 +226,7 @@ def _plan(ws: Workspace, text: str, scope: Scope, cases: int) -> dict[str, Any]:
     with _bar() as bar:
         task = bar.add_task("folding under these rules", total=ws.folding.position())
         told = ws.rules.plan(text, scope, n_cases=cases, progress=lambda at: bar.update(task, completed=at.done))
-    n_shown = len(people_shown(told))
-    ws.journal.note(asked_by=ACTOR, route="tillit plan", purpose=scope.purpose, profile_id="", n_profiles=n_shown)
+    ws.journal.note(people_shown(told), asked_by=reader(), route="tillit plan", purpose=scope.purpose)
     return told
 
 

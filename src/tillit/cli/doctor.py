@@ -8,7 +8,7 @@ Never: a personal value; a change.
 import shutil
 from typing import Any, NamedTuple
 
-from tillit.clock import DAY, rfc3339
+from tillit.clock import DAY, SECOND, rfc3339
 from tillit.flow import FoldOutdated
 from tillit.store import bytes_per_day
 from tillit.store.lake import Lake
@@ -82,6 +82,7 @@ def examine(ws: Workspace) -> Report:
         Finding("purposes", True, _purposes(ws)),
         *_retention(ws),
         Finding("quarantine", True, f"{n_quarantined:,} events wait. `tillit quarantine list` shows why"),
+        _ledger(ws),
         Finding(
             "folder", mode == 0, "only its owner may enter" if mode == 0 else "others may enter: chmod 700 the folder"
         ),
@@ -105,6 +106,25 @@ def examine(ws: Workspace) -> Report:
         "newest_at": rfc3339(ws.log.head_logged_at()) if head else None,
     }
     return Report(findings, facts)
+
+
+def _ledger(ws: Workspace) -> Finding:
+    standing, n_entries = ws.ledger.standing(), ws.ledger.size()
+    if standing is None:
+        return Finding(
+            "ledger", True, f"{n_entries:,} entries, no checkpoint yet: `tillit ledger checkpoint` makes one"
+        )
+    since = f"checkpoint of {standing.size:,} entries made {_age(standing.made_at, ws.now())}"
+    if not standing.is_true:
+        return Finding("ledger", False, f"{since} does not fit: it was altered. `tillit ledger check` finds where")
+    return Finding("ledger", True, f"{n_entries:,} entries, newest {since}; it fits")
+
+
+def _age(at: int | None, now: int) -> str:
+    if at is None:
+        return "by an older version"
+    minutes = max(now - at, 0) // (60 * SECOND)
+    return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60:,} h ago"
 
 
 def _purposes(ws: Workspace) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, show
+from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, reader, show
 from tillit.workspace import Workspace
 
 
@@ -27,6 +27,8 @@ def erase(
         ws.flush()
         told = ws.erasure.outline(who)
         if not yes:
+            people = ws.profiles.holders([who])
+            ws.journal.note(people, asked_by=reader(), route="tillit privacy erase", purpose="service")
             if json:
                 show({"done": False, **told._asdict(), "stays": [one._asdict() for one in told.stays]})
                 return

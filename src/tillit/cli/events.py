@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tillit.cli.terminal import JsonOption, WorkspaceOption
+from tillit.cli.terminal import JsonOption, WorkspaceOption, reader
 from tillit.errors import BusyError
 from tillit.records import KIND_EVENT
 from tillit.workspace import Workspace
@@ -32,14 +32,15 @@ def events_tail(
 ) -> None:
     """Print events as they arrive, one a line."""
     with Workspace(workspace) as ws:
-        scope = ws.scope(asked_by="cli")
-        ws.journal.note(asked_by="cli", route="tillit events tail", purpose=scope.purpose, n_profiles=0)
         position = _before_last(ws, n)
         while True:
             with contextlib.suppress(BusyError):
                 ws.flush()  # what is not applied yet is nobody's, and nobody can have agreed to it
             # Leave is asked for again at each look: somebody may have withdrawn it.
-            found, position = ws.events.applied(position, ws.scope(asked_by="cli"), limit=_TAIL_ROWS)
+            scope = ws.scope(asked_by=reader())
+            found, position = ws.events.applied(position, scope, limit=_TAIL_ROWS)
+            people = ws.events.people([place for place, _ in found], scope)
+            ws.journal.note_flow(people, asked_by=scope.asked_by, route="tillit events tail", purpose=scope.purpose)
             for _, event in found:
                 _print_event(event, json=json)
             if position < ws.log.head():

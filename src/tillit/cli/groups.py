@@ -19,6 +19,7 @@ from tillit.cli.terminal import (
     PurposeOption,
     WorkspaceOption,
     find_colleague,
+    reader,
     show,
 )
 from tillit.workspace import Workspace
@@ -43,11 +44,10 @@ def group_show(
     """Show a group and who belongs to it."""
     with Workspace(workspace) as ws:
         ws.flush()
-        scope = ws.scope(purpose, asked_by=ACTOR)
+        scope = ws.scope(purpose, asked_by=reader())
         found = ws.groups.get(group, scope, limit=limit, after=after)
-        ws.journal.note(
-            asked_by=ACTOR, route="tillit group show", purpose=scope.purpose, n_profiles=len(found["members"])
-        )
+        members = (one["profile_id"] for one in found["members"])
+        ws.journal.note(members, asked_by=scope.asked_by, route="tillit group show", purpose=scope.purpose)
     if json:
         show(found)
         return

@@ -6,7 +6,7 @@ Never: a cut without a reason; a control character of somebody's identifier on t
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from tillit.cli.terminal import (
     evidence_line,
     find_colleague,
     print_lines,
+    reader,
     show,
 )
 from tillit.errors import InputError
@@ -45,7 +46,7 @@ def identity_why(
     """Say step by step why two identifiers are one person, or why they are not."""
     with Workspace(workspace) as ws:
         ws.flush()
-        scope = ws.scope(purpose, asked_by=ACTOR)
+        scope = ws.scope(purpose, asked_by=reader())
         told = ws.identity.why(a, b, scope)
         people = _people(ws, told)
         _note_read(ws, scope, "why", people)
@@ -142,9 +143,9 @@ def identity_violations(
     """List links that were not admitted, newest first: soft ones wait for somebody's word, others are refused."""
     with Workspace(workspace) as ws:
         ws.flush()
-        scope = ws.scope(purpose, asked_by=ACTOR)
+        scope = ws.scope(purpose, asked_by=reader())
         found, more = ws.identity.violations(scope, limit=limit, before=before)
-        _note_read(ws, scope, "violations", [])
+        _note_read(ws, scope, "violations", ws.profiles.holders(one[end] for one in found for end in "ab"))
     if json:
         show({"violations": found, "next": more})
         return
@@ -165,7 +166,7 @@ def identity_history(
     """List what colleagues decided about a person's identifiers, oldest first."""
     with Workspace(workspace) as ws:
         ws.flush()
-        scope = ws.scope(purpose, asked_by=ACTOR)
+        scope = ws.scope(purpose, asked_by=reader())
         found = ws.identity.decisions(who, scope)
         membership = ws.profiles.membership(who)
         if found is None or membership is None:
@@ -196,7 +197,7 @@ def _decide_value(kind: str, value: str, *, reason: str, operator: str, workspac
 def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path, json: bool) -> None:
     with Workspace(workspace) as ws:
         ws.flush()
-        scope = ws.scope(asked_by=ACTOR)
+        scope = ws.scope(asked_by=reader())
         colleague = find_colleague(ws, operator)
         try:
             told = getattr(ws.identity, kind)(*about, reason=reason, operator=colleague.operator)
@@ -290,15 +291,9 @@ def _names(ws: Workspace) -> dict[str, str]:
     return {one.operator_id: one.login for one in ws.operators.list_all()}
 
 
-def _note_read(ws: Workspace, scope: Scope, verb: str, people: list[str | None]) -> None:
-    known = sorted({one for one in people if one is not None})
-    ws.journal.note(
-        asked_by=ACTOR,
-        route=f"tillit identity {verb}",
-        purpose=scope.purpose,
-        profile_id=known[0] if len(known) == 1 else "",
-        n_profiles=len(known),
-    )
+def _note_read(ws: Workspace, scope: Scope, verb: str, people: Iterable[str | None]) -> None:
+    known = (one for one in people if one is not None)
+    ws.journal.note(known, asked_by=scope.asked_by, route=f"tillit identity {verb}", purpose=scope.purpose)
 
 
 identity.command("plan")(plan)

@@ -5,6 +5,7 @@ Out:   entries, proofs, checkpoints, faults.
 Never: a person's value: the ledger holds none.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from tillit import clock
-from tillit.cli.terminal import JsonOption, WorkspaceOption, show, talk
+from tillit.cli.terminal import JsonOption, WorkspaceOption, reader, show, talk
 from tillit.clock import rfc3339
 from tillit.errors import InputError
-from tillit.ledger import KINDS, Access, Recorded, verify_inclusion
-from tillit.workspace import NoWorkspace, Paths, Workspace, open_ledger, subjects_of
+from tillit.ledger import KINDS, Access, Accesses, Ledger, Recorded, verify_inclusion
+from tillit.workspace import NoWorkspace, Paths, Reads, Workspace, open_ledger, subjects_of
 
 ledger = typer.Typer(help="Who received values of people, who looked at them.", no_args_is_help=True)
 
@@ -59,6 +60,8 @@ def ledger_list(
                 limit=limit,
                 before=before,
             )
+        people = [one.entry.subject_ref for one in found.entries if one.entry is not None]
+        _note(opened, people, "list")
     if json:
         show({"entries": [_document(one) for one in found.entries], "next": found.next})
         return
@@ -77,7 +80,10 @@ def ledger_prove(
 ) -> None:
     """Print a proof that an entry stands in the ledger; it holds the entry, so give it to the person only."""
     with open_ledger(_paths(workspace), now=clock.now_us) as opened:
-        print(opened.prove(entry), end="")
+        proof = opened.prove(entry)
+        told = verify_inclusion(proof).entry
+        _note(opened, [told.subject_ref] if told is not None else [], "prove")
+        print(proof, end="")
         talk.print(f"To be checked with the key {opened.verifier_key()}", highlight=False, soft_wrap=True)
 
 
@@ -156,6 +162,12 @@ def _paths(workspace: Path) -> Paths:
     if not paths.settings.exists():
         raise NoWorkspace(workspace)
     return paths
+
+
+def _note(opened: Ledger, people: list[str], verb: str) -> None:
+    """Note whose entries are about to be shown: to read who looked is to look, too."""
+    with contextlib.closing(Accesses(opened, now=clock.now_us)) as accesses:
+        Reads(accesses).note(people, asked_by=reader(), route=f"tillit ledger {verb}", purpose="service")
 
 
 def _subjects(workspace: Path, who: str) -> list[str]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tillit import clock
 from tillit.cli.parent import WorkerStarter, stop_with_parent
-from tillit.cli.retention import note_sweep
 from tillit.collect.files import forget_rejects, forget_uploads
 from tillit.errors import BusyError, TillitError
 from tillit.flow import EngineBusy, LakeWriter, file_lock
+from tillit.ledger import LedgerDamaged
 from tillit.store.lake import Lake
 from tillit.workspace import Workspace, forget_plans
 from tillit.workspace.exports import KEPT, forget_exports
@@ -52,6 +52,8 @@ def plans(path: Path, parent: int) -> int:
 
 def retention(path: Path, parent: int) -> int:
     """Forget what no purpose keeps any more, once."""
+    from tillit.cli.retention import note_sweep
+
     os.nice(10)  # whoever sends events comes first
     stop = _stop_event(parent)
     with Workspace(path) as workspace:
@@ -78,7 +80,7 @@ def engine(path: Path, parent: int) -> int:
 
 
 def keeper(path: Path, parent: int) -> int:
-    """Let the lake follow the fold, trim the log, let quarantined bytes expire, until told to stop."""
+    """Let the lake follow the fold, trim the log, let quarantined bytes expire, sign the ledger, until told to stop."""
     stop = _stop_event(parent)
     with Workspace(path) as workspace:
         while not stop.is_set():
@@ -113,6 +115,9 @@ def _keep(workspace: Workspace, stop: threading.Event) -> None:
             forget_exports(workspace.paths.exports, before=now - KEPT)
             if workspace.retention.is_declared():
                 sweeps.start()
+            if workspace.ledger.size():
+                with contextlib.suppress(LedgerDamaged):  # `tillit doctor` tells of it; the lake goes on
+                    workspace.ledger.checkpoint(workspace.paths.ledger_checkpoints)
             if settings.log.retention_days:
                 writer.trim(now - settings.log.retention_days * clock.DAY)
     lake.close()

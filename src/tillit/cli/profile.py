@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, show
+from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, reader, show
 from tillit.workspace import Workspace
 
 profile = typer.Typer(help="People.", no_args_is_help=True)
@@ -29,9 +29,7 @@ def profile_show(
     with Workspace(workspace) as ws:
         ws.flush()
         document = ws.profiles.get(who, purpose=purpose)
-        ws.journal.note(
-            asked_by="cli", route="tillit profile show", purpose=purpose or "service", profile_id=document["id"]
-        )
+        ws.journal.note([document["id"]], asked_by=reader(), route="tillit profile show", purpose=purpose or "service")
     if json:
         show(document)
         return
@@ -65,9 +63,8 @@ def profile_search(
     with Workspace(workspace) as ws:
         ws.flush()
         found = ws.profiles.search(text, purpose=purpose)
-        ws.journal.note(
-            asked_by="cli", route="tillit profile search", purpose=purpose or "service", n_profiles=len(found)
-        )
+        people = (one["id"] for one in found)
+        ws.journal.note(people, asked_by=reader(), route="tillit profile search", purpose=purpose or "service")
     if json:
         show({"profiles": found})
         return
@@ -86,7 +83,7 @@ def profile_count(
     """Count everybody, and those of them whom a purpose may use now."""
     with Workspace(workspace) as ws:
         ws.flush()
-        scope = ws.scope(purpose, asked_by="cli", channel=channel, jurisdiction=jurisdiction)
+        scope = ws.scope(purpose, asked_by=reader(), channel=channel, jurisdiction=jurisdiction)
         found = ws.permissions.count(scope)
     if json:
         show({"purpose": scope.purpose, **found._asdict(), "withheld": found.withheld})

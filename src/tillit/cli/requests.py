@@ -5,13 +5,14 @@ Out:   the path of a package; requests with their clocks.
 Never: a name, an address or a value of the person's: the package alone holds them.
 """
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, show
+from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, reader, show
 from tillit.clock import instant, rfc3339
 from tillit.errors import InputError
 from tillit.privacy import ACCESS, OPERATOR, PORTABILITY, Proof, Request, clock_of, days_left
@@ -54,9 +55,7 @@ def export(
         ws.flush()
         colleague = find_colleague(ws, operator)
         done = ws.exports.write(who, kind)
-        ws.journal.note(
-            asked_by=colleague.actor, route="tillit privacy export", purpose="service", profile_id=done.profile_id
-        )
+        ws.journal.note([done.profile_id], asked_by=colleague.reader, route="tillit privacy export", purpose="service")
         ws.audit.note(
             operator_id=colleague.actor, action="package.write", target=done.profile_id, details={"kind": kind}
         )
@@ -77,6 +76,7 @@ def requests_list(
     with Workspace(workspace) as ws:
         ws.flush()
         found = ws.requests.list(who=who, only_open=not all_)
+        _note(ws, "list", found)
         now = ws.now()
     if json:
         show([request_document(one, now) for one in found])
@@ -113,6 +113,7 @@ def requests_show(request_id: RequestId, workspace: WorkspaceOption) -> None:
     """Show a request with every step, as JSON."""
     with Workspace(workspace) as ws:
         one = ws.requests.get(request_id)
+        _note(ws, "show", [one])
         path = ws.exports.find(request_id)
         document = request_document(one, ws.now())
     steps = [{**step._asdict(), "at": rfc3339(step.at), "until_at": _instant(step.until_at)} for step in one.steps]
@@ -277,6 +278,12 @@ def requests_answer(
 
 _ID_WIDTH = 17
 _MARKS = (("is_overdue", "OVERDUE"), ("is_hold_over", "(hold is over)"), ("is_resting", "(rests)"))
+
+
+def _note(ws: Workspace, verb: str, found: Iterable[Request]) -> None:
+    """Note whose requests are shown; of somebody who was erased no key is made anew."""
+    people = ws.profiles.holders(one.profile_id for one in found)
+    ws.journal.note(people, asked_by=reader(), route=f"tillit privacy requests {verb}", purpose="service")
 
 
 def _finish(ws: Workspace, verb: str, one: Request, actor: str, *, json: bool) -> None:

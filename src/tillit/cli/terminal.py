@@ -5,6 +5,8 @@ Out:   text for people and for programs.
 Never: results among the talk.
 """
 
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -23,17 +25,30 @@ ACTOR = "cli"  # who asks and acts, when no colleague is named
 talk = Console(stderr=True)
 
 
+def reader() -> str:
+    """Say who reads at the command line: the system's user, as the system knows them and not as they say."""
+    user_id = os.getuid()
+    try:
+        name = pwd.getpwuid(user_id).pw_name
+    except KeyError:  # a container's user may have no name
+        name = str(user_id)
+    return f"{ACTOR}/{name.partition('@')[0]}"
+
+
 class Colleague(NamedTuple):
     """Who decides at the command line."""
 
     operator: str  # their operator id, else the name that was typed
     actor: str  # whom the audit names: never a name that was only typed
+    reader: str  # whom the ledger names
 
 
 def find_colleague(ws: Workspace, told: str) -> Colleague:
     """Say who is meant by a login, or by a name."""
     found = ws.operators.find(told)
-    return Colleague(found.operator_id, found.operator_id) if found is not None else Colleague(told, ACTOR)
+    if found is None:
+        return Colleague(told, ACTOR, reader())
+    return Colleague(found.operator_id, found.operator_id, found.operator_id)
 
 
 def show(document: Any) -> None:

@@ -1,11 +1,11 @@
 """The desk: what every page needs, and who sits at it.
 
 In:    a request that the gate let through.
-Out:   the operator who asks, leave to read, rendered pages, notes in the journal and in the audit.
+Out:   the operator who asks, leave to read, rendered pages, notes in the ledger and in the audit.
 Never: a page rendered for nobody in particular; a read of personal values without a note.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, cast
 
 from litestar import Request, Response
@@ -90,16 +90,18 @@ class Desk:
         """Say what to call an operator: their name, or what an act was signed with where it is no operator's id."""
         return operator_name(self.workspace, operator_id)
 
-    def note(self, request: Asking, n_profiles: int, profile_id: str = "") -> None:
-        """Note in the journal, under the route's template, that personal values were shown."""
-        if n_profiles:
-            self.workspace.journal.note(
-                asked_by=self.session(request).asked_by,
-                route=cast("dict[str, Any]", request.scope)["path_template"],
-                purpose=PURPOSE,
-                profile_id=profile_id,
-                n_profiles=n_profiles,
-            )
+    def note(self, request: Asking, people: Iterable[str], *, flows: bool = False) -> None:
+        """Note in the ledger, under the route's template, whose values are shown; of what flows by once an hour.
+
+        Raises: AccessesBehind: then they are not shown.
+        """
+        journal = self.workspace.journal
+        (journal.note_flow if flows else journal.note)(
+            people,
+            asked_by=self.session(request).asked_by,
+            route=cast("dict[str, Any]", request.scope)["path_template"],
+            purpose=PURPOSE,
+        )
 
     def audit(
         self, request: Asking, action: str, target: str = "", *, outcome: str = "done", **details: Detail

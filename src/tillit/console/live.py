@@ -28,7 +28,6 @@ _LOOK_S = 0.25
 _MOST_ROWS = 40  # per look: 160 a second is far beyond reading
 # A stream ends after this and the browser comes back: an ended session is noticed, a stopping server is not held up.
 _LASTS_S = 120.0
-_NOTE_S = 60.0  # how often the journal learns of what an open stream handed out
 
 BUCKET_US = 2 * clock.SECOND
 N_BUCKETS = 60
@@ -251,44 +250,33 @@ async def stream(
 ) -> AsyncIterator[str]:
     """Tell a browser what arrives, as server-sent events: `rows` and `pace`."""
     loop_ends = clock.monotonic_s() + _LASTS_S
-    noted_at = clock.monotonic_s()
-    handed: set[str] = set()
     pace = await asyncio.to_thread(lambda: Pace(workspace.log, now=workspace.now()))
     position, refused_id = after, refused_after
     n_behind, version = -1, -1
     yield ": listening\n\n"
-    try:
-        while clock.monotonic_s() < loop_ends:
-            now_version = workspace.log.data_version()
-            if workspace.folding.position() > position or n_behind > 0 or now_version != version:
-                version = now_version
-                glance = await asyncio.to_thread(
-                    look, workspace, position, refused_id, most=_MOST_ROWS, scope=scope, wanted=wanted
-                )
-                position, refused_id = glance.position, glance.refused_id
-                handed.update(
-                    row.profile_id for row in glance.rows if isinstance(row, EventView) and row.profile_id is not None
-                )
-                if glance.rows or glance.n_behind != n_behind:
-                    html = pages.render("parts/live_rows.html", lines=glance.rows)
-                    told = {"html": html, "skipped": glance.n_skipped, "behind": glance.n_behind}
-                    yield _event("rows", told, f"{position}.{refused_id}")
-                n_behind = glance.n_behind
-            if await asyncio.to_thread(lambda: pace.advance(now=workspace.now())):
-                html = pages.render("parts/pace.html", pace=pace.view())
-                yield _event("pace", {"html": html}, f"{position}.{refused_id}")
-            if clock.monotonic_s() - noted_at >= _NOTE_S:
-                _note(workspace, handed, scope)
-                noted_at = clock.monotonic_s()
-            await asyncio.sleep(_LOOK_S)
-    finally:
-        _note(workspace, handed, scope)
+    while clock.monotonic_s() < loop_ends:
+        now_version = workspace.log.data_version()
+        if workspace.folding.position() > position or n_behind > 0 or now_version != version:
+            version = now_version
+            glance = await asyncio.to_thread(
+                look, workspace, position, refused_id, most=_MOST_ROWS, scope=scope, wanted=wanted
+            )
+            position, refused_id = glance.position, glance.refused_id
+            workspace.journal.note_flow(people_of(glance), asked_by=scope.asked_by, route=ROUTE, purpose=scope.purpose)
+            if glance.rows or glance.n_behind != n_behind:
+                html = pages.render("parts/live_rows.html", lines=glance.rows)
+                told = {"html": html, "skipped": glance.n_skipped, "behind": glance.n_behind}
+                yield _event("rows", told, f"{position}.{refused_id}")
+            n_behind = glance.n_behind
+        if await asyncio.to_thread(lambda: pace.advance(now=workspace.now())):
+            html = pages.render("parts/pace.html", pace=pace.view())
+            yield _event("pace", {"html": html}, f"{position}.{refused_id}")
+        await asyncio.sleep(_LOOK_S)
 
 
-def _note(workspace: Workspace, handed: set[str], scope: Scope) -> None:
-    if handed:
-        workspace.journal.note(asked_by=scope.asked_by, route=ROUTE, purpose=scope.purpose, n_profiles=len(handed))
-        handed.clear()
+def people_of(glance: Glance) -> list[str]:
+    """Give the ids of the people whose events are shown."""
+    return [row.profile_id for row in glance.rows if isinstance(row, EventView) and row.profile_id]
 
 
 def _event(name: str, document: dict[str, object], place: str) -> str:

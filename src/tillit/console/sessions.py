@@ -25,7 +25,7 @@ class Session(NamedTuple):
 
     @property
     def asked_by(self) -> str:
-        """Say under what name reads are noted in the journal."""
+        """Say under what name reads are noted in the ledger."""
         return self.operator_id
 
     def may(self, role: str) -> bool:

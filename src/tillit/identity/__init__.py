@@ -60,6 +60,7 @@ from tillit.identity.many import (
 )
 from tillit.identity.members import (
     find_membership,
+    find_profile_id,
     identifier_of,
     iter_events,
     profile_id,
@@ -145,6 +146,7 @@ __all__ = [
     "find_membership",
     "find_named",
     "find_path",
+    "find_profile_id",
     "find_shared",
     "find_shared_identifier",
     "find_unheld",

@@ -54,6 +54,15 @@ class _Row(NamedTuple):
     rank: int
 
 
+def find_profile_id(reading: Reading, who: Handle | str) -> str | None:
+    """Give the id of the person who holds an identifier (a device: of the device alone), or whose old id this is."""
+    if isinstance(who, str):
+        rows = reading.read("SELECT root_id FROM identifier WHERE identifier_id = ?", (identifier_of(who),))
+    else:
+        rows = reading.read("SELECT root_id FROM identifier WHERE namespace = ? AND value = ?", who.key)
+    return profile_id(rows[0][0]) if rows else None
+
+
 def find_membership(reading: Reading, who: Handle | str) -> Membership | None:
     """Find the person who holds an identifier now, or whose profile id (old or new) this is; None when unknown."""
     if isinstance(who, str):

@@ -7,9 +7,9 @@ Never: a person's value in clear; an entry changed; an entry readable once its p
 
 from tillit.ledger.accesses import Accesses, AccessesBehind
 from tillit.ledger.checking import Checked, Fault
-from tillit.ledger.entries import ACCESS, DISCLOSURE, KINDS, Access, BadEntry, Disclosure, Entry, Recorded
+from tillit.ledger.entries import ACCESS, DISCLOSURE, KINDS, UNKNOWN, Access, BadEntry, Disclosure, Entry, Recorded
 from tillit.ledger.keys import KEYS_MIGRATIONS, LedgerKeys
-from tillit.ledger.ledger import LEDGER_MIGRATIONS, Found, Ledger, UnknownEntry
+from tillit.ledger.ledger import LEDGER_MIGRATIONS, Found, Ledger, Standing, UnknownEntry
 from tillit.ledger.notes import Checkpoint, NoteInvalid, find_notes, open_checkpoint, read_verifier_key
 from tillit.ledger.proofs import ProofInvalid, Proven, verify_consistency, verify_inclusion
 from tillit.ledger.tree import LedgerDamaged
@@ -20,6 +20,7 @@ __all__ = [
     "KEYS_MIGRATIONS",
     "KINDS",
     "LEDGER_MIGRATIONS",
+    "UNKNOWN",
     "Access",
     "Accesses",
     "AccessesBehind",
@@ -37,6 +38,7 @@ __all__ = [
     "ProofInvalid",
     "Proven",
     "Recorded",
+    "Standing",
     "UnknownEntry",
     "find_notes",
     "open_checkpoint",

@@ -1,7 +1,7 @@
 """Accesses on their way into the ledger: a read does not wait for the disk.
 
-In:    one note per person that was looked at.
-Out:   entries of the ledger, a few times a second.
+In:    the people that one look showed.
+Out:   entries of the ledger, one for each of them, a few times a second.
 Never: more notes in memory than can be lost with a good conscience; a broken glass that is not on disk.
 """
 
@@ -14,6 +14,8 @@ from tillit.ledger.ledger import Ledger
 
 _WRITE_EVERY_S = 0.25
 _MOST_WAITING = 100_000  # half a minute of the busiest reader; after that nobody reads until the disk writes again
+_ONCE_EVERY_US = 3_600_000_000  # taste: whoever watches all day is in a person's list once an hour
+_MOST_REMEMBERED = 100_000  # who was shown to whom; 30 MB. Whoever falls out is noted again
 _MOST_AT_ONCE = 2_000  # entries in one transaction: the journal is locked for some 20 ms
 
 
@@ -48,6 +50,7 @@ class Accesses:
         self._every_s = every_s
         self._most_waiting = most_waiting
         self._notes: list[Access] = []
+        self._shown: dict[tuple[str, str, str, str], int] = {}  # (actor, route, purpose, subject) -> when, oldest first
         self._lock = threading.Lock()  # of the notes
         self._writing = threading.Lock()
         self._stop = threading.Event()
@@ -64,6 +67,7 @@ class Accesses:
         purpose: str,
         break_glass: bool = False,
         reason_ref: str = "",
+        reason: str = "",
     ) -> None:
         """Note that somebody looked at these people. A broken glass is on disk when this returns.
 
@@ -79,6 +83,8 @@ class Accesses:
                 purpose=purpose,
                 break_glass=break_glass,
                 reason_ref=reason_ref,
+                reason=reason,
+                n_profiles=len(subjects),
                 at=at,
             )
             for subject in subjects
@@ -91,6 +97,25 @@ class Accesses:
             self._notes += notes
         if break_glass:
             self.flush()
+
+    def note_flow(self, subjects: Sequence[str], *, actor_id: str, role: str, route: str, purpose: str) -> None:
+        """Note who was shown in what flows by: of each person the first time in an hour, for one viewer and purpose.
+
+        Raises: as `note` does.
+        """
+        since = self._now() - _ONCE_EVERY_US
+        with self._lock:
+            fresh = [one for one in subjects if self._shown.get((actor_id, route, purpose, one), since) <= since]
+        if not fresh:
+            return
+        self.note(fresh, actor_id=actor_id, role=role, route=route, purpose=purpose)
+        with self._lock:
+            for one in fresh:
+                # Taken out first, so that the order is that of time.
+                self._shown.pop((actor_id, route, purpose, one), None)
+                self._shown[actor_id, route, purpose, one] = since + _ONCE_EVERY_US
+            while len(self._shown) > _MOST_REMEMBERED:
+                del self._shown[next(iter(self._shown))]
 
     def flush(self) -> None:
         """Write what waits; it is on disk when this returns. What cannot be written goes on waiting."""

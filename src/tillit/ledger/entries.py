@@ -2,7 +2,8 @@
 
 In:    one record for each time.
 Out:   its canonical text, the leaf that commits to it, and the record again.
-Never: a person's value. A person is named by a profile id, a field by its name, a colleague by their id.
+Never: a person's value, but for what a colleague wrote as the reason of a look. A person is named by a profile id, a
+       field by its name, a colleague by their id.
 
 The text is the canonical JSON of RFC 8785. The leaf commits to a salted hash of it, so that a leaf alone tells nothing
 of what it stands for, and to everything else in the row, so that a row can be checked when its key is gone.
@@ -18,10 +19,12 @@ from tillit.errors import InternalError
 DISCLOSURE = "disclosure"
 ACCESS = "access"
 KINDS = (DISCLOSURE, ACCESS)
+UNKNOWN = "unknown"  # the subject where nobody can say whose it is: bytes in quarantine, rows of a file
 
 SALT_BYTES = 32
 TOKEN_BYTES = 16
 _LONGEST_TEXT = 200  # taste: ids, names of fields and routes are shorter; a longer text is somebody's words
+_LONGEST_REASON = 500  # taste: a few sentences
 _MOST_NAMES = 1_000  # taste: no profile of ours has more fields
 
 
@@ -48,12 +51,14 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=AC
     """One time that somebody looked at one person."""
 
     subject_ref: str  # the profile id of that moment
-    actor_id: str  # an operator, a key, or "cli"
+    actor_id: str  # an operator, a key, or at the command line "cli/" and the system's user
     role: str
     route: str  # the pattern, never the address that was asked for: it may hold a value
     purpose: str
     break_glass: bool = False
     reason_ref: str = ""  # where the reason for breaking the glass is kept
+    reason: str = ""  # why they looked, in their own words: sealed like the rest, and gone with it
+    n_profiles: int = 1  # how many people the same look showed: each has an entry of their own
     at: int
 
 
@@ -120,6 +125,8 @@ def _refuse_words(entry: Entry) -> None:
         raise BadEntry(kind_of(entry), "subject_ref")
     for part in entry.__struct_fields__:
         value = getattr(entry, part)
+        if part == "reason" and len(value) <= _LONGEST_REASON:
+            continue
         names = value if isinstance(value, tuple) else (value,)
         if len(names) > _MOST_NAMES:
             raise BadEntry(kind_of(entry), part)

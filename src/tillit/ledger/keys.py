@@ -64,7 +64,7 @@ class LedgerKeys:
     ) -> None:
         """Use a file of keys; its secrets are made when there are none."""
         self._store = store
-        self._now = now
+        self.now = now
         self._random_bytes = random_bytes
         self._remembered: OrderedDict[str, SubjectKey] = OrderedDict()
         self._lock = threading.RLock()
@@ -167,7 +167,7 @@ class LedgerKeys:
         with self._lock:
             with self._store.transaction() as tx:
                 # It strictly rises, so that every process sees that a key was destroyed, also when a clock goes back.
-                at = max(self._now(), _newest(tx) + 1)
+                at = max(self.now(), _newest(tx) + 1)
                 n_keys = len(tx.read_in(_SELECT, [digest for (digest,) in hashes]))
                 tx.executemany("DELETE FROM subject_key WHERE subject_hash = ?", hashes)
                 tx.executemany("DELETE FROM shredded_subject WHERE subject_hash = ?", hashes)

@@ -30,9 +30,9 @@ from tillit.ledger.entries import (
 )
 from tillit.ledger.keys import NONCE_BYTES, LedgerKeys, seal, unseal
 from tillit.ledger.merkle import consistency_path, hash_leaf, inclusion_path, root_at
-from tillit.ledger.notes import find_notes, open_checkpoint, sign_checkpoint, verifier_key
+from tillit.ledger.notes import NoteInvalid, find_notes, open_checkpoint, sign_checkpoint, verifier_key
 from tillit.ledger.proofs import Leaf, ProofInvalid, write_consistency, write_inclusion
-from tillit.ledger.tree import add_nodes, load_node, load_peaks, size_of
+from tillit.ledger.tree import LedgerDamaged, add_nodes, load_node, load_peaks, size_of
 from tillit.store import Reading, SqliteState, migrations_of
 
 LEDGER_MIGRATIONS = migrations_of("tillit.ledger", room="ledger", folder="migrations/journal")
@@ -64,6 +64,14 @@ class Found(NamedTuple):
 
     entries: list[Recorded]
     next: int | None  # ask again with `before` = this; None: that was all
+
+
+class Standing(NamedTuple):
+    """The newest checkpoint, and whether the tree of today says the same."""
+
+    size: int  # entries that it covers
+    made_at: int | None  # None: by a version that did not write it down
+    is_true: bool
 
 
 class Ledger:
@@ -274,6 +282,25 @@ class Ledger:
         self._keep(note)
         return write_consistency(old.size, path, note)
 
+    def standing(self) -> Standing | None:
+        """Say how the newest checkpoint stands to the tree, in a few reads; None when there is none yet."""
+        with self._store.snapshot() as reading:
+            rows = reading.read(
+                "SELECT tree_size, note, made_at FROM ledger_checkpoint "
+                "WHERE tree_size = (SELECT MAX(tree_size) FROM ledger_checkpoint)"
+            )
+            if not rows:
+                return None
+            size, _, made_at = rows[0]
+            return Standing(int(size), made_at, all(self._is_true(reading, int(size), str(row[1])) for row in rows))
+
+    def _is_true(self, reading: Reading, size: int, note: str) -> bool:
+        try:
+            told = open_checkpoint(note, self._keys.public_key)
+            return told.size == size <= size_of(reading) and told.root == root_at(size, partial(load_node, reading))
+        except (NoteInvalid, LedgerDamaged):
+            return False
+
     def checkpoints(self) -> list[str]:
         """Give every checkpoint that was signed, the oldest first."""
         return [str(row[0]) for row in self._store.read("SELECT note FROM ledger_checkpoint ORDER BY tree_size, note")]
@@ -297,7 +324,8 @@ class Ledger:
         if not self._store.read("SELECT 1 FROM ledger_checkpoint WHERE tree_size = ? AND note = ?", (size, note)):
             with self._store.transaction() as tx:
                 tx.execute(
-                    "INSERT INTO ledger_checkpoint (tree_size, note) VALUES (?, ?) ON CONFLICT DO NOTHING", (size, note)
+                    "INSERT INTO ledger_checkpoint (tree_size, note, made_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    (size, note, self._keys.now()),
                 )
 
 

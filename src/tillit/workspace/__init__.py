@@ -10,6 +10,7 @@ from tillit.workspace.ledger import open_ledger, subjects_of
 from tillit.workspace.people import Related, find_membership_of, find_people, unknown_profile
 from tillit.workspace.plans import AskedPlan, PlanGone, Plans, forget_plans
 from tillit.workspace.quarantine import Replayed
+from tillit.workspace.reads import Reads
 from tillit.workspace.retention import Outlook, Swept
 from tillit.workspace.rules import Progress, RulesUnchanged, people_shown
 from tillit.workspace.workspace import Workspace
@@ -23,6 +24,7 @@ __all__ = [
     "PlanGone",
     "Plans",
     "Progress",
+    "Reads",
     "Related",
     "Replayed",
     "RulesUnchanged",

@@ -82,6 +82,13 @@ class Events:
         may = Reached(self._leave(self._state, scope))
         return [reduce_row(row, scope) for row in rows if reaches(row, scope) and may.reach(row)]
 
+    def people(self, positions: Sequence[int], scope: Scope) -> list[str]:
+        """Give the profile ids of the people whom log rows are about, each once; whoever is not known is left out."""
+        leave = self._leave(self._state, scope)
+        named = dict.fromkeys(leave.whose(row) for row in self._log.get(positions).values())
+        found = (leave.id_of(who) for who in named if who is not None)
+        return list(dict.fromkeys(one for one in found if one is not None))
+
     def fates(self, first: int, last: int) -> dict[int, tuple[str, str]]:
         """Say what became of log rows: position -> (fate, code); rows that were simply applied are left out."""
         rows = self._state.read(

@@ -21,7 +21,15 @@ from tillit.consent import (
 )
 from tillit.errors import RefusedError
 from tillit.flow import read_subject
-from tillit.identity import DEVICE_RANK, Handle, find_membership, profile_id, read_event, rules_in_force
+from tillit.identity import (
+    DEVICE_RANK,
+    Handle,
+    find_membership,
+    find_profile_id,
+    profile_id,
+    read_event,
+    rules_in_force,
+)
 from tillit.records import LISTED_BASES, LogRow, Membership, Permit, Refusal, Scope
 from tillit.store import Reading
 
@@ -77,6 +85,10 @@ class Leave(NamedTuple):
             (*told[0].key, row.event_at, row.event_at, row.event_at),
         )
         return profile_id(held[0][0]) if held else told[0].key
+
+    def id_of(self, who: Who) -> str | None:
+        """Give the profile id of whoever `whose` named, with one read; None when nobody is known by that."""
+        return find_profile_id(self.reading, who if isinstance(who, str) else Handle(0, *who))
 
     def find(self, who: Who) -> Membership | None:
         """Say who is meant; None when nobody is known by that."""

@@ -5,7 +5,7 @@ Out:   documents, timelines, evidence; ids of the events that a colleague's word
 Never: a change that is no event in the log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from tillit.errors import InputError, NotFound
@@ -167,6 +167,10 @@ class Profiles:
         """
         found = self.find(who, scope)
         return found["facts"] if found is not None else None
+
+    def holders(self, who: Iterable[str]) -> set[str]:
+        """Give the profile ids of those people who hold identifiers now, or whose ids these are."""
+        return {one.profile_id for each in set(who) if (one := self.membership(each)) is not None}
 
     def membership(self, who: str) -> Membership | None:
         """Say who holds an identifier (`namespace:value`) or a profile id."""

@@ -1,41 +1,61 @@
-"""Reads: every answer with personal values is noted, in the journal and, where it was about one person, in the ledger.
+"""Reads: whoever is handed personal values of people is noted in the ledger, in the list of each of those people.
 
-In:    one note per answered request.
-Out:   rows of the journal; entries of the ledger, sealed for the person.
-Never: a value; a person named otherwise than by their profile's id.
+In:    the profile ids of the people that one answer shows, before it is given.
+Out:   accesses of the ledger, each sealed for its person.
+Never: a value; a person named otherwise than by their profile's id; an answer that is given and not noted.
 """
 
-from tillit.access import Journal, Read
+from collections.abc import Iterable
+from typing import TypedDict
+
 from tillit.ledger import Accesses
 
 _PROGRAM = "k_"  # how ids of keys begin
 
 
+class _Look(TypedDict):
+    actor_id: str
+    role: str
+    route: str
+    purpose: str
+
+
 class Reads:
     """Notes who read what, and what for."""
 
-    def __init__(self, journal: Journal, accesses: Accesses) -> None:
-        """Write to both."""
-        self._journal = journal
+    def __init__(self, accesses: Accesses) -> None:
+        """Write to the ledger."""
         self._accesses = accesses
 
     def note(
         self,
+        people: Iterable[str],
         *,
         asked_by: str,
         route: str,
         purpose: str,
-        profile_id: str = "",
-        n_profiles: int = 1,
+        break_glass: bool = False,
+        reason: str = "",
     ) -> None:
-        """Note that personal values were handed out. Raises AccessesBehind: then they are not."""
-        self._journal.note(
-            asked_by=asked_by, route=route, purpose=purpose, profile_id=profile_id, n_profiles=n_profiles
-        )
-        if profile_id:
-            role = "program" if asked_by.startswith(_PROGRAM) else "staff"
-            self._accesses.note([profile_id], actor_id=asked_by, role=role, route=route, purpose=purpose)
+        """Note that values of these people are handed out; of nobody, nothing. `unknown` where nobody can say whose.
 
-    def reads(self, limit: int = 100) -> list[Read]:
-        """Give the newest notes first."""
-        return self._journal.reads(limit)
+        Raises: AccessesBehind: then they are not.
+        """
+        subjects = _each_once(people)
+        if subjects:
+            self._accesses.note(subjects, **_look(asked_by, route, purpose), break_glass=break_glass, reason=reason)
+
+    def note_flow(self, people: Iterable[str], *, asked_by: str, route: str, purpose: str) -> None:
+        """Note who is shown in what flows by, each person once an hour. Raises AccessesBehind, as `note` does."""
+        subjects = _each_once(people)
+        if subjects:
+            self._accesses.note_flow(subjects, **_look(asked_by, route, purpose))
+
+
+def _each_once(people: Iterable[str]) -> list[str]:
+    return [one for one in dict.fromkeys(people) if one]
+
+
+def _look(asked_by: str, route: str, purpose: str) -> _Look:
+    role = "program" if asked_by.startswith(_PROGRAM) else "staff"
+    return {"actor_id": asked_by, "role": role, "route": route, "purpose": purpose}

@@ -16,7 +16,6 @@ from tillit.access import (
     Audit,
     ConsoleSessions,
     IdentityTokens,
-    Journal,
     Keys,
     Operators,
     Passwords,
@@ -83,8 +82,7 @@ class Workspace:
         self._ledger_keys = LedgerKeys.open(self.paths.ledger_keys, now=now)
         self.ledger = Ledger(self._journal_store, self._ledger_keys)
         self.accesses = Accesses(self.ledger, now=now)
-        self._reads = Journal(self._journal_store, now=now)
-        self.journal = Reads(self._reads, self.accesses)
+        self.journal = Reads(self.accesses)
         self.audit = Audit(self._journal_store, now=now)
         passwords = Passwords()
         self.operators = Operators(self._registry, now=now, passwords=passwords)
@@ -343,7 +341,6 @@ class Workspace:
     def close(self) -> None:
         """Apply what is left, let the lake follow when nobody else keeps it, and let go of everything."""
         self.folding.close()
-        self._reads.close()
         self.accesses.close()
         self.quarantine.close()
         self.erasure.close()

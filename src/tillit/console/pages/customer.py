@@ -91,13 +91,15 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         before = asked.get("before") or None
         part = _timeline(desk, request, profile_id, before)
         if PART in request.headers:
-            desk.note(request, 1, profile_id)
+            desk.note(request, [profile_id])
             return desk.page(request, "parts/timeline.html", **part)
         # Of somebody whom the page's purpose may not reach only what we may do is told.
         evidence, related = ws.profiles.evidence(profile_id, scope) or (None, [])
         links, tenures = (evidence.links, evidence.tenures) if evidence is not None else ([], [])
         groups = _groups(desk, document, scope)
-        desk.note(request, 1 + len(related) + sum(len(one.others) for one in groups), profile_id)
+        beside = [one.document["id"] for one in related]
+        members = [who for one in groups for who, _, _ in one.others]
+        desk.note(request, [profile_id, *beside, *members])
         epoch = ws.log.epoch()
         membership = ws.profiles.membership(profile_id)
         own = list_ends(membership) if membership is not None and evidence is not None else []
@@ -148,7 +150,7 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         found = ws.profiles.earlier(profile_id, name, desk.scope(request)) if ":" not in profile_id else None
         if found is None:
             return unknown(request)
-        desk.note(request, 1, profile_id)
+        desk.note(request, [profile_id])
         template = "parts/earlier.html" if PART in request.headers else "earlier.html"
         values = [one._replace(value=shown(one.value)) for one in found.values]
         return desk.page(
@@ -278,7 +280,7 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             done = ws.exports.write(profile_id, kind)
         except NotFound:  # forgotten meanwhile
             return unknown(request)
-        desk.note(request, 1, done.profile_id)
+        desk.note(request, [done.profile_id])
         desk.audit(request, "package.write", done.profile_id, kind=kind)
         return File(done.path, filename=f"package-{done.profile_id}.zip", media_type="application/zip")
 

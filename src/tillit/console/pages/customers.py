@@ -27,7 +27,7 @@ def customers_routes(desk: Desk) -> list[HTTPRouteHandler]:
             documents = ws.profiles.search(text, limit=_MOST_ROWS, asked_by=scope.asked_by)
         else:
             documents = ws.profiles.newest(scope=scope, limit=_MOST_ROWS)
-        desk.note(request, len(documents))
+        desk.note(request, (one["id"] for one in documents))
         return {
             "query": text,
             "customers": [customer_view(document) for document in documents],

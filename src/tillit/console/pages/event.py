@@ -11,6 +11,7 @@ from litestar.params import FromPath
 
 from tillit.console.desk import PART, Asking, Desk
 from tillit.console.understood import understand
+from tillit.ledger import UNKNOWN
 
 
 def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
@@ -21,7 +22,7 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
         event = understand(desk.workspace, event_id, desk.scope(request))
         if event is None:
             return desk.page(request, "unknown_event.html", status=404, here="live")
-        desk.note(request, 1, event.view.profile_id or "")
+        desk.note(request, [event.view.profile_id or UNKNOWN])
         if PART in request.headers:
             return desk.page(request, "parts/event.html", event=event)
         return desk.page(request, "event.html", here="live", event=event)

@@ -105,7 +105,8 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
         names = _names(
             ties, {one.document["id"]: name_of(one.document) for one in related if one.document["identifiers"]}
         )
-        desk.note(request, 1 + len(related) + (beside is not None), profile_id)
+        people = [profile_id, *(one.document["id"] for one in related)]
+        desk.note(request, [*people, *ws.profiles.holders([asked.get("beside", "")] if beside is not None else [])])
         return desk.page(
             request,
             "identity.html",

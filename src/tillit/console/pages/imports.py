@@ -32,6 +32,7 @@ from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.pulse import told_bytes
 from tillit.console.receive import receive_file
 from tillit.errors import InputError, NotFound, TillitError
+from tillit.ledger import UNKNOWN
 
 _PREVIEW_ROWS = 500
 _SHOWN_ROWS = 8
@@ -65,7 +66,7 @@ def imports_routes(desk: Desk) -> list[HTTPRouteHandler]:
             shown["text"] = uploads.mapping_text(upload) if text is None else text
             shown.update(_preview(upload, shown["text"]))
             if shown["preview"]:
-                desk.note(request, len(shown["preview"]["good"]))
+                desk.note(request, [UNKNOWN])
         return desk.page(request, "import.html", status=status, here="imports", **shown)
 
     def _preview(upload: Upload, text: str) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def imports_routes(desk: Desk) -> list[HTTPRouteHandler]:
         path = ws.paths.rejects / upload.rejects if upload.rejects else None
         if path is None or not path.is_file() or kind not in {"csv", "jsonl"}:
             raise NotFound("The rejected rows are no longer kept.", code="console.no-rejects")
-        desk.note(request, upload.n_rejected)
+        desk.note(request, [UNKNOWN])
         parts: Iterator[bytes] = (
             iter_reject_csv(path, upload.columns, upload.delimiter) if kind == "csv" else iter_reject_lines(path)
         )

@@ -16,7 +16,7 @@ from litestar.params import FromQuery
 from tillit.clock import DAY, instant, rfc3339
 from tillit.console.desk import Asking, Desk
 from tillit.errors import InputError, NotFound
-from tillit.ledger import KINDS, Access, Recorded
+from tillit.ledger import KINDS, UNKNOWN, Access, Recorded, verify_inclusion
 from tillit.workspace import subjects_of
 
 _ROWS = 50
@@ -84,8 +84,9 @@ def ledger_routes(desk: Desk) -> list[HTTPRouteHandler]:
             kept = {name: value for name, value in asked.items() if value}
             more = {**kept, "before": str(found.next)}
             older = f"/console/privacy/ledger?{urlencode(more)}" if found.next is not None else ""
-        desk.note(request, len({row["subject"] for row in rows if row["subject"]}))
+        desk.note(request, (row["subject"] for row in rows), flows=not asked["who"])
         declared = ws.consent.declared()
+        standing = ws.ledger.standing()
         return desk.page(
             request,
             "ledger.html",
@@ -103,6 +104,8 @@ def ledger_routes(desk: Desk) -> list[HTTPRouteHandler]:
             actors=[(one.operator_id, one.name or one.login) for one in ws.operators.list_all()]
             + [(one.key_id, f"key of {one.source}") for one in ws.keys.list_all() if not one.may_send],
             n_entries=ws.ledger.size(),
+            standing=standing,
+            signed_at=rfc3339(standing.made_at) if standing is not None and standing.made_at is not None else "",
             verifier=ws.ledger.verifier_key(),
             may_edit=desk.session(request).may("editor"),
         )
@@ -110,6 +113,8 @@ def ledger_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @get("/console/privacy/ledger/{entry:int}/proof", opt={"role": "editor"}, sync_to_thread=True)
     def load_proof(request: Asking, entry: int) -> Response[str]:
         proof = ws.ledger.prove(entry)
+        told = verify_inclusion(proof).entry
+        desk.note(request, [told.subject_ref] if told is not None else [])
         desk.audit(request, "entry.prove", str(entry))
         head = {"content-disposition": f'attachment; filename="ledger-{entry}.tlog-proof"'}
         return Response(proof, media_type=MediaType.TEXT, headers=head)
@@ -131,8 +136,9 @@ def _view(desk: Desk, one: Recorded) -> dict[str, Any]:
     entry = one.entry
     if entry is None:
         return {**told, "who": "", "purpose": "", "what": "its person was forgotten: nobody can read it any more"}
-    told |= {"subject": entry.subject_ref, "purpose": entry.purpose}
+    told |= {"subject": entry.subject_ref, "is_known": entry.subject_ref != UNKNOWN, "purpose": entry.purpose}
     if isinstance(entry, Access):
         broken = ", the glass was broken" if entry.break_glass else ""
-        return {**told, "who": desk.colleague(entry.actor_id), "what": f"{entry.route}{broken}"}
+        why = f": {entry.reason}" if entry.reason else ""
+        return {**told, "who": desk.colleague(entry.actor_id), "what": f"{entry.route}{broken}{why}"}
     return {**told, "who": entry.recipient, "what": ", ".join((*entry.field_names, *entry.data_categories))}

@@ -14,8 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from tillit.console.desk import PART, Asking, Desk, Form
-from tillit.console.live import FIRST_ROWS, ROUTE, Pace, Wanted, look, stream, wanted_from
-from tillit.console.views import EventView
+from tillit.console.live import FIRST_ROWS, ROUTE, Pace, Wanted, look, people_of, stream, wanted_from
 
 TYPES = ("track", "page", "screen", "identify", "group", "alias", "cut", "pin", "join", "undo")
 
@@ -27,8 +26,7 @@ def live_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def shown(request: Asking, wanted: Wanted) -> dict[str, Any]:
         # A longer look back than one glance: ticks of an idle log stand among the events.
         glance = look(ws, 0, 0, most=FIRST_ROWS, scope=desk.scope(request), wanted=wanted)
-        people = {row.profile_id for row in glance.rows if isinstance(row, EventView) and row.profile_id}
-        desk.note(request, len(people))
+        desk.note(request, people_of(glance), flows=True)
         return {
             "lines": glance.rows,
             "position": glance.position,

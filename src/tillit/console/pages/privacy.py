@@ -101,7 +101,7 @@ def privacy_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ) -> Response[str]:
         history = ws.consent.history()
         if plan is not None:
-            desk.note(request, len({one["id"] for one in plan["cases"]}))
+            desk.note(request, (one["id"] for one in plan["cases"]))
         current = ws.consent.text()
         rows = [
             {**one, "changes": changed_purposes(older["text"], one["text"]) if older is not None else []}
@@ -200,7 +200,7 @@ def privacy_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return ask(request, asked, status=404, fault="Nobody is known by that.")
         except InputError as exc:
             return ask(request, asked, status=exc.status, fault=exc.message)
-        desk.note(request, 1, found["id"])
+        desk.note(request, [found["id"]])
         declared = ws.consent.declared()
         told = declared.purposes.get(asked["purpose"])
         notice = declared.policy.notices.get((found["notice"] or "").partition("@")[0])

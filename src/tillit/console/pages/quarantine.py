@@ -18,6 +18,7 @@ from tillit.collect.advice import advice_for
 from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.understood import refused_detail
 from tillit.errors import InputError, NotFound
+from tillit.ledger import UNKNOWN
 from tillit.workspace import Replayed
 
 _MOST_ROWS = 50
@@ -41,7 +42,7 @@ def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
             group["newest"] = max(group["newest"], newest)
         for group in groups.values():
             group["newest_at"] = rfc3339(group["newest"])
-        desk.note(request, min(len(kept), _MOST_ROWS))
+        desk.note(request, [UNKNOWN] if kept else [])
         return {
             "here": "quarantine",
             "kept": [refused_detail(ws, one) for one in kept[:_MOST_ROWS]],
@@ -103,7 +104,7 @@ def quarantine_routes(desk: Desk) -> list[HTTPRouteHandler]:
         kept = ws.quarantine.find(min(number, 2**53))
         if kept is None:
             return desk.page(request, "unknown_event.html", status=404, here="quarantine")
-        desk.note(request, 1)
+        desk.note(request, [UNKNOWN])
         detail = refused_detail(ws, kept)
         if PART in request.headers:
             return desk.page(request, "parts/refused.html", one=detail)

@@ -59,7 +59,7 @@ def requests_routes(desk: Desk) -> list[HTTPRouteHandler]:
         found = ws.requests.list(only_open=only != "all")
         now = ws.now()
         n_open = sum(one.is_open for one in found)
-        desk.note(request, len({one.profile_id for one in found}))
+        desk.note(request, ws.profiles.holders(one.profile_id for one in found))
         return desk.page(
             request,
             "requests.html",
@@ -72,7 +72,7 @@ def requests_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def show(request: Asking, request_id: str, *, status: int = 200, fault: str = "", did: str = "") -> Response[Any]:
         one = ws.requests.get(request_id)
         now = ws.now()
-        desk.note(request, 1, one.profile_id)
+        desk.note(request, ws.profiles.holders([one.profile_id]))
         may_edit = desk.session(request).may("editor")
         actions = set(possible(one.state))
         is_known = ws.profiles.membership(one.profile_id) is not None
@@ -142,7 +142,7 @@ def requests_routes(desk: Desk) -> list[HTTPRouteHandler]:
         path = ws.exports.find(request_id)
         if path is None:
             return show(request, request_id, status=404, fault="The package is gone. It is kept for a week.")
-        desk.note(request, 1, one.profile_id)
+        desk.note(request, [one.profile_id])
         desk.audit(request, "package.load", request_id)
         return File(path, filename=f"package-{request_id}.zip", media_type="application/zip")
 

@@ -57,7 +57,7 @@ def rules_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return desk.page(request, "parts/rules_progress.html", **shown)
         current = ws.rules.text()
         if shown["result"]:
-            desk.note(request, len(people_shown(shown["result"])))
+            desk.note(request, people_shown(shown["result"]))
         rules = ws.identity.rules()
         return desk.page(
             request,

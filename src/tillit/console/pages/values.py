@@ -17,6 +17,7 @@ from tillit.console.pages.identity import note_pending, reason_of
 from tillit.console.pulse import LOOKED, values_to_look_at
 from tillit.console.rulebook import part
 from tillit.errors import BusyError, InputError
+from tillit.ledger import UNKNOWN
 
 _MOST_ROWS = 200
 
@@ -27,7 +28,7 @@ def values_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     def show(request: Asking, *, status: int = 200, fault: str = "", did: str = "") -> Response[Any]:
         found = ws.identity.values(desk.scope(request), limit=_MOST_ROWS)
-        desk.note(request, len(found))
+        desk.note(request, ws.profiles.holders(one["value"] for one in found) or ([UNKNOWN] if found else []))
         waiting = values_to_look_at(ws)
         rows = []
         for one in found:

@@ -124,7 +124,7 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
             group._replace(rows=[row._replace(number=(number := number + 1)) for row in group.rows])
             for group in groups.values()
         ]
-        desk.note(request, len({one["id"] for one in documents.values() if one is not None}))
+        desk.note(request, (one["id"] for one in documents.values() if one is not None))
         return desk.page(
             request,
             "violations.html",

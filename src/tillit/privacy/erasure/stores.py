@@ -137,7 +137,6 @@ STORES: tuple[Store, ...] = (
     _table("registry.db", "sign_in_attempt", STAFF, NOT_THEIRS, "", "attempt_hash n_failed last_at open_at"),
     _table("registry.db", "known_device", STAFF, NOT_THEIRS, "", "device_hash operator_id seen_at"),
     _table("registry.db", "erasure_secret", SHOP, NOT_THEIRS, "", "name secret"),
-    _table("journal.db", "access", NOBODY, IDS, "", "access_id at asked_by route purpose profile_id n_profiles"),
     _table("journal.db", "audit", NOBODY, IDS, "", "audit_id at operator_id action target outcome details"),
     # What a request and its steps say of a person are ids and codes of ours; words of colleagues go with the person.
     _table(
@@ -172,7 +171,7 @@ STORES: tuple[Store, ...] = (
         "entry_index at kind subject_token commitment leaf_hash sealed",
     ),
     _table("journal.db", "ledger_node", NOBODY, KEYED, "", "level node_index hash"),
-    _table("journal.db", "ledger_checkpoint", NOBODY, NOT_THEIRS, "", "tree_size note"),
+    _table("journal.db", "ledger_checkpoint", NOBODY, NOT_THEIRS, "", "tree_size note made_at"),
     _table("ledger-keys.db", "ledger_secret", SHOP, NOT_THEIRS, "", "name secret"),
     _table("ledger-keys.db", "subject_key", NOBODY, DELETE_ROWS, "", "subject_hash subject_token key"),
     _table("ledger-keys.db", "shredded_subject", NOBODY, KEYED, "", "subject_hash shredded_at"),
