@@ -48,6 +48,15 @@ def test_only_consent_makes_permits_and_scopes() -> None:
     assert forged == []
 
 
+def test_leave_without_the_person_s_word_is_asked_for_at_the_desk_alone() -> None:
+    callers = {
+        module.file for module in list_modules() for name, _ in called_names(module) if name == "break_glass_scope"
+    }
+
+    # The workspace hands it on, the desk asks for whoever holds an open session: no key, no command.
+    assert callers == {"src/tillit/workspace/workspace.py", "src/tillit/console/desk.py"}
+
+
 def listed_names(module: Module) -> list[str] | None:
     for node in module.tree.body:
         targets = (

@@ -404,7 +404,7 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
     ),
     _SEAM: (
         "profiles.holders", "profiles.leave", "profiles.membership", "permissions.permit", "permissions.settle",
-        "events.people",
+        "events.about", "events.people",
     ),
     _COUNTS: (
         "permissions.count", "permissions.count_where", "retention.is_declared", "retention.kept_after",
@@ -423,7 +423,7 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
 # Parts of a workspace that are no roads, whole.
 PARTS_NOT: dict[str, str] = {
     **dict.fromkeys(("log", "state", "lake", "folding"), _STORE),
-    **dict.fromkeys(("keys", "identity_tokens", "operators", "sessions", "sign_in", "sources"), _STAFF),
+    **dict.fromkeys(("keys", "identity_tokens", "openings", "operators", "sessions", "sign_in", "sources"), _STAFF),
     **dict.fromkeys(("paths", "settings", "limits", "now"), "no person is in it"),
     "accesses": "takes notes and gives none",
 }
@@ -555,7 +555,7 @@ PAGES_NOT: dict[str, tuple[str, ...]] = {
         "POST /console/identity/join", "POST /console/identity/pin", "POST /console/identity/rules/again",
         "POST /console/identity/rules/apply", "POST /console/identity/rules/drop", "POST /console/identity/rules/plan",
         "POST /console/identity/values/block", "POST /console/identity/values/free",
-        "POST /console/identity/values/looked",
+        "POST /console/identity/values/looked", "POST /console/customers/{profile_id}/open",
     ),
     "the looks of GET /console/live, one after the other": ("POST /console/live/stream",),
     _OWN: (
@@ -578,7 +578,8 @@ PAGES_NOT: dict[str, tuple[str, ...]] = {
     _ME: (
         "GET /console/enter", "GET /console/enter/return", "GET /console/enter/sso", "GET /console/me",
         "GET /console/operators", "POST /console/enter", "POST /console/leave", "POST /console/me/name",
-        "POST /console/me/password", "POST /console/me/sessions/{session_id}/end",
+        "POST /console/me/opened/close", "POST /console/me/password", "POST /console/me/purpose",
+        "POST /console/me/sessions/{session_id}/end",
         "POST /console/me/sign-out-everywhere", "POST /console/operators/invite",
         "POST /console/operators/{operator_id}/disable", "POST /console/operators/{operator_id}/enable",
         "POST /console/operators/{operator_id}/link", "POST /console/operators/{operator_id}/role",

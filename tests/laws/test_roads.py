@@ -202,6 +202,14 @@ def test_staff_are_shown_nothing_of_somebody_whose_data_is_restricted(restricted
     walked(restricted, PAGES)
 
 
+def test_staff_who_act_for_a_purpose_are_shown_nothing_that_it_may_not_reach(world: World) -> None:
+    world.desk.post("/console/me/purpose", {"purpose": P})
+    try:
+        walked(world, PAGES)
+    finally:
+        world.desk.post("/console/me/purpose", {"purpose": "service"})
+
+
 def test_a_decision_about_who_is_who_answers_with_nothing_of_theirs(tmp_path: Path) -> None:
     made = World(tmp_path / "acts")
     try:

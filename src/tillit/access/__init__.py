@@ -9,6 +9,7 @@ from tillit.access.audit import Action, Audit, Detail
 from tillit.access.identity_tokens import IdentityTokens
 from tillit.access.keys import API_SCOPES, KINDS, Key, Keys
 from tillit.access.oidc import Provider, SsoRefused
+from tillit.access.openings import Opening, Openings
 from tillit.access.operators import ROLES, Operator, Operators
 from tillit.access.passwords import SHORTEST, Passwords
 from tillit.access.sessions import INVITATION_US, ConsoleSessions, OpenSession
@@ -37,6 +38,8 @@ __all__ = [
     "Keys",
     "NotAnOperator",
     "OpenSession",
+    "Opening",
+    "Openings",
     "Operator",
     "Operators",
     "Passwords",

@@ -32,6 +32,7 @@ class OpenSession(NamedTuple):
     name: str
     role: str
     has_way_back: bool  # a password or single sign-on: they can come again without a link
+    purpose: str  # what it acts for, as its operator chose; empty: what comes first
     via: str  # link, password, sso
     created_at: int
     last_seen_at: int
@@ -82,7 +83,7 @@ class ConsoleSessions:
                 "DELETE FROM console_session WHERE expires_at <= ? OR session_hash = ?", (now, hash_secret(instead_of))
             )
             tx.execute(
-                "INSERT INTO console_session VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO console_session VALUES (?, ?, ?, ?, ?, ?, ?, '')",
                 (hash_secret(cookie), "s_" + secrets.token_hex(6), operator_id, via, now, now, now + SESSION_US),
             )
         return cookie
@@ -102,6 +103,11 @@ class ConsoleSessions:
         """Note that a session is in use."""
         with self._registry.transaction() as tx:
             tx.execute("UPDATE console_session SET last_seen_at = ? WHERE session_id = ?", (self._now(), session_id))
+
+    def choose_purpose(self, session_id: str, purpose: str) -> None:
+        """Note what a session acts for; whether its operator may is for whoever asks."""
+        with self._registry.transaction() as tx:
+            tx.execute("UPDATE console_session SET purpose = ? WHERE session_id = ?", (purpose, session_id))
 
     def end(self, cookie: str) -> None:
         """End the session that this cookie is."""
@@ -152,17 +158,17 @@ def hash_secret(secret: str) -> bytes:
 
 
 _SELECT = (
-    "SELECT s.session_id, s.operator_id, o.name, o.role, o.password_hash IS NOT NULL OR o.subject IS NOT NULL, s.via, "
-    "s.created_at, s.last_seen_at, s.expires_at "
+    "SELECT s.session_id, s.operator_id, o.name, o.role, o.password_hash IS NOT NULL OR o.subject IS NOT NULL, "
+    "s.purpose, s.via, s.created_at, s.last_seen_at, s.expires_at "
     "FROM console_session s JOIN operator o ON o.operator_id = s.operator_id "
     "WHERE o.disabled_at IS NULL AND s.expires_at > ?"
 )
 
 
 def _session(row: tuple[Any, ...]) -> OpenSession:
-    session_id, operator_id, name, role, has_way_back, via, created_at, last_seen_at, expires_at = row
+    session_id, operator_id, name, role, has_way_back, purpose, via, created_at, last_seen_at, expires_at = row
     return OpenSession(
-        session_id, operator_id, name, role, bool(has_way_back), via, created_at, last_seen_at, expires_at
+        session_id, operator_id, name, role, bool(has_way_back), purpose, via, created_at, last_seen_at, expires_at
     )
 
 

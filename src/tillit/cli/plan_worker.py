@@ -47,7 +47,7 @@ def _run(ws: Workspace, plan: AskedPlan, stop: threading.Event) -> None:
             ws.plans.save(plan)
 
     try:
-        found = ws.rules.plan(plan.text, ws.scope(asked_by=plan.asked_by), progress=tell)
+        found = ws.rules.plan(plan.text, ws.scope(plan.purpose or None, asked_by=plan.asked_by), progress=tell)
         ws.plans.save_result(plan, found)
         plan.state, plan.done = "done", plan.of
     except (_Stopped, PlanGone):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from tillit.consent.decide import REASONS, Decision, Subject, basis_in, decide, subject_of
+from tillit.consent.decide import NOT_OPENED, REASONS, Decision, Subject, basis_in, decide, subject_of
 from tillit.consent.definitions import (
     AppliedPolicy,
     keep_policy,
@@ -41,6 +41,7 @@ from tillit.consent.policy import (
     BUILT_IN,
     OWN_DATA,
     SECTIONS,
+    SERVICE,
     Declared,
     Notice,
     Party,
@@ -49,6 +50,7 @@ from tillit.consent.policy import (
     Purpose,
     join_policies,
     read_policy,
+    staff_of,
     write_policy,
 )
 from tillit.consent.retention import Term, Terms
@@ -64,7 +66,7 @@ from tillit.consent.statements import (
 )
 from tillit.consent.writer import ConsentWriter, is_anybody_restricted, load_statements
 from tillit.errors import InputError
-from tillit.records import LISTED_BASES, Permit, Refusal, Scope
+from tillit.records import BREAK_GLASS, LISTED_BASES, Permit, Refusal, Scope
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.consent", room="consent")
@@ -140,8 +142,17 @@ def own_scope(*, declared: Declared, position: int, asked_by: str, at: int) -> S
     return Scope(OWN_DATA, position, asked_by, at, "legal_obligation", declared.hash, None, ())
 
 
+def break_glass_scope(*, declared: Declared, position: int, asked_by: str, at: int, profile_id: str) -> Scope:
+    """Let a colleague see everything about one person who gave no leave; nobody else, and nothing may leave by it."""
+    return Scope(BREAK_GLASS, position, asked_by, at, BREAK_GLASS, declared.hash, None, (), only=profile_id)
+
+
 def permit_for(scope: Scope, declared: Declared, subject: Subject) -> Permit | Refusal:
     """Give leave to use one person's values, or say why there is none."""
+    if scope.is_break_glass:
+        if subject.profile_id == scope.only:
+            return Permit(scope, subject.profile_id, None, None)
+        return Refusal(scope, subject.profile_id, NOT_OPENED, None)
     found = decide(
         declared,
         subject,
@@ -176,6 +187,7 @@ __all__ = [
     "POLICY_TABLES",
     "REASONS",
     "SECTIONS",
+    "SERVICE",
     "STATES",
     "STRAND_TABLES",
     "AppliedPolicy",
@@ -198,6 +210,7 @@ __all__ = [
     "Term",
     "Terms",
     "UnknownPurpose",
+    "break_glass_scope",
     "consent_body",
     "count_due",
     "decide",
@@ -223,6 +236,7 @@ __all__ = [
     "read_policies",
     "read_policy",
     "scope_for",
+    "staff_of",
     "stretches",
     "subject_of",
     "terms_of",

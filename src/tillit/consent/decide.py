@@ -52,6 +52,7 @@ OTHER_RECIPIENT = "recipient_undeclared"
 SIGNAL = "browser_signal"
 ONE_OF_SEVERAL = "one_of_several_people"
 NOT_YET = "notice_not_yet_shown"
+NOT_OPENED = "not_opened"
 
 REASONS = {
     UNDECLARED: "The purpose is not declared.",
@@ -66,6 +67,7 @@ REASONS = {
     SIGNAL: "The browser says no (Global Privacy Control).",
     ONE_OF_SEVERAL: "Two people became this one, and only one of them said yes.",
     NOT_YET: "The yes is dated before the notice that it answers.",
+    NOT_OPENED: "Somebody else was opened without leave, not this person.",
     "consent_refused": "The person said no.",
     "consent_withdrawn": "The person withdrew their consent.",
     "consent_revoked": "The consent was taken back by the controller.",

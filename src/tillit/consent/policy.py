@@ -17,10 +17,12 @@ import yaml
 
 from tillit.clock import DAY, instant
 from tillit.errors import InputError
-from tillit.records import GPC, NotReadable, read_yaml
+from tillit.records import BREAK_GLASS, GPC, LISTED_BASES, NotReadable, read_yaml
 
 Basis = Literal["consent", "contract", "legitimate_interest", "legal_obligation", "vital_interests", "public_task"]
 PARTS = ("traits", "identifiers", "events", "groups", "facts", "notes")
+Role = Literal["reader", "editor", "admin"]  # of staff, each may do what those before it may
+SERVICE = "service"
 SIGNALS = (GPC,)  # each is called as its statements are
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _SPAN = re.compile(r"(\d{1,4}) (day|week|month|year)s?")
@@ -97,6 +99,7 @@ class Purpose(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     minors: Literal["allowed", "guardian", "never"] | None = None
     retention: str = ""
     share: bool = False  # with others who read the lake: `lake/shared/<purpose>/`
+    staff: tuple[Role, ...] | None = None  # who may act for it in the console; None: as `staff_of` says
     jurisdictions: dict[str, Override] = {}
 
     @property
@@ -229,6 +232,10 @@ def _check(policy: Policy) -> None:
 def _check_purpose(policy: Policy, name: str, purpose: Purpose) -> None:
     if name == OWN_DATA:
         raise PolicyInvalid(f"{OWN_DATA} is what people may see of their own, and is not declared.")
+    if name == BREAK_GLASS:
+        raise PolicyInvalid(f"{BREAK_GLASS} is what a colleague looks for without leave, and is not declared.")
+    if purpose.staff == ():
+        raise PolicyInvalid(f"`staff` of {name} names no role: name one, or leave it out.")
     for span in (purpose.valid_for, purpose.retention):
         if span:
             span_us(span)
@@ -246,6 +253,19 @@ def _check_purpose(policy: Policy, name: str, purpose: Purpose) -> None:
     for signal in [*purpose.signals, *(signal for told in overridden for signal in told)]:
         if signal not in SIGNALS:
             raise PolicyInvalid(f"a signal of {name} is one of {', '.join(SIGNALS)}, not {signal[:40]!r}.")
+
+
+def staff_of(name: str, purpose: Purpose) -> tuple[Role, ...]:
+    """Say which roles may act for a purpose in the console; whoever may do what these may, may as well.
+
+    Where nobody declared it: for `service` everybody; for what the customer can refuse (marketing, analytics) editors;
+    for other duties and contracts admins. Taste.
+    """
+    if purpose.staff is not None:
+        return purpose.staff
+    if name == SERVICE:
+        return ("reader",)
+    return ("editor",) if purpose.basis in LISTED_BASES else ("admin",)
 
 
 def write_policy(declared: Declared) -> str:

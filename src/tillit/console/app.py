@@ -19,6 +19,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from tillit.clock import DAY, SECOND
+from tillit.console.acting import PurposeMissing
 from tillit.console.desk import WHO, Desk
 from tillit.console.pages import list_routes
 from tillit.console.pages.entrance import safe_next
@@ -74,7 +75,12 @@ def create_console(
         before_request=_check,
         openapi_config=None,
         request_max_body_size=_LARGEST_FORM,
-        exception_handlers={Exception: _Faults(pages).answer},
+        exception_handlers={
+            Exception: _Faults(pages).answer,
+            PurposeMissing: lambda request, fault: desk.page(
+                request, "no_purpose.html", status=fault.status, here="", message=fault.message
+            ),
+        },
         on_app_init=[_quiet],
     )
     return _Gate(cast("App", app), desk)

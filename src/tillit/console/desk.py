@@ -1,7 +1,7 @@
 """The desk: what every page needs, and who sits at it.
 
 In:    a request that the gate let through.
-Out:   the operator who asks, leave to read, rendered pages, notes in the ledger and in the audit.
+Out:   the operator who asks, what they act for, leave to read, rendered pages, notes in the ledger and in the audit.
 Never: a page rendered for nobody in particular; a read of personal values without a note.
 """
 
@@ -13,14 +13,16 @@ from litestar.connection import ASGIConnection
 from litestar.enums import MediaType, RequestEncodingType
 from litestar.params import Body
 
-from tillit.access import ConsoleSessions, Detail, Provider
+from tillit.access import ConsoleSessions, Detail, Opening, Provider
+from tillit.clock import rfc3339
+from tillit.console.acting import Acting, PurposeMissing, acting_of
 from tillit.console.render import Pages
 from tillit.console.sessions import Session
 from tillit.console.views import operator_name
-from tillit.records import Scope
+from tillit.records import BREAK_GLASS, Scope
 from tillit.workspace import Workspace
 
-PURPOSE = "service"
+BREAKS_GLASS = "admin"  # the role that may look without leave; taste
 WHO = "tillit.session"  # where the gate leaves the session in an ASGI scope
 PART = "x-part"  # a script of ours asks for a part of a page
 
@@ -71,18 +73,53 @@ class Desk:
         set_up = self.workspace.settings.console.public_url
         return set_up or f"{request.url.scheme}://{request.headers.get('host', '127.0.0.1:8000')}"
 
-    def scope(self, request: Asking) -> Scope:
-        """Ask for leave to read, in the name of whoever sits at the desk."""
-        return self.workspace.scope(PURPOSE, asked_by=self.session(request).asked_by)
+    def acting(self, request: ASGIConnection[Any, Any, Any, Any]) -> Acting:
+        """Say what whoever sits at the desk acts for."""
+        return acting_of(self.workspace.consent.declared(), self.session(request))
+
+    def opened(self, request: ASGIConnection[Any, Any, Any, Any]) -> Opening | None:
+        """Give what is open without leave in the session now."""
+        session = self.session(request)
+        return self.workspace.openings.find_open(session.session_id) if session.may(BREAKS_GLASS) else None
+
+    def opened_of(self, request: ASGIConnection[Any, Any, Any, Any], profile_id: str) -> Opening | None:
+        """Give what is open now if it is this person's."""
+        opening = self.opened(request) if profile_id and ":" not in profile_id else None
+        if opening is None:
+            return None
+        membership = self.workspace.profiles.membership(profile_id)
+        # Of whom they became one with since it was opened, nothing was said.
+        return opening if membership is not None and membership.profile_id == opening.profile_id else None
+
+    def scope(self, request: Asking, profile_id: str = "") -> Scope:
+        """Ask for leave to read, in the name of whoever sits at the desk, for what they act for.
+
+        Of somebody whom they opened without leave, when a page about that person asks. Raises PurposeMissing.
+        """
+        session = self.session(request)
+        opening = self.opened_of(request, profile_id)
+        if opening is not None:
+            return self.workspace.break_glass_scope(opening.profile_id, asked_by=session.asked_by)
+        acting = self.acting(request)
+        if not acting.name:
+            raise PurposeMissing(session.role)
+        return self.workspace.scope(acting.name, asked_by=session.asked_by)
 
     def page(self, request: Asking, name: str, status: int = 200, **shown: Any) -> Response[str]:
         """Render one page, or a part of one, for whoever asked."""
+        me = self.session(request)
+        opening = self.opened(request)
+        # Where a form of the frame leads back to: what was not found is not repeated, what a form answered is no page.
+        here = request.url.path if request.method == "GET" and status == 200 else "/console"
         html = self.pages.render(
             name,
-            me=self.session(request),
+            me=me,
+            acting=self.acting(request) if me.operator_id else None,
+            opening=opening,
+            opened_until=rfc3339(opening.until) if opening is not None else "",
             colleague=self.colleague,
             theme=request.cookies.get("tillit_theme", ""),
-            **shown,
+            **{"address": here, **shown},
         )
         return Response(html, status_code=status, media_type=MediaType.HTML)
 
@@ -95,12 +132,19 @@ class Desk:
 
         Raises: AccessesBehind: then they are not shown.
         """
+        told = list(people)
+        asked_by = self.session(request).asked_by
+        route = cast("dict[str, Any]", request.scope)["path_template"]
         journal = self.workspace.journal
+        opening = self.opened(request)
+        if opening is not None:
+            opened = [one for one in told if self.opened_of(request, one) is not None]
+            told = [one for one in told if one not in opened]
+            journal.note(
+                opened, asked_by=asked_by, route=route, purpose=BREAK_GLASS, break_glass=True, reason=opening.reason
+            )
         (journal.note_flow if flows else journal.note)(
-            people,
-            asked_by=self.session(request).asked_by,
-            route=cast("dict[str, Any]", request.scope)["path_template"],
-            purpose=PURPOSE,
+            told, asked_by=asked_by, route=route, purpose=self.acting(request).name
         )
 
     def audit(

@@ -21,6 +21,7 @@ class Session(NamedTuple):
     role: str
     form_token: str  # stands in every form of theirs: a page of another site cannot know it
     session_id: str = ""
+    purpose: str = ""  # what they chose to act for; empty: what comes first
     has_way_back: bool = True  # else they came by a link and could not come again without one
 
     @property
@@ -39,7 +40,13 @@ NOBODY = Session("", "", "", "")
 def session_from(known: OpenSession, cookie: str) -> Session:
     """Give what pages see of an open session."""
     return Session(
-        known.operator_id, known.name, known.role, form_token_of(cookie), known.session_id, known.has_way_back
+        known.operator_id,
+        known.name,
+        known.role,
+        form_token_of(cookie),
+        known.session_id,
+        known.purpose,
+        known.has_way_back,
     )
 
 

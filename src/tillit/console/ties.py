@@ -13,7 +13,7 @@ from tillit.console.portrait import shown
 from tillit.console.views import CustomerView, customer_view
 from tillit.identity import DEVICE_RANK, UNDO, LinkEvidence, Named, profile_id
 from tillit.profile import event_id
-from tillit.records import TRUST_NAMES, Membership
+from tillit.records import TRUST_NAMES, Membership, Scope
 
 PERSON, ADDRESS, DEVICE = "person", "address", "device"
 RULES = {
@@ -142,12 +142,17 @@ def sort_of(kind: str, rank: int) -> str:
     return ADDRESS if kind in {"email", "phone"} else PERSON
 
 
-def list_ends(membership: Membership) -> list[End]:
-    """Give a person's own identifiers, strongest first."""
+def list_ends(membership: Membership, document: Mapping[str, Any], scope: Scope) -> list[End]:
+    """Give a person's own identifiers, strongest first, as far as the scope reaches and their document tells them."""
     own = membership.profile_id
+    told = {(one["namespace"], one["value"]) for one in document["identifiers"]}
+    held = {one["field"] for one in document["withheld"]}
     return [
         End(profile_id(m.identifier_id), m.namespace, m.value, sort_of(m.namespace, m.rank), own, is_theirs=True)
         for m in membership.identifiers
+        # A document has the first of very many: where nothing of a kind is withheld, all of it is told.
+        if scope.allows(f"identifiers.{m.namespace}")
+        and (f"identifiers.{m.namespace}" not in held or (m.namespace, m.value) in told)
     ]
 
 

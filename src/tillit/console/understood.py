@@ -85,16 +85,21 @@ class RefusedDetail(NamedTuple):
     event_id: str  # where it is in the log since its replay; empty: it waits
 
 
-def understand(workspace: Workspace, event_id: str, scope: Scope) -> Understood | None:
-    """Give one event raw and understood, or None when there is none by that id."""
+def row_of(workspace: Workspace, event_id: str) -> LogRow | None:
+    """Give the log row of an event, or None when there is none by that id."""
     position = read_place(workspace, event_id)
-    if position is None:
+    if position is None or position > workspace.log.head():
         return None
-    row = workspace.folding.rows([position]).get(position) if position <= workspace.log.head() else None
-    reached = workspace.events.reached([row], scope) if row is not None and row.kind == KIND_EVENT else []
+    row = workspace.folding.rows([position]).get(position)
+    return row if row is not None and row.kind == KIND_EVENT else None
+
+
+def understand(workspace: Workspace, row: LogRow, scope: Scope) -> Understood | None:
+    """Give one event raw and understood, or None when the scope does not reach it."""
+    reached = workspace.events.reached([row], scope)
     if not reached:
         return None
-    row = reached[0]
+    row, position = reached[0], row.position
     view = event_views(workspace, [row], scope)[0]
     _, code = workspace.events.fates(position, position).get(position, ("", ""))
     document = _document(row)

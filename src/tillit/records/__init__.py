@@ -37,11 +37,12 @@ from tillit.records.log import (
     message_hash,
 )
 from tillit.records.order import NO_ORDER, OrderNumbers
-from tillit.records.permit import Permit, Refusal, Scope, Withheld
+from tillit.records.permit import BREAK_GLASS, Permit, Refusal, Scope, Withheld
 from tillit.records.person import MemberIdentifier, Membership
 
 __all__ = [
     "ACT_TYPES",
+    "BREAK_GLASS",
     "GPC",
     "IDENTITY_ACT_TYPES",
     "KIND_ACT",

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from tillit.records.carried import carried_allows
 
+# What a colleague looks for without the person's leave: no policy declares it, and no key may ask for it.
+BREAK_GLASS = "break_glass"
+
 
 class Withheld(NamedTuple):
     """One thing that was not handed out, and why."""
@@ -33,6 +36,12 @@ class Scope(NamedTuple):
     recipient: str = ""
     jurisdiction: str = ""
     kept_after: int = 0  # log position: what lies at it or before is too old for the purpose
+    only: str = ""  # the profile id that it is about, alone; empty: anybody
+
+    @property
+    def is_break_glass(self) -> bool:
+        """Say whether a colleague looks without leave: it is for looking, and nothing may leave under it."""
+        return self.purpose == BREAK_GLASS
 
     def allows(self, field: str) -> bool:
         """Say whether the purpose reaches a field: `traits.email`, `identifiers.phone`, `events.Signed Up`, `groups`.

@@ -89,6 +89,12 @@ class Events:
         found = (leave.id_of(who) for who in named if who is not None)
         return list(dict.fromkeys(one for one in found if one is not None))
 
+    def about(self, row: LogRow, scope: Scope) -> str | None:
+        """Say by their id whom an event is about; None: nobody who is known. Asks for no leave and tells no value."""
+        leave = self._leave(self._state, scope)
+        who = leave.whose(row)
+        return leave.id_of(who) if who is not None else None
+
     def fates(self, first: int, last: int) -> dict[int, tuple[str, str]]:
         """Say what became of log rows: position -> (fate, code); rows that were simply applied are left out."""
         rows = self._state.read(

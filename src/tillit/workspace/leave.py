@@ -113,8 +113,12 @@ class Near:
         """Know nobody yet."""
         self._leave = leave
         # What the customer's choice does not decide is only ever stopped by a restriction, or by what a minor may not.
-        self._hangs_on_choice = leave.scope.basis in LISTED_BASES
-        self.needs_asking = hangs_on_choice(leave.declared, leave.scope.purpose) or is_anybody_restricted(leave.reading)
+        self._is_of_known_alone = leave.scope.basis in LISTED_BASES or leave.scope.is_break_glass
+        self.needs_asking = (
+            leave.scope.is_break_glass
+            or hangs_on_choice(leave.declared, leave.scope.purpose)
+            or is_anybody_restricted(leave.reading)
+        )
         self._known: dict[Who | None, bool] = {}
 
     def may(self, who: Who | None) -> bool:
@@ -125,7 +129,7 @@ class Near:
         if known is None:
             found = self._leave.find(who) if who is not None else None
             # What is of nobody who is known has nobody who could have agreed.
-            known = self.may_tell(found) if found is not None else not self._hangs_on_choice
+            known = self.may_tell(found) if found is not None else not self._is_of_known_alone
             self._known[who] = known
         return known
 
@@ -160,6 +164,6 @@ class Near:
 def leave_for(reading: Reading, scope: Scope, *, adult_age: int, epoch: int) -> Leave:
     """Begin to ask for leave, under the purposes that are in force now."""
     declared = policy_in_force(reading)
-    if declared.find(scope.purpose) is None:
+    if not scope.is_break_glass and declared.find(scope.purpose) is None:
         raise UnknownPurpose(scope.purpose, declared.purposes)
     return Leave(reading, scope, declared, adult_age, epoch)

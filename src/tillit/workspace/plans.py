@@ -42,6 +42,7 @@ class AskedPlan(msgspec.Struct, kw_only=True):
     text: str
     against: str | None  # the action by which the rules came that held when it was asked for; None: the default
     asked_by: str
+    purpose: str = ""  # for which the people in it are shown; empty: service
     asked_at: int  # UTC epoch microseconds
     state: str = "waiting"  # waiting, running, done, failed
     done: int = 0  # rows of history
@@ -62,11 +63,16 @@ class Plans:
         self._folder = folder
         self._now = now
 
-    def ask(self, text: str, *, against: str | None, asked_by: str) -> AskedPlan:
+    def ask(self, text: str, *, against: str | None, asked_by: str, purpose: str = "") -> AskedPlan:
         """Put rules in the line; what the same person asked for before goes."""
         self.discard_of(asked_by)
         plan = AskedPlan(
-            plan_id="p" + secrets.token_hex(8), text=text, against=against, asked_by=asked_by, asked_at=self._now()
+            plan_id="p" + secrets.token_hex(8),
+            text=text,
+            against=against,
+            asked_by=asked_by,
+            purpose=purpose,
+            asked_at=self._now(),
         )
         self._folder.mkdir(mode=0o700, exist_ok=True)
         (self._folder / plan.plan_id).mkdir(mode=0o700)

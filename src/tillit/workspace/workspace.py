@@ -17,6 +17,7 @@ from tillit.access import (
     ConsoleSessions,
     IdentityTokens,
     Keys,
+    Openings,
     Operators,
     Passwords,
     SignIn,
@@ -25,7 +26,7 @@ from tillit.access import (
 from tillit.collect.door import Refuses, take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
-from tillit.consent import own_scope, policy_in_force, scope_for
+from tillit.consent import break_glass_scope, own_scope, policy_in_force, scope_for
 from tillit.errors import InputError
 from tillit.flow import forget_act, prepare
 from tillit.identity import read_provable
@@ -84,6 +85,7 @@ class Workspace:
         self.accesses = Accesses(self.ledger, now=now)
         self.journal = Reads(self.accesses)
         self.audit = Audit(self._journal_store, now=now)
+        self.openings = Openings(self._journal_store, now=now)
         passwords = Passwords()
         self.operators = Operators(self._registry, now=now, passwords=passwords)
         self.sessions = ConsoleSessions(self._registry, now=now, place=self.paths.run)
@@ -332,9 +334,20 @@ class Workspace:
             at=self.now(),
         )
 
+    def break_glass_scope(self, profile_id: str, *, asked_by: str) -> Scope:
+        """Ask to see everything about one person without their leave; whoever asks has noted it."""
+        return break_glass_scope(
+            declared=policy_in_force(self.state),
+            position=self.folding.trusted_position(),
+            asked_by=asked_by,
+            at=self.now(),
+            profile_id=profile_id,
+        )
+
     def _let_go(self, membership: Membership) -> None:
         """Let go of what is kept about somebody who is being erased, beside the log."""
         self.requests.forget(founding_ids(membership))
+        self.openings.forget(subjects_of(membership))
         self.accesses.flush()
         self.ledger.shred(subjects_of(membership))
 

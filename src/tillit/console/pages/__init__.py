@@ -16,6 +16,7 @@ from tillit.console.pages.entrance import entrance_routes
 from tillit.console.pages.event import event_routes
 from tillit.console.pages.identity import identity_routes
 from tillit.console.pages.imports import imports_routes
+from tillit.console.pages.leave import leave_routes
 from tillit.console.pages.ledger import ledger_routes
 from tillit.console.pages.live import live_routes
 from tillit.console.pages.operators import operators_routes
@@ -36,6 +37,7 @@ PAGES = (
     live_routes,  # events as they arrive
     customers_routes,  # search
     customer_routes,  # one person
+    leave_routes,  # for what staff act, and what is closed to them
     identity_routes,  # why they are one person
     violations_routes,  # links that wait for somebody's word, and those that were refused
     values_routes,  # values that stand for many

@@ -32,13 +32,16 @@ def audit_routes(desk: Desk) -> list[HTTPRouteHandler]:
         found = audit.actions(limit=_ROWS + 1, before=before, operator_id=operator, action=action)
         operators = desk.workspace.operators.list_all()
         names = {one.operator_id: one.name for one in operators}
+        # Why somebody was opened is kept apart: it goes when the person is erased.
+        asked = [str(one.details["opening"]) for one in found if "opening" in one.details]
+        reasons = {one.opening_id: one.reason for one in desk.workspace.openings.list_by(asked)}
         kept = {name: value for name, value in (("operator", operator), ("action", action)) if value}
         older = {**kept, "before": str(found[_ROWS - 1].audit_id)} if len(found) > _ROWS else None
         return desk.page(
             request,
             "audit.html",
             here="audit",
-            rows=[_view(one, names) for one in found[:_ROWS]],
+            rows=[_view(one, names, reasons) for one in found[:_ROWS]],
             operators=operators,
             actions=audit.list_actions(),
             operator=operator,
@@ -51,7 +54,7 @@ def audit_routes(desk: Desk) -> list[HTTPRouteHandler]:
     return [show_audit]
 
 
-def _view(one: Action, names: dict[str, str]) -> dict[str, object]:
+def _view(one: Action, names: dict[str, str], reasons: dict[str, str]) -> dict[str, object]:
     who = names.get(one.operator_id) or {"cli": "Command line", "": "Nobody signed in"}.get(
         one.operator_id, one.operator_id
     )
@@ -62,5 +65,6 @@ def _view(one: Action, names: dict[str, str]) -> dict[str, object]:
         "target": one.target,
         "target_name": names.get(one.target, ""),
         "outcome": one.outcome,
+        "reason": reasons.get(str(one.details.get("opening", "")), ""),
         "details": ", ".join(f"{name} {value}" for name, value in one.details.items()),
     }

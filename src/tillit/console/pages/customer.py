@@ -12,10 +12,11 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import File, Redirect
 
-from tillit.consent import BY, EVERYTHING, REASONS, Choice
-from tillit.console.desk import PART, PURPOSE, Asking, Desk, Form
+from tillit.consent import EVERYTHING, Choice
+from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.drawing import draw
-from tillit.console.pages.requests import STATE_WORDS, VIAS, proof_of
+from tillit.console.pages.leave import closed_page, is_refused, may_card
+from tillit.console.pages.requests import proof_of
 from tillit.console.portrait import (
     FIRST_ROWS,
     FIRST_TRAITS,
@@ -33,30 +34,19 @@ from tillit.console.portrait import (
     tenure_view,
     trait_views,
 )
-from tillit.console.purposes import BASES, May, may_views, withheld_words
 from tillit.console.ties import list_ends, list_ties
 from tillit.console.views import customer_detail, event_views, name_of
 from tillit.errors import BusyError, InputError, NotFound, RefusedError
-from tillit.privacy import ACCESS, KINDS, OPERATOR, PORTABILITY
+from tillit.privacy import ACCESS, OPERATOR, PORTABILITY
 from tillit.profile import ActInvalid, position_of
 from tillit.records import Scope
-from tillit.workspace import Related
+from tillit.workspace import Related, Workspace
 
 _TIMELINE_ROWS = 40
 _MOST_TRAITS = 5_000  # of the whole list: a page, not a download
 _MOST_GROUPS = 8
 _MOST_OTHERS = 10
-_MOST_REQUESTS = 20
 _APPLIED_WITHIN_S = 2.0
-# What a colleague may write down, in the order in which forms offer it.
-_CHOICES = {
-    "given": "said yes",
-    "refused": "said no",
-    "withdrawn": "took a yes back",
-    "objected": "objected",
-    "restricted": "asked to restrict everything",
-    "released": "ended the restriction of everything",
-}
 _OF_EVERYTHING = {"restricted", "released"}
 _TOLD = {
     "corrected": "The correction counts now.",
@@ -80,7 +70,7 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return ":" not in profile_id and ws.profiles.membership(profile_id) is not None
 
     def show(request: Asking, profile_id: str, *, status: int = 200, fault: str = "", **asked: str) -> Response[Any]:
-        scope = desk.scope(request)
+        scope = desk.scope(request, profile_id)
         # Only ids: `namespace:value` would put a person's address into an address.
         person = ws.profiles.person(profile_id, scope) if ":" not in profile_id else None
         if person is None:
@@ -88,21 +78,23 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
         document = person.document
         if document["id"] != profile_id and status == 200:
             return Redirect(f"/console/customers/{document['id']}", status_code=307)
+        evidence_and_near = ws.profiles.evidence(profile_id, scope)
+        told = _TOLD.get(asked.get("told", ""), "")
+        if evidence_and_near is None:
+            return closed_page(desk, request, document, status=status, fault=fault, told=told)
+        evidence, related = evidence_and_near
         before = asked.get("before") or None
-        part = _timeline(desk, request, profile_id, before)
+        part = _timeline(ws, scope, profile_id, before)
         if PART in request.headers:
             desk.note(request, [profile_id])
             return desk.page(request, "parts/timeline.html", **part)
-        # Of somebody whom the page's purpose may not reach only what we may do is told.
-        evidence, related = ws.profiles.evidence(profile_id, scope) or (None, [])
-        links, tenures = (evidence.links, evidence.tenures) if evidence is not None else ([], [])
         groups = _groups(desk, document, scope)
         beside = [one.document["id"] for one in related]
         members = [who for one in groups for who, _, _ in one.others]
         desk.note(request, [profile_id, *beside, *members])
         epoch = ws.log.epoch()
         membership = ws.profiles.membership(profile_id)
-        own = list_ends(membership) if membership is not None and evidence is not None else []
+        own = list_ends(membership, document, scope) if membership is not None else []
         names = {one.document["id"]: name_of(one.document) for one in related if one.document["identifiers"]}
         most = _MOST_TRAITS if asked.get("traits") == "all" else FIRST_TRAITS
         return desk.page(
@@ -112,7 +104,7 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             here="customers",
             customer=customer_detail(document),
             before=before,
-            told=_TOLD.get(asked.get("told", ""), ""),
+            told=told,
             fault=fault,
             traits=trait_views(person, epoch, most=most),
             n_traits=len(document["traits"]),
@@ -120,21 +112,16 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             n_rows=FIRST_ROWS,
             taken_back=taken_back(person, epoch),
             notes=[act_view(note, epoch) for note in person.standing.notes],
-            links=[link_view(link, epoch) for link in links],
-            tenures=[tenure_view(tenure, epoch) for tenure in tenures],
+            links=[link_view(link, epoch) for link in evidence.links],
+            tenures=[tenure_view(tenure, epoch) for tenure in evidence.tenures],
             possibly=[related_view(one, epoch) for one in related if _is_possibly(one)],
             related=[related_view(one, epoch) for one in related if not _is_possibly(one)],
-            drawing=draw(list_ties(links, own, epoch), own, names),
+            drawing=draw(list_ties(evidence.links, own, epoch), own, names),
             groups=groups,
             facts=fact_views(document["facts"]),
             activity=draw_activity(person.months),
             proved=frozenset(document["traits"]),
-            may_edit=desk.session(request).may("editor"),
-            is_refused=evidence is None,
-            withheld=withheld_words(document["withheld"], REASONS),
-            page_purpose=ws.consent.declared().purposes[PURPOSE],
-            **_may(desk, profile_id),
-            **part,
+            **part | may_card(desk, request, document, scope),
         )
 
     @get("/console/customers/{profile_id:str}", opt={"role": "reader"}, sync_to_thread=True)
@@ -147,9 +134,13 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @post("/console/customers/{profile_id:str}/earlier", opt={"role": "reader"}, status_code=200, sync_to_thread=True)
     def show_earlier(request: Asking, profile_id: str, data: Form) -> Response[str]:
         name = data.get("trait", "")[:256]
-        found = ws.profiles.earlier(profile_id, name, desk.scope(request)) if ":" not in profile_id else None
-        if found is None:
+        scope = desk.scope(request, profile_id)
+        document = ws.profiles.find(profile_id, scope) if ":" not in profile_id else None
+        found = ws.profiles.earlier(profile_id, name, scope) if document is not None else None
+        if found is None or document is None:
             return unknown(request)
+        if is_refused(document):
+            return closed_page(desk, request, document)
         desk.note(request, [profile_id])
         template = "parts/earlier.html" if PART in request.headers else "earlier.html"
         values = [one._replace(value=shown(one.value)) for one in found.values]
@@ -287,27 +278,6 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
     return [show_customer, show_earlier, correct, note, undo, write_choice, open_request, write_package]
 
 
-def _may(desk: Desk, profile_id: str) -> dict[str, Any]:
-    """Give what stands on the card of what we may do."""
-    ws = desk.workspace
-    try:
-        state = ws.consent.state(profile_id)
-        filed = ws.requests.list(who=profile_id, limit=_MOST_REQUESTS)
-    except NotFound:  # forgotten meanwhile
-        state, filed = {"purposes": [], "statements": []}, []
-    may: list[May] = may_views(state, ws.consent.declared().purposes)
-    return {
-        "may": may,
-        "restricted": any(one.reason == "restricted" for one in may),
-        "bases": BASES,
-        "choices": _CHOICES,
-        "speakers": [one for one in BY if one not in {"import", "controller"}],
-        "kinds": list(KINDS),
-        "vias": VIAS,
-        "filed": [(one.request_id, one.kind, STATE_WORDS.get(one.state, one.state), one.is_open) for one in filed],
-    }
-
-
 def _is_possibly(related: Related) -> bool:
     """Say whether somebody may be the same person: a link between the two waits for a colleague's word."""
     return any(one.reason == "soft" for one in related.reasons)
@@ -328,10 +298,8 @@ def _groups(desk: Desk, document: dict[str, Any], scope: Scope) -> list[GroupVie
     return views
 
 
-def _timeline(desk: Desk, request: Asking, profile_id: str, before: str | None) -> dict[str, Any]:
+def _timeline(ws: Workspace, scope: Scope, profile_id: str, before: str | None) -> dict[str, Any]:
     """Give one part of the timeline, each month under its name."""
-    ws = desk.workspace
-    scope = desk.scope(request)
     found = ws.profiles.rows(profile_id, scope, limit=_TIMELINE_ROWS, before=before)
     events = event_views(ws, found.rows, scope, with_who=False) if found is not None else []
     months: list[tuple[str, list[Any]]] = []

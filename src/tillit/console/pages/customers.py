@@ -24,7 +24,7 @@ def customers_routes(desk: Desk) -> list[HTTPRouteHandler]:
         ws = desk.workspace
         scope = desk.scope(request)
         if text.strip():
-            documents = ws.profiles.search(text, limit=_MOST_ROWS, asked_by=scope.asked_by)
+            documents = ws.profiles.search(text, purpose=scope.purpose, limit=_MOST_ROWS, asked_by=scope.asked_by)
         else:
             documents = ws.profiles.newest(scope=scope, limit=_MOST_ROWS)
         desk.note(request, (one["id"] for one in documents))

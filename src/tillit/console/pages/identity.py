@@ -15,6 +15,7 @@ from litestar.response import Redirect
 
 from tillit.console.desk import Asking, Desk, Form
 from tillit.console.drawing import draw
+from tillit.console.pages.leave import closed_page
 from tillit.console.portrait import FIRST_ROWS, related_view
 from tillit.console.ties import (
     Compared,
@@ -84,18 +85,20 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ws = desk.workspace
 
     def show(request: Asking, profile_id: str, *, status: int = 200, fault: str = "", **asked: str) -> Response[Any]:
-        scope = desk.scope(request)
+        scope = desk.scope(request, profile_id)
         # Only ids: `namespace:value` would put a person's address into an address.
         membership = ws.profiles.membership(profile_id) if ":" not in profile_id else None
         document = ws.profiles.find(profile_id, scope) if membership is not None else None
         found = ws.profiles.evidence(profile_id, scope) if document is not None else None
-        if membership is None or document is None or found is None:
+        if membership is None or document is None:
             return desk.page(request, "unknown_customer.html", status=404, here="customers")
         if document["id"] != profile_id and status == 200:
             query = f"?{request.url.query}" if request.url.query else ""
             return Redirect(f"/console/customers/{document['id']}/identity{query}", status_code=307)
+        if found is None:
+            return closed_page(desk, request, document, status=status, fault=fault)
         evidence, related = found
-        own = list_ends(membership)
+        own = list_ends(membership, document, scope)
         ties = list_ties(evidence.links, own, ws.log.epoch())
         decisions = decisions_of(ws, profile_id, scope)
         choices = _choices(own, ties)
@@ -113,7 +116,7 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
             status=status,
             here="customers",
             profile_id=profile_id,
-            customer=_named(customer_view(document), own[0].kind, own[0].value),
+            customer=_named(customer_view(document), own[0].kind, own[0].value) if own else customer_view(document),
             fault=fault,
             outcome=outcome_of(ws, scope, asked.get("did", "")),
             own=own,
@@ -136,10 +139,13 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
             may_edit=desk.session(request).may("editor"),
         )
 
-    def done(request: Asking, profile_id: str, kind: str, decide: Callable[[str], dict[str, Any]]) -> Response[Any]:
+    def done(
+        request: Asking, profile_id: str, kind: str, decide: Callable[[str, Scope], dict[str, Any]]
+    ) -> Response[Any]:
         """Let a colleague decide, note it, and show what came of it."""
         try:
-            action = str(decide(desk.session(request).operator_id)["action"])
+            scope = desk.scope(request, profile_id)
+            action = str(decide(desk.session(request).operator_id, scope)["action"])
         except InputError as exc:
             return show(request, profile_id, status=exc.status, fault=exc.message)
         except BusyError as exc:
@@ -172,18 +178,18 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @post("/console/customers/{profile_id:str}/identity/cut", opt={"role": "editor"}, status_code=200,
           sync_to_thread=True)  # fmt: skip
     def cut(request: Asking, profile_id: str, data: Form) -> Response[Any]:
-        def decide(operator: str) -> dict[str, Any]:
+        def decide(operator: str, scope: Scope) -> dict[str, Any]:
             one, other = theirs(profile_id, data)
-            return ws.identity.cut(one, other, reason=reason_of(data), operator=operator)
+            return ws.identity.cut(one, other, reason=reason_of(data), operator=operator, scope=scope)
 
         return done(request, profile_id, "cut", decide)
 
     @post("/console/customers/{profile_id:str}/identity/pin", opt={"role": "editor"}, status_code=200,
           sync_to_thread=True)  # fmt: skip
     def pin(request: Asking, profile_id: str, data: Form) -> Response[Any]:
-        def decide(operator: str) -> dict[str, Any]:
+        def decide(operator: str, scope: Scope) -> dict[str, Any]:
             one, other = theirs(profile_id, data)
-            return ws.identity.pin(one, other, reason=reason_of(data), operator=operator)
+            return ws.identity.pin(one, other, reason=reason_of(data), operator=operator, scope=scope)
 
         return done(request, profile_id, "pin", decide)
 
@@ -200,26 +206,26 @@ def identity_routes(desk: Desk) -> list[HTTPRouteHandler]:
     @post("/console/customers/{profile_id:str}/identity/join", opt={"role": "editor"}, status_code=200,
           sync_to_thread=True)  # fmt: skip
     def join(request: Asking, profile_id: str, data: Form) -> Response[Any]:
-        def decide(operator: str) -> dict[str, Any]:
+        def decide(operator: str, scope: Scope) -> dict[str, Any]:
             membership = ws.profiles.membership(profile_id) if ":" not in profile_id else None
             one = _strongest(membership, profile_id)
             key = data.get("beside", "")
             other = _strongest(ws.profiles.membership(key) if ":" not in key else None, key)
             if one is None or other is None:
                 raise _Unknown
-            return ws.identity.join(one, other, reason=reason_of(data), operator=operator)
+            return ws.identity.join(one, other, reason=reason_of(data), operator=operator, scope=scope)
 
         return done(request, profile_id, "join", decide)
 
     @post("/console/customers/{profile_id:str}/identity/undo", opt={"role": "editor"}, status_code=200,
           sync_to_thread=True)  # fmt: skip
     def undo(request: Asking, profile_id: str, data: Form) -> Response[Any]:
-        def decide(operator: str) -> dict[str, Any]:
+        def decide(operator: str, scope: Scope) -> dict[str, Any]:
             action = data.get("action", "")
-            known = ws.identity.decisions(profile_id, desk.scope(request)) if ":" not in profile_id else None
+            known = ws.identity.decisions(profile_id, scope) if ":" not in profile_id else None
             if all(one["action"] != action for one in known or ()):
                 raise _Unknown
-            return ws.identity.undo(action, reason=reason_of(data), operator=operator)
+            return ws.identity.undo(action, reason=reason_of(data), operator=operator, scope=scope)
 
         return done(request, profile_id, "undo", decide)
 

@@ -87,7 +87,9 @@ def rules_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if write_rules(rules) == ws.rules.text():
             unchanged = RulesUnchanged()
             return show(request, status=unchanged.status, fault=unchanged.message, text=text)
-        plan = ws.plans.ask(text, against=ws.rules.status()["action"], asked_by=desk.session(request).operator_id)
+        scope = desk.scope(request)
+        against = ws.rules.status()["action"]
+        plan = ws.plans.ask(text, against=against, asked_by=scope.asked_by, purpose=scope.purpose)
         desk.audit(request, "rules.plan", plan.plan_id)
         desk.start_plans()
         return Redirect("/console/identity/rules#plan", status_code=303)

@@ -146,8 +146,11 @@ def violations_routes(desk: Desk) -> list[HTTPRouteHandler]:
         operator = desk.session(request).operator_id
         before, only = data.get("before", "")[:40], data.get("only", "")
         act = ws.identity.pin if kind == PIN else ws.identity.join
+        scope = desk.scope(request)
         try:
-            told = act(data.get("one", ""), data.get("other", ""), reason=reason_of(data), operator=operator)
+            told = act(
+                data.get("one", ""), data.get("other", ""), reason=reason_of(data), operator=operator, scope=scope
+            )
         except InputError as exc:
             return show(request, only=only, status=exc.status, fault=exc.message)
         except BusyError as exc:

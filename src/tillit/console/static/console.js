@@ -12,6 +12,7 @@ export function localise(root) {
     const form = place.dataset.form;
     const isToday = new Date().toDateString() === moment.toDateString();
     if (form === "clock") place.textContent = isToday ? `${minute}:${two(moment.getSeconds())}` : day;
+    else if (form === "hour") place.textContent = minute;
     else if (form === "minute") place.textContent = `${day} ${minute}`;
     else place.textContent = `${day} ${minute}:${two(moment.getSeconds())}`;
     place.title = place.dateTime;
