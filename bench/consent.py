@@ -167,10 +167,8 @@ def _counts(folder: Path, n_people: int) -> list[Figure]:
 
 
 def _word(number: int) -> dict[str, Any]:
-    """Of ten people four say nothing, three yes to letters and two no to analytics; one wrote long ago."""
-    told = (
-        ({"newsletter": True}, {"analytics": False})[number % 10 > 6] if number % 10 > 3 and number % 10 < 9 else None
-    )
+    """Of a hundred people forty say yes to letters and five no to analytics; of three one was here long ago."""
+    told = {"newsletter": True} if number % 100 < 40 else {"analytics": False} if number % 100 < 45 else None
     at = "2026-11-18T00:00:00Z" if number % 3 else "2026-08-01T00:00:00Z"
     said = {"event": "Consent Updated", "properties": {"purposes": told}} if told else {"event": "Viewed"}
     return {"type": "track", "userId": f"c-{number}", "messageId": f"c{number}", "timestamp": at, **said}

@@ -321,3 +321,20 @@ def test_a_drawing_of_what_was_said_stays_in_its_frame() -> None:
     assert (trend.n_yes, trend.n_no, len(trend.bars)) == (103, 40, 2)
     assert all(bar.yes_y >= 0 and trend.line + bar.no_tall <= trend.height for bar in trend.bars)
     assert draw_trend(["a"], [[0, 0]]) is None
+
+
+def test_where_not_all_were_looked_at_whom_a_purpose_may_use_is_still_said_of_everybody(
+    desk: DeskInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tillit.console.purposes.MOST_COUNTED", 2)
+    desk.ws.consent.apply(SHOP, operator="kim", reason="")
+    for number in range(7):
+        told = {"purposes": {"newsletter": number < 5}}
+        desk.ws.track(user_id=f"u{number}", event="Consent Updated", properties=told)
+    desk.ws.flush()
+
+    told = desk.get("/console/privacy").body.decode()
+    newsletter = told[told.index("purpose-newsletter") : told.index("purpose-ads")]
+
+    assert "taken evenly from 7" in told
+    assert 'Of everybody it may use <strong class="n-everybody">5</strong>' in newsletter

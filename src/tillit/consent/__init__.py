@@ -78,7 +78,7 @@ STRAND_TABLES = {
 }
 # What decisions come to, kept for questions about many; derived from all of the above, now and then.
 PERMISSION_TABLES = {
-    "permission": ("lane", "until_at", "root_id", "from_at"),
+    "permission": ("lane", "from_at", "until_at", "root_id"),
     "permission_ground": ("identifier_id",),
 }
 

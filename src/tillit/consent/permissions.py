@@ -196,8 +196,8 @@ def keep_judged(tx: Writing, ids: Collection[int], judged: Judged, *, terms: int
     """Put in what people were judged to be: of these identifiers nothing else stays. `judged`: root -> stretches."""
     tx.executemany("DELETE FROM permission WHERE root_id = ?", [(i,) for i in sorted({*ids, *judged})])
     tx.executemany(
-        "INSERT INTO permission (lane, until_at, root_id, from_at) VALUES (?, ?, ?, ?)",
-        sorted((lane, until, root_id, from_at) for root_id, told in judged.items() for lane, from_at, until in told),
+        "INSERT INTO permission (lane, from_at, until_at, root_id) VALUES (?, ?, ?, ?)",
+        sorted((lane, from_at, until, root_id) for root_id, told in judged.items() for lane, from_at, until in told),
     )
     tx.executemany(
         "INSERT INTO permission_ground (identifier_id, terms) VALUES (?, ?) "
@@ -223,15 +223,19 @@ def permit_many(declared: Declared, scope: Scope, *, due: Collection[int] = (), 
     lane = _lane_of(declared, scope)
     if lane is None:
         return Many(is_open=False, otherwise="SELECT root_id FROM permission WHERE 1 = 0", params=())
-    sql = f"SELECT root_id FROM permission WHERE lane = {lane.number:d} AND until_at > ? AND from_at <= ?"
     told = judged or {}
     left_out = sorted({*due, *told})
     taken_in = sorted(root for root, some in told.items() if _differs(some, lane, scope.at))
-    if left_out:
-        sql += f" AND root_id NOT IN ({', '.join('?' * len(left_out))})"
+    but = f" AND root_id NOT IN ({', '.join('?' * len(left_out))})" if left_out else ""
+    # Nearly every stretch begins with the person: of these the index alone tells which hold.
+    where = f"lane = {lane.number:d} AND from_at"
+    sql = (
+        f"SELECT root_id FROM permission WHERE {where} = 0 AND until_at > ?{but} "
+        f"UNION ALL SELECT root_id FROM permission WHERE {where} > 0 AND from_at <= ? AND until_at > ?{but}"
+    )
     if taken_in:
         sql += f" UNION ALL VALUES {', '.join(['(?)'] * len(taken_in))}"
-    return Many(lane.is_open, sql, (scope.at, scope.at, *left_out, *taken_in))
+    return Many(lane.is_open, sql, (scope.at, *left_out, scope.at, scope.at, *left_out, *taken_in))
 
 
 def _differs(told: Sequence[Stretch], lane: Lane, at: int) -> bool:

@@ -67,6 +67,7 @@ class PurposeView(NamedTuple):
     recipients: list[tuple[str, str, str]]  # name, role, country
     elsewhere: list[tuple[str, str]]  # jurisdiction, what is otherwise there
     permitted: int
+    of_everybody: int | None  # permitted, where the other counts are of some
     refused: int
     silent: int
     shares: tuple[float, float, float]
@@ -150,6 +151,7 @@ def _purpose(name: str, told: Purpose, policy: Policy, counted: Mapping[str, Any
         [(one.name, one.role.replace("_", " "), one.country) for _, one in recipients],
         [(place, _otherwise(one.basis, one.signals, one.minors)) for place, one in told.jurisdictions.items()],
         found["permitted"],
+        counted["everybody"].get(name),
         found["refused"],
         found["silent"],
         (_share(found[kinds[0]], n), _share(found[kinds[1]], n), _share(found[kinds[2]], n)),

@@ -3,10 +3,10 @@
 -- stretch of time. Units: UTC epoch microseconds.
 CREATE TABLE permission (
   lane     {int64} NOT NULL,
+  from_at  {int64} NOT NULL,
   until_at {int64} NOT NULL,
   root_id  {int64} NOT NULL,
-  from_at  {int64} NOT NULL,
-  PRIMARY KEY (lane, until_at, root_id, from_at)
+  PRIMARY KEY (lane, from_at, until_at, root_id)
 ) {clustered};
 CREATE INDEX permission_root ON permission (root_id);
 -- Identifiers at which something was said that permissions hang on. Grain: one per identifier.

@@ -67,7 +67,19 @@ def privacy_routes(desk: Desk) -> list[HTTPRouteHandler]:
     def count_due(**_: int) -> dict[str, Any]:
         return due_by_purpose(ws.retention.outline(most=_MOST_LOOKED), ws.retention.last())
 
-    counted = Counted(ws.consent.tally, now=ws.now)
+    def permitted(name: str) -> int | None:
+        try:
+            return ws.permissions.count(ws.scope(name), timeout_s=0).permitted
+        except BusyError:  # purposes have just changed, and people are being judged under them
+            return None
+
+    def tally(*, most: int) -> dict[str, Any]:
+        found = ws.consent.tally(most=most)
+        # Where not all were looked at, at least whom a purpose may use is said of everybody.
+        names = found["purposes"] if found["of"] is not None else ()
+        return {**found, "everybody": {name: permitted(name) for name in names}}
+
+    counted = Counted(tally, now=ws.now)
     due = Counted(count_due, now=ws.now)
 
     def tabs() -> int:
