@@ -329,8 +329,8 @@ def test_where_not_all_were_looked_at_whom_a_purpose_may_use_is_still_said_of_ev
     monkeypatch.setattr("tillit.console.purposes.MOST_COUNTED", 2)
     desk.ws.consent.apply(SHOP, operator="kim", reason="")
     for number in range(7):
-        told = {"purposes": {"newsletter": number < 5}}
-        desk.ws.track(user_id=f"u{number}", event="Consent Updated", properties=told)
+        said = {"purposes": {"newsletter": number < 5}}
+        desk.ws.track(user_id=f"u{number}", event="Consent Updated", properties=said)
     desk.ws.flush()
 
     told = desk.get("/console/privacy").body.decode()
