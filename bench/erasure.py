@@ -13,6 +13,7 @@ import msgspec
 from bench.figure import Figure
 from tillit.flow import quiet_garbage_collector
 from tillit.records import KIND_EVENT, TRUST_SERVER, NewRow
+from tillit.store.lake import Lake
 from tillit.workspace import Workspace, create_workspace
 
 _NOW = 1_760_000_000_000_000
@@ -52,6 +53,8 @@ def make_history(folder: Path, *, n_events: int, n_theirs: int) -> None:
             ws.log.append(rows, now=None)
             ws.folding.engine().catch_up()
         ws.folding.write_lake()
+        with Lake.open(ws.paths.lake) as lake:
+            lake.compact()  # as the keeper does
 
 
 def _row(number: int, random: Random, every: int) -> NewRow:

@@ -100,6 +100,10 @@ def plant(ws: Workspace, now: Clock, marker: str) -> None:
     category = {"consent": {"categoryPreferences": {marker: True}}}
     ws.append([told(now, userId=user, context=category)])
     ws.flush()
+    whose = ws.profiles.get(f"user_id:{user}")["id"]
+    ws.openings.begin(
+        ws.openings.plan(operator_id="kim", session_id="s", profile_id=whose, reason=f"called about {marker}")
+    )
     asked = ws.requests.open(f"user_id:{user}", "correction", by_whom="kim", asked_by="person", evidence="form-7")
     ws.requests.reject(asked.request_id, ground="unfounded", reason=f"for {marker}", by_whom="kim")
     with contextlib.suppress(Exception):
@@ -127,6 +131,8 @@ _WITHOUT_TEXT = {
     "state.db: event_index",
     "state.db: token_use",
     "state.db: link",
+    "state.db: permission",
+    "state.db: permission_ground",
     "run/plan-*",
     "run/changeover/*",
 }

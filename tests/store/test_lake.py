@@ -13,9 +13,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -29,6 +32,9 @@ from tillit.store.lake import (
     LakeQueryFailed,
     LakeQueryRefused,
 )
+from tillit.store.lake.groups import Group, read_footer
+from tillit.store.lake.rewrite import Rewriting
+from tillit.store.lake.table import _writer_properties
 from tillit.store.scan import find_bytes
 
 MARKER = "ana-7f3ac2d9e1@example.org"
@@ -221,6 +227,127 @@ def test_forgetting_keeps_files_apart_so_that_reads_stay_short(lake: Lake) -> No
 
     spans = [(file.first, file.last) for file in lake._current()]
     assert spans == [(1, 50), (51, 100), (101, 150), (151, 200)]
+
+
+def groups_in(lake: Lake) -> list[tuple[int, int, int]]:
+    """Give least and greatest position and size in bytes of each row group, in order of file and place."""
+    asked = (
+        "SELECT stats_min_value::BIGINT, stats_max_value::BIGINT, row_group_compressed_bytes FROM parquet_metadata(?) "
+        "WHERE path_in_schema = 'position' ORDER BY file_name, row_group_id"
+    )
+    with duckdb.connect() as engine:
+        return engine.execute(asked, [[str(file) for file in lake.files()]]).fetchall()
+
+
+def bytes_of(group: Group, file: bytes) -> bytes:
+    """Give the bytes of one row group."""
+    return file[group.start : group.start + group.n_bytes]
+
+
+def are_rows(table: pa.Table, positions: Sequence[int]) -> bool:
+    """Say whether a table holds the rows of `rows_of` at these positions, or husks, in order."""
+    told = zip(*(table.column(name).to_pylist() for name in ("position", "user_id", "type")), strict=True)
+    users = [(p, user if kind == "husk" else f"user-{p % 7}") for p, user, kind in told]
+    return users == list(zip(positions, table.column("user_id").to_pylist(), strict=True))
+
+
+def test_row_groups_without_a_forgotten_row_are_taken_over_byte_by_byte(lake: Lake) -> None:
+    mine = event_row(9_000, user_id=MARKER, traits={"email": MARKER})
+    lake.append([*rows_of(1, 8_999), mine, *rows_of(9_001, 20_000)], epoch=2, through=20_000)
+    (old,), old_bytes = [read_footer(file) for file in lake.files()], lake.files()[0].read_bytes()
+    husk = mine._replace(body=None)
+
+    lake.forget([9_000], husks=[husk])
+
+    (new,), new_bytes = [read_footer(file) for file in lake.files()], lake.files()[0].read_bytes()
+    read = pq.read_table(lake.files()[0])
+    assert [group.n_rows for group in new.groups] == [group.n_rows for group in old.groups] == [4_096] * 4 + [3_616]
+    kept = [bytes_of(a, old_bytes) == bytes_of(b, new_bytes) for a, b in zip(old.groups, new.groups, strict=True)]
+    assert kept == [True, True, False, True, True]
+    assert are_rows(read, range(1, 20_001))
+    assert DeltaTable(lake.path).to_pyarrow_table().num_rows == 20_000
+    assert lake.read_positions([4_096, 8_999, 9_000, 9_001, 20_000]) == [
+        event_row(4_096, user_id=f"user-{4_096 % 7}"),
+        event_row(8_999, user_id=f"user-{8_999 % 7}"),
+        husk,
+        event_row(9_001, user_id=f"user-{9_001 % 7}"),
+        event_row(20_000, user_id=f"user-{20_000 % 7}"),
+    ]
+    assert find_bytes(lake.path, [husk.message_hash]) != []
+    assert find_bytes(lake.path, [MARKER]) == []
+
+
+def test_what_was_rewritten_can_be_merged_rewritten_again_and_rewound(lake: Lake) -> None:
+    for first in range(1, 30_001, 10_000):
+        lake.append(rows_of(first, first + 9_999), epoch=1, through=first + 9_999)
+
+    assert lake.forget([5, 12_000, 12_001, 29_000]) == 4
+    assert lake.compact(full=True) == 3
+    assert lake.forget([6, 12_002, 12_002, 30_000]) == 3
+    assert lake.forget(range(1, 101)) == 98
+    lake.rewind(29_500)
+
+    gone = {*range(1, 101), 12_000, 12_001, 12_002, 29_000}
+    assert positions_in(lake) == [p for p in range(1, 29_501) if p not in gone]
+    assert DeltaTable(lake.path).count() == 29_500 - len(gone)
+
+
+def test_statistics_of_a_rewritten_file_are_those_of_what_stays(lake: Lake) -> None:
+    lake.append(rows_of(1, 5_000), epoch=1, through=5_000)
+
+    lake.forget([1, 2, 5_000])
+
+    assert [(low, high) for low, high, _ in groups_in(lake)] == [(3, 4_098), (4_099, 4_999)]
+    assert [(file.first, file.last, file.n_rows) for file in lake._current()] == [(3, 4_999, 4_997)]
+
+
+def test_a_file_of_which_nothing_stays_goes(lake: Lake) -> None:
+    fill(lake, commits=2, per_commit=3)
+
+    assert lake.forget([1, 2, 3]) == 3
+    assert (len(lake.files()), positions_in(lake)) == (1, [4, 5, 6])
+
+
+def test_a_file_whose_columns_are_described_otherwise_is_decoded_whole(lake: Lake) -> None:
+    lake.append(rows_of(1, 9_000), epoch=1, through=9_000)
+    (file,) = lake.files()
+    table = pq.read_table(file)
+    columns = [field.with_nullable(True) for field in table.schema]
+    pq.write_table(table.cast(pa.schema(columns)), file, row_group_size=1_000)
+    scratch = lake.path / "_rewriting"
+    scratch.mkdir()
+    with duckdb.connect() as engine:
+        done = Rewriting(engine, {1_500, 9_000}, {}, _writer_properties(), scratch).rewrite(file, [1_499, 8_999])
+
+    assert done.new is not None
+    read = pq.read_table(done.new)
+    assert are_rows(read, [p for p in range(1, 9_000) if p != 1_500])
+
+
+def test_a_writer_that_was_quicker_is_not_overwritten_by_a_forgetting(lake: Lake) -> None:
+    fill(lake, commits=1, per_commit=5)
+    other = Lake.open(lake.path, sync=False)
+    stale = other._fresh_writer()
+    lake.append(rows_of(6, 8), epoch=1, through=8)
+
+    with pytest.raises(LakeBusy):
+        other._rewrite(stale, [2], [])
+
+    assert positions_in(lake) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert lake.forget([2]) == 1
+
+
+def test_row_groups_that_a_killed_rewriting_left_behind_are_deleted(lake: Lake) -> None:
+    lake.append([event_row(1, user_id=MARKER)], epoch=1, through=1)
+    lake.forget([1])
+    (lake.path / "_rewriting" / "0").mkdir(parents=True)
+    (lake.path / "_rewriting" / "0" / "part.parquet").write_text(MARKER)
+    (lake.path / "_delta_log" / "00000000000000000009.json.tmp").write_text(MARKER)
+    lake.close()
+
+    Lake.open(lake.path, sync=False).close()
+
+    assert find_bytes(lake.path, [MARKER]) == []
 
 
 # Compaction

@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 
 from tests.store.rows import event_row
 from tillit.store.lake import Lake
-from tillit.store.scan import UNREADABLE, find_bytes
+from tillit.store.scan import UNREADABLE, find_bytes, find_freed
 
 MARKER = "ana.märker-7f3ac2d9e1@example.org"
 NOISE = b'{"user":"somebody else"}' * 50
@@ -241,3 +241,44 @@ def test_a_file_that_cannot_be_looked_into_is_reported(tmp_path: Path, name: str
     found = find_bytes(tmp_path, [MARKER])
 
     assert UNREADABLE in {finding.marker for finding in found}
+
+
+def _freed(path: Path, *, secure: str) -> Path:
+    """Make a database whose list of free pages grew and shrank again."""
+    connection = apsw.Connection(str(path))
+    connection.pragma("secure_delete", secure)
+    connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, body TEXT); CREATE TABLE other (body TEXT)")
+    connection.executemany("INSERT INTO person VALUES (?, ?)", [(i, MARKER * 40) for i in range(200)])
+    connection.execute("DELETE FROM person")
+    connection.executemany("INSERT INTO other VALUES (?)", [("z" * 3_000,) for _ in range(20)])
+    connection.close()
+    return path
+
+
+def test_zeroed_free_pages_hold_nothing_though_their_list_names_pages_in_use(tmp_path: Path) -> None:
+    assert find_freed(_freed(tmp_path / "state.db", secure="on")) == 0
+
+
+def test_free_pages_that_were_not_zeroed_are_counted(tmp_path: Path) -> None:
+    assert find_freed(_freed(tmp_path / "state.db", secure="off")) > 0
+
+
+def test_a_word_behind_the_numbers_in_the_list_of_free_pages_is_counted(tmp_path: Path) -> None:
+    path = _freed(tmp_path / "state.db", secure="on")
+    raw = bytearray(path.read_bytes())
+    trunk = int.from_bytes(raw[32:36], "big")
+    raw[trunk * 4_096 - 40 : trunk * 4_096 - 40 + 12] = b"ana@shop.org"
+    path.write_bytes(raw)
+
+    assert find_freed(path) == 1
+
+
+def test_a_marker_is_found_in_any_of_many_rows_plain_or_wrapped(tmp_path: Path) -> None:
+    connection = apsw.Connection(str(tmp_path / "state.db"))
+    connection.execute("CREATE TABLE row (id INTEGER, body BLOB)")
+    bodies = [NOISE + b"%d" % i for i in range(3_000)]
+    bodies[1_700] = gzip.compress(MARKER.encode() + NOISE)
+    connection.executemany("INSERT INTO row VALUES (?, ?)", list(enumerate(bodies)))
+    connection.close()
+
+    assert [one.place for one in find_bytes(tmp_path, [MARKER])] == ["table row, column body, gzip"]

@@ -37,6 +37,7 @@ _DEEPEST = 6  # wrappings inside wrappings; more is an attack or a mistake, and 
 _LARGEST = 1 << 30  # bytes one wrapping may unfold to before we call it unreadable
 _PAGE_POINTER = 4  # bytes at the beginning of a page of a long value: where it goes on
 _PATIENCE_MS = 10_000
+_BLOCK_BYTES = 1 << 20  # taste: large enough that each look is long, small enough for the processor's cache
 _SHORTEST_SPLIT = 4  # fewer bytes at a page's edge match by chance
 
 
@@ -185,26 +186,33 @@ def _in_split_pages(whole: mmap.mmap, page: int, wanted: Wanted, *, first: int =
     each `head + page` bytes from there, behind a frame's head.
     """
     skip = head + _PAGE_POINTER
-    ends: dict[bytes, list[int]] = {}
-    begins: dict[bytes, list[int]] = {}
+    cuts = [(way[:cut], way[cut:]) for ways in wanted for way in ways for cut in _cuts(way)]
+    ends: dict[bytes, list[int]] = {here[-_SHORTEST_SPLIT:]: [] for here, _ in cuts}
+    begins: dict[bytes, list[int]] = {there[:_SHORTEST_SPLIT]: [] for _, there in cuts}
     for start in range(first, len(whole) - page + 1, head + page):
         end = start + head + page
-        ends.setdefault(whole[end - _SHORTEST_SPLIT : end], []).append(end)
-        begins.setdefault(whole[start + skip : start + skip + _SHORTEST_SPLIT], []).append(start + skip)
+        if (edge := whole[end - _SHORTEST_SPLIT : end]) in ends:
+            ends[edge].append(end)
+        if (edge := whole[start + skip : start + skip + _SHORTEST_SPLIT]) in begins:
+            begins[edge].append(start + skip)
     for number, ways in enumerate(wanted):
         for way in ways:
-            for cut in range(_SHORTEST_SPLIT, len(way) - _SHORTEST_SPLIT + 1):
+            for cut in _cuts(way):
                 here, there = way[:cut], way[cut:]
-                if any(whole[end - cut : end] == here for end in ends.get(here[-_SHORTEST_SPLIT:], ())) and any(
-                    whole[at : at + len(there)] == there for at in begins.get(there[:_SHORTEST_SPLIT], ())
+                if any(whole[end - cut : end] == here for end in ends[here[-_SHORTEST_SPLIT:]]) and any(
+                    whole[at : at + len(there)] == there for at in begins[there[:_SHORTEST_SPLIT]]
                 ):
                     yield "split over two pages", number
+
+
+def _cuts(way: bytes) -> range:
+    return range(_SHORTEST_SPLIT, len(way) - _SHORTEST_SPLIT + 1)
 
 
 def find_freed(path: Path) -> int:
     """Count the pages that an SQLite file no longer uses and that are not all zero: what was deleted may lie there.
 
-    Walks the list of free pages; its own pages hold numbers of others and are looked at behind those.
+    Walks the list of free pages; its own pages hold numbers of pages, also of those that were taken into use again.
     """
     with path.open("rb") as opened:
         head = opened.read(100)
@@ -212,12 +220,13 @@ def find_freed(path: Path) -> int:
             return 0
         page = _page_size(head[16:18])
         trunk = struct.unpack(">I", head[32:36])[0]
+        n_pages = path.stat().st_size // page
         found = 0
         while trunk:
             opened.seek((trunk - 1) * page)
             raw = opened.read(page)
             trunk, n = struct.unpack(">II", raw[:8])
-            found += any(raw[8 + 4 * n :])
+            found += any(number > n_pages for number in struct.unpack(f">{page // 4 - 2 - n}I", raw[8 + 4 * n :]))
             leaves = struct.unpack(f">{n}I", raw[8 : 8 + 4 * n])
             for leaf in leaves:
                 opened.seek((leaf - 1) * page)
@@ -244,15 +253,37 @@ def _in_sqlite(file: Path, wanted: Wanted) -> Found:
                 columns = [column[0] for column in cursor.get_description()]
             except apsw.ExecutionCompleteError:
                 continue  # an empty table
-            for row in cursor:
-                for column, value in zip(columns, row, strict=True):
-                    if isinstance(value, (str, bytes)):
-                        blob = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
-                        yield from _in_blob(blob, wanted, f"table {table}, column {column}")
+            for some in _blocks(cursor):
+                # All at once first: what stands in none of them needs no look at each, unless it is wrapped.
+                is_held = _hold_any(b"\0".join(blob for _, blob in some), wanted)
+                for number, blob in some:
+                    if is_held or blob[:1] in _FIRST_BYTES:
+                        yield from _in_blob(blob, wanted, f"table {table}, column {columns[number]}")
     except apsw.Error:
         yield "database", UNREADABLE
     finally:
         connection.close()
+
+
+def _blocks(rows: Iterable[tuple[object, ...]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Give the texts and blobs of rows, each with the number of its column, about a megabyte at a time."""
+    some: list[tuple[int, bytes]] = []
+    n_bytes = 0
+    for row in rows:
+        for number, value in enumerate(row):
+            if isinstance(value, (str, bytes)):
+                blob = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+                some.append((number, blob))
+                n_bytes += len(blob)
+        if n_bytes >= _BLOCK_BYTES:
+            yield some
+            some, n_bytes = [], 0
+    if some:
+        yield some
+
+
+def _hold_any(blob: bytes, wanted: Wanted) -> bool:
+    return any(way in blob for ways in wanted for way in ways)
 
 
 # Parquet
@@ -432,6 +463,7 @@ _WRAPPINGS: tuple[tuple[bytes, str, Callable[[bytes], Iterable[bytes]]], ...] = 
     (b"\x78\x9c", "zlib", _unzlib),
     (b"\x78\xda", "zlib", _unzlib),
 )
+_FIRST_BYTES = frozenset(magic[:1] for magic, _, _ in _WRAPPINGS)
 
 
 def _name(identifier: str) -> str:

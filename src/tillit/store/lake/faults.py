@@ -1,6 +1,6 @@
 """What can go wrong with the lake, in our words.
 
-In:    what the Delta library and the operating system raise.
+In:    what the Delta library, the engine and the operating system raise.
 Out:   errors that say who must act.
 Never: a path's folders or a value in a message.
 """
@@ -72,3 +72,21 @@ def translated(path: Path) -> Iterator[None]:
             f"The lake {name} has a record of its files that cannot be read. Restore it, or rebuild it from the log.",
             kind=type(exc).__name__,
         ) from exc
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Turn what the engine raises into our error; that a file is gone stays DuckDB's, for whoever can ask again."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.IOException:
+        raise
+    except duckdb.Error as exc:
+        # Without the engine's own text and without the chain: it quotes values.
+        raise LakeQueryFailed(
+            f"The lake could not answer: DuckDB raised {type(exc).__name__}. "
+            "Check the statement's columns and types, or ask for fewer rows.",
+            kind=type(exc).__name__,
+        ) from None

@@ -87,8 +87,8 @@ def batch(rows: Sequence[LogRow], epochs: Sequence[int]) -> "RecordBatch":
 
 
 def _fields(body: bytes | None) -> _Fields:
-    if body is None:
-        return _Fields(type="husk")  # forgotten: its place and the hash of its message id are all that stays
+    if not body:
+        return _Fields(type=HUSK)  # forgotten: its place and the hash of its message id are all that stays
     try:
         return _decode(body)
     except msgspec.DecodeError:
@@ -100,6 +100,7 @@ def _document(raw: msgspec.Raw) -> bytes | None:
     return None if document in (b"", b"null") else document
 
 
+HUSK = "husk"  # the type of what was forgotten
 ROW = "position, logged_at, source, trust, received_at, event_at, message_id, message_hash, body"
 
 

@@ -7,9 +7,10 @@ Never: a second place for how far the lake has come: that position stands in the
 """
 
 import re
+import shutil
 import threading
 import time
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -17,9 +18,11 @@ from urllib.parse import unquote
 
 from tillit.records import KIND_EVENT, LogRow
 from tillit.store.lake.disk import CHECKPOINT, STAGED, added_by, checkpoint_version, fsync, mend
-from tillit.store.lake.faults import LakePathRefused, LakeQueryFailed, LakeQueryRefused, busy, translated
+from tillit.store.lake.faults import LakePathRefused, LakeQueryRefused, answered, busy, translated
+from tillit.store.lake.rewrite import SCRATCH, Rewriting, commit, find_places, no_hooks, scratch_folder
 from tillit.store.lake.rows import (
     BINARY,
+    HUSK,
     NUMBERS,
     ROW,
     TEXTS,
@@ -32,15 +35,15 @@ from tillit.store.lake.rows import (
 
 if TYPE_CHECKING:  # outside packages: 22 MB and 0.1 s each, loaded at their seam by those who touch the lake
     import duckdb
-    from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, WriterProperties
+    from deltalake import CommitProperties, DeltaTable, WriterProperties
 
 _APP_ID = "tillit-lake"
 
 # Rows per row group: a timeline reads a few rows here and there, and a reader unpacks whole row groups.
 # Fifty scattered rows of 200,000 took 0.15 s with 8,192, 0.12 s with 2,048, which makes every file's foot longer.
 _ROW_GROUP = 4_096
-# A file is rewritten when one of its rows is forgotten, so a large file makes forgetting slow, a small one makes
-# reading slow. 16 MB holds about 160,000 events and is rewritten in half a second (measured).
+# A file is copied when one of its rows is forgotten, so a large file makes forgetting slow, a small one makes reading
+# slow. 16 MB holds about 160,000 events.
 _FILE_BYTES = 16 << 20
 # Small files are merged to 2 MB first and to the full size from there, so that no row is rewritten at each merge.
 _TIERS = (2 << 20, _FILE_BYTES)
@@ -51,7 +54,7 @@ _COMMITS_PER_CHECKPOINT = 64  # opening the table reads every commit after the l
 
 _MISREAD = re.compile(r"[\[\]^|\\*?]")
 
-# Predicates are kept in the transaction log; more positions than this are forgotten in several commits.
+# More positions than this are forgotten in several commits.
 _POSITIONS_PER_COMMIT = 20_000
 _POSITIONS_PER_READ = 20_000
 
@@ -128,13 +131,8 @@ class Lake:
             table = self._fresh_writer()
             ordered = sorted(set(positions))
             n_gone = 0
-            # File by file: the library writes what stays of all files of one delete in mixed order, and reads live on
-            # files that each span a short run of positions. Within one file it mixes too: writing it in order took
-            # twice the time and half as much memory again (measured), for reads of scattered rows twice as quick.
-            while ordered:
-                part = self._first_part(table, ordered)
-                n_gone += self._rewrite(table, part, husks)
-                ordered = ordered[len(part) :]
+            for start in range(0, len(ordered), _POSITIONS_PER_COMMIT):
+                n_gone += self._rewrite(table, ordered[start : start + _POSITIONS_PER_COMMIT], husks)
             # Also when nothing matched: an earlier call may have been killed between its rewrite and this.
             self._checkpoint(table)
             self._sweep(table)
@@ -160,7 +158,7 @@ class Lake:
                         # One at a time: memory matters more than the seconds of a job in the background.
                         max_concurrent_tasks=1,
                         writer_properties=_writer_properties(),
-                        post_commithook_properties=_no_hooks(),
+                        post_commithook_properties=no_hooks(),
                     )
                 except CommitFailedError as exc:
                     raise busy(self.path) from exc
@@ -183,7 +181,7 @@ class Lake:
             table.delete(
                 f"position > {int(through)}",
                 writer_properties=_writer_properties(),
-                post_commithook_properties=_no_hooks(),
+                post_commithook_properties=no_hooks(),
             )
             self._make_durable(table)
             self._commit(table, [], [], through)
@@ -216,6 +214,16 @@ class Lake:
             sql = f"SELECT {ROW} FROM events WHERE {_predicate(part)} ORDER BY position"
             found.extend(map(log_row, self._ask(sql, (), part)))
         return found
+
+    def count_told(self, positions: Iterable[int]) -> int:
+        """Say at how many of these positions the lake has an event that was not forgotten. No body is read for it."""
+        ordered = sorted(set(positions))
+        n_told = 0
+        for start in range(0, len(ordered), _POSITIONS_PER_READ):
+            part = ordered[start : start + _POSITIONS_PER_READ]
+            sql = f"SELECT count(*) FROM events WHERE ({_predicate(part)}) AND type <> '{HUSK}'"
+            n_told += self._ask(sql, (), part)[0][0]
+        return n_told
 
     def iter_rows(self, after: int, through: int) -> Iterator[LogRow]:
         """Give the rows after one position and up to another, in order, a block at a time."""
@@ -261,7 +269,7 @@ class Lake:
                 description="One row per applied event. Times are UTC epoch microseconds.",
                 configuration={
                     "delta.dataSkippingStatsColumns": ",".join(WITH_STATISTICS),
-                    # Forgetting writes the rows that stay into files of this size; the default is 100 MB.
+                    # A rewind writes the rows that stay into files of this size; the default is 100 MB.
                     "delta.targetFileSize": str(_FILE_BYTES),
                     # Old versions are no use to us and hold what people asked to be forgotten.
                     "delta.deletedFileRetentionDuration": "interval 0 days",
@@ -319,41 +327,29 @@ class Lake:
                 mode="append",
                 writer_properties=_writer_properties(),
                 commit_properties=_commit_properties(through),
-                post_commithook_properties=_no_hooks(),
+                post_commithook_properties=no_hooks(),
             )
         except CommitFailedError as exc:
             raise busy(self.path) from exc
         self._make_durable(table)
 
-    def _first_part(self, table: "DeltaTable", ordered: list[int]) -> list[int]:
-        """Cut off the positions that lie in or before the first file they concern."""
-        ends = [file.last for file in _files_of(table, self.path) if file.last >= ordered[0]]
-        until = bisect_right(ordered, min(ends)) if ends else len(ordered)
-        return ordered[: min(until, _POSITIONS_PER_COMMIT)]
-
     def _rewrite(self, table: "DeltaTable", positions: list[int], husks: Collection[LogRow]) -> int:
-        from deltalake import write_deltalake
-        from deltalake.exceptions import CommitFailedError
+        import duckdb
 
-        predicate = _predicate(positions)
-        held = dict(self._ask(f"SELECT position, epoch FROM events WHERE {predicate}", (), positions))
-        staying = [row for row in husks if row.position in held]
+        gone, staying = set(positions), {row.position: row for row in husks}
         try:
-            if staying:
-                write_deltalake(
-                    table,
-                    [batch(staying, [held[row.position] for row in staying])],
-                    mode="overwrite",
-                    predicate=predicate,
-                    writer_properties=_writer_properties(),
-                    post_commithook_properties=_no_hooks(),
-                )
-            elif held:
-                table.delete(predicate, writer_properties=_writer_properties(), post_commithook_properties=_no_hooks())
-        except CommitFailedError as exc:
+            with self._connect().cursor() as engine, scratch_folder(self.path) as scratch, answered():
+                places = find_places(engine, self._holding(positions), _predicate(positions))
+                if not places:
+                    return 0
+                rewriting = Rewriting(engine, gone, staying, _writer_properties(), scratch)
+                done = rewriting.rewrite_all(places)
+            commit(self.path / "_delta_log", table.version() + 1, done)
+        except (FileExistsError, duckdb.IOException) as exc:
             raise busy(self.path) from exc
+        table.update_incremental()
         self._make_durable(table)
-        return len(held)
+        return sum(len(at) for at in places.values())
 
     # The disk: the Delta library writes without syncing, so that a power cut could lose or tear the newest commit.
     # The log may be trimmed only up to what the lake has for good, so we sync; mend undoes a torn commit.
@@ -387,6 +383,7 @@ class Lake:
 
     def _sweep(self, table: "DeltaTable") -> None:
         """Delete every data file that the table does not use, and what killed writers left half written."""
+        shutil.rmtree(self.path / SCRATCH, ignore_errors=True)
         live = {file.path.name for file in _files_of(table, self.path)}
         for entry in self.path.iterdir():
             if entry.is_file() and entry.name not in live and (entry.suffix == ".parquet" or STAGED.search(entry.name)):
@@ -403,20 +400,14 @@ class Lake:
         for attempt in (1, 2, 3):
             cursor = self._connect().cursor()
             try:
-                _refuse_writing(cursor, sql)
-                cursor.execute(_view(self._holding(positions)))
-                return cursor.execute(sql, list(params)).fetchall()
+                with answered():
+                    _refuse_writing(cursor, sql)
+                    cursor.execute(_view(self._holding(positions)))
+                    return cursor.execute(sql, list(params)).fetchall()
             except duckdb.IOException as exc:
                 # A merge or an erasure took a file away between the list and the read: ask again with a new list.
                 if attempt == 3:
                     raise busy(self.path) from exc
-            except duckdb.Error as exc:
-                # Without the engine's own text and without the chain: it quotes values.
-                raise LakeQueryFailed(
-                    f"The lake could not answer: DuckDB raised {type(exc).__name__}. "
-                    "Check the statement's columns and types, or ask for fewer rows.",
-                    kind=type(exc).__name__,
-                ) from None
             finally:
                 cursor.close()
         raise AssertionError("unreachable")
@@ -470,13 +461,6 @@ def _writer_properties() -> "WriterProperties":
         default_column_properties=ColumnProperties(statistics_enabled="NONE", dictionary_enabled=True),
         column_properties=columns,
     )
-
-
-def _no_hooks() -> "PostCommitHookProperties":
-    from deltalake import PostCommitHookProperties
-
-    # Checkpoints are ours to make: the library's own are not synced before the commits they replace are deleted.
-    return PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 
 def _position(table: "DeltaTable") -> int:

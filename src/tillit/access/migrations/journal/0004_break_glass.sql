@@ -1,5 +1,5 @@
--- When a colleague looked at somebody without leave. Grain: one per opening. Journal: only added to, but for the end of it, and
--- for the reason, which is a colleague's words and goes when the person is erased.
+-- When a colleague looked at somebody without leave. Grain: one per opening. Journal: only added to, but for the end of
+-- it, and for the reason, which is a colleague's words and goes when the person is erased.
 CREATE TABLE break_glass (
   opening_id  {text} PRIMARY KEY,
   at          {int64} NOT NULL,
