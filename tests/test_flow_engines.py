@@ -10,10 +10,12 @@ from typing import Any, cast
 import pytest
 
 from tests.engines import AnyState, Engine, PostgresServer
+from tests.laws.test_permissions import DAY, INSTANTS, POLICIES, check, declares
 from tests.random_log import random_log
-from tests.strategies import row
+from tests.strategies import NOON, place, row
 from tillit.collect.once import Once
-from tillit.flow import COMPARED_TABLES, Fold, prepare
+from tillit.consent import find_due, load_restricted, policy_in_force, terms_of
+from tillit.flow import COMPARED_TABLES, Fold, judge_due, prepare
 from tillit.flow.refold import find_closure, find_positions
 from tillit.identity import (
     DEFAULT_RULES,
@@ -296,3 +298,22 @@ def end_sessions(postgres: PostgresServer, database: str, *, come_again: bool = 
     if not come_again:
         postgres.ask(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
     postgres.ask("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", database)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_question_about_many_is_answered_as_each_of_them_is_on_every_engine(engine: Engine, policy: str) -> None:
+    rows = place([declares(1, policy), *random_log(5, 400, n_people=30)])
+    state = engine.open()
+    opened = Fold(state, Rows(rows))
+    for start in range(0, len(rows), 60):
+        opened.apply(rows[start : start + 60])
+        judge_due(state, adult_age=18, most=20)
+
+    assert find_due(state, terms_of(policy_in_force(state), 18), most=1)
+    check(state, NOON + 2 * DAY)
+    while judge_due(state, adult_age=18):
+        pass
+    assert state.read("SELECT * FROM permission")
+    for at in INSTANTS:
+        check(state, at)
+    assert load_restricted(state) == []

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from tests.consent.conftest import Shop
 from tests.still_clock import Clock
 from tillit.cli.commands import app as commands
-from tillit.clock import DAY, HOUR, now_us
+from tillit.clock import DAY, HOUR, now_us, rfc3339
+from tillit.consent import Choice
 from tillit.privacy import Proof
 from tillit.records import TRUST_SERVER, LogRow
 from tillit.store.lake import Lake
@@ -236,6 +237,88 @@ def test_a_legal_hold_stops_it_until_it_ends(aged: Shop) -> None:
     assert kept_words(aged) == set()
     assert aged.ws.retention.sweep().n_events == 0
     sound(aged)
+
+
+def test_whoever_is_restricted_is_only_stored_and_nothing_of_theirs_is_swept(aged: Shop) -> None:
+    aged.say(userId="u1", anonymousId="d1", event="Mine")
+    aged.say(anonymousId="d1", event="By mine")
+    aged.say(userId="u2", event="Theirs")
+    aged.ws.consent.set("user_id:u1", [Choice("*", "restricted")])
+    aged.clock.go_on(91 * DAY)
+
+    outlook = aged.ws.retention.outline()
+    assert (outlook.n_due, outlook.n_held) == (1, 2)
+    swept = aged.ws.retention.sweep()
+    assert (swept.n_events, swept.n_held) == (1, 2)
+    assert kept_words(aged) == {"Mine", "By mine"}
+    aged.ws.consent.set("user_id:u1", [Choice("*", "released")])
+    assert aged.ws.retention.sweep().n_events == 2
+    assert kept_words(aged) == set()
+    sound(aged)
+
+
+@pytest.mark.parametrize("fact", [{"deceased": True}, {"minor": True}, {"birthday": "2010-06-01"}])
+def test_what_makes_somebody_dead_or_a_minor_is_not_swept_while_it_does(aged: Shop, fact: dict[str, Any]) -> None:
+    aged.say(type="identify", userId="u1", event="Told before", traits=fact)
+    aged.say(type="identify", userId="u1", event="Told", traits=fact)
+    aged.say(type="identify", userId="u2", event="Grown up", traits={"birthday": "1980-06-01", "minor": False})
+    aged.clock.go_on(91 * DAY)
+    before = aged.why_not("user_id:u1", "analytics")
+    assert before in {"deceased", "minor"}
+
+    swept = aged.ws.retention.sweep()
+    assert (swept.n_events, swept.n_held) == (2, 1)
+    assert kept_words(aged) == {"Told"}
+    assert aged.why_not("user_id:u1", "analytics") == before
+    aged.say(type="identify", userId="u1", traits={"deceased": False, "minor": False, "birthday": "1980-06-01"})
+    assert aged.ws.retention.sweep().n_events == 1
+    assert aged.may("user_id:u1", "analytics")
+    sound(aged)
+
+
+def test_who_comes_of_age_is_a_minor_by_nothing_that_is_kept(aged: Shop) -> None:
+    aged.say(type="identify", userId="u1", traits={"birthday": rfc3339(aged.clock.at - 17 * 365 * DAY)[:10]})
+    aged.clock.go_on(91 * DAY)
+    assert aged.ws.retention.sweep().n_held == 1
+    aged.clock.go_on(400 * DAY)
+
+    assert aged.ws.retention.sweep().n_events == 1
+
+
+def test_a_colleagues_word_that_somebody_died_is_kept_and_so_is_what_another_name_of_theirs_says(aged: Shop) -> None:
+    aged.say(type="identify", userId="u1", anonymousId="d1", traits={"minor": True})
+    aged.say(type="identify", anonymousId="d1", traits={"minor": True})
+    aged.say(userId="u2")
+    aged.ws.profiles.correct("user_id:u2", "deceased", True, reason="the family called", operator="kim")
+    aged.ws.flush()
+    aged.clock.go_on(91 * DAY)
+
+    assert aged.ws.retention.sweep().n_held == 3
+    assert aged.why_not("user_id:u2", "analytics") == "deceased"
+    aged.ws.identity.cut("user_id:u1", "anonymous_id:d1", reason="two people", operator="kim")
+    assert aged.why_not("anonymous_id:d1", "analytics") == "minor"
+    assert aged.why_not("user_id:u1", "analytics") == "minor"
+    sound(aged)
+
+
+def test_a_sweep_ends_when_other_purposes_come_and_heeds_a_restriction_at_once(
+    aged: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tillit.workspace.retention._FIRST", 2)
+    monkeypatch.setattr("tillit.workspace.retention._MOST", 2)
+    for n in range(6):
+        aged.say(userId=f"u{n}", event=f"Of u{n}")
+    aged.clock.go_on(91 * DAY)
+
+    def meanwhile(n_gone: int) -> None:
+        if n_gone == 2:
+            aged.ws.consent.set("user_id:u2", [Choice("*", "restricted")])
+        if n_gone == 3:
+            aged.ws.consent.apply(AGED.replace("90 days", "900 days"))
+
+    aged.ws.retention.sweep(progress=meanwhile)
+    assert kept_words(aged) == {"Of u2", "Of u4", "Of u5"}
+    assert aged.ws.retention.sweep().n_events == 0
 
 
 def test_other_purposes_look_at_everything_once_more(aged: Shop) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.laws.folding import Folded, new_fold
+from tests.laws.folding import new_fold
 from tests.laws.test_identity_acts import decided_logs
 from tests.strategies import NOON, SECOND, cuts, place, row
 from tillit.consent import (
@@ -22,7 +22,8 @@ from tillit.consent import (
 )
 from tillit.flow import judge, judge_due, read_subject
 from tillit.identity import identifier_of
-from tillit.records import LogRow
+from tillit.records import TRUST_CLAIMED, TRUST_SERVER, LogRow
+from tillit.store import State
 from tillit.workspace.people import iter_people
 from tillit.workspace.permissions import count_people
 
@@ -112,24 +113,24 @@ def dense_logs(draw: st.DrawFn) -> list[LogRow]:
     return place(rows)
 
 
-def asked_one_by_one(folded: Folded, name: str, at: int, channel: str, jurisdiction: str) -> set[int]:
+def asked_one_by_one(state: State, name: str, at: int, channel: str, jurisdiction: str) -> set[int]:
     """The roots of everybody who may be used."""
-    declared = policy_in_force(folded.state)
+    declared = policy_in_force(state)
     found = set()
-    for _, _, whom in iter_people(folded.state):
-        subject = read_subject(folded.state, whom, at=at, adult_age=18, epoch=1)
+    for _, _, whom in iter_people(state):
+        subject = read_subject(state, whom, at=at, adult_age=18, epoch=1)
         if decide(declared, subject, name, at=at, channel=channel, jurisdiction=jurisdiction).is_permitted:
             found.add(identifier_of(whom.profile_id) or 0)
     return found
 
 
-def check(folded: Folded, at: int) -> None:
+def check(state: State, at: int) -> None:
     """Ask about everybody at once, in every way."""
-    declared = policy_in_force(folded.state)
-    due = find_due(folded.state, terms_of(declared, 18), most=10_000)
-    judged = judge(folded.state, declared, due, adult_age=18)
-    everybody = sorted(identifier_of(whom.profile_id) or 0 for _, _, whom in iter_people(folded.state))
-    assert count_people(folded.state) == len(everybody)
+    declared = policy_in_force(state)
+    due = find_due(state, terms_of(declared, 18), most=10_000)
+    judged = judge(state, declared, due, adult_age=18)
+    everybody = sorted(identifier_of(whom.profile_id) or 0 for _, _, whom in iter_people(state))
+    assert count_people(state) == len(everybody)
     marks = ", ".join("?" * len(everybody))
     for name, purpose in declared.purposes.items():
         for channel in ("", *purpose.channels):
@@ -143,12 +144,12 @@ def check(folded: Folded, at: int) -> None:
                     channel=channel,
                     jurisdiction=jurisdiction,
                 )
-                expected = asked_one_by_one(folded, name, at, channel, jurisdiction)
+                expected = asked_one_by_one(state, name, at, channel, jurisdiction)
                 many = permit_many(declared, scope, due=due, judged=judged)
                 sql = f"SELECT identifier_id FROM identifier WHERE identifier_id IN ({marks})"
                 asked = f"{sql} AND {many.condition('identifier_id')}"
-                found = {i for (i,) in folded.state.read(asked, (*everybody, *many.params))}
-                ((n,),) = folded.state.read(f"SELECT count(*) FROM ({many.otherwise}) AS some", many.params)
+                found = {i for (i,) in state.read(asked, (*everybody, *many.params))}
+                ((n,),) = state.read(f"SELECT count(*) FROM ({many.otherwise}) AS listed", many.params)
 
                 assert found == expected, (name, channel, jurisdiction, at)
                 assert (len(everybody) - n if many.is_open else n) == len(expected), (name, channel, jurisdiction, at)
@@ -163,10 +164,10 @@ def test_many_are_permitted_exactly_as_each_of_them_is_whenever_they_were_judged
             folded.take(rows[batch])
             # Judged now, in part, or later.
             judge_due(folded.state, adult_age=18, most=data.draw(st.sampled_from([1, 3, 100])))
-        check(folded, at)
+        check(folded.state, at)
         while judge_due(folded.state, adult_age=18, most=3):
             pass
-        check(folded, at)
+        check(folded.state, at)
 
 
 @given(st.data())
@@ -177,7 +178,7 @@ def test_whoever_comes_to_somebody_or_says_more_is_judged_again(data: st.DataObj
             folded.take([one])
             while judge_due(folded.state, adult_age=18):
                 pass
-        check(folded, data.draw(st.sampled_from(INSTANTS)))
+        check(folded.state, data.draw(st.sampled_from(INSTANTS)))
 
 
 def test_a_yes_that_ends_and_is_heard_again_ends_later() -> None:
@@ -188,8 +189,20 @@ def test_a_yes_that_ends_and_is_heard_again_ends_later() -> None:
             folded.take([row(position, body, at=at)._replace(received_at=NOON + 6 * DAY)])
             judge_due(folded.state, adult_age=18)
 
-        check(folded, NOON + 9 * DAY)
-        assert len(asked_one_by_one(folded, "newsletter", NOON + 9 * DAY, "", "")) == 1
+        check(folded.state, NOON + 9 * DAY)
+        assert len(asked_one_by_one(folded.state, "newsletter", NOON + 9 * DAY, "", "")) == 1
+
+
+def test_a_yes_that_was_anybodys_word_counts_when_a_server_says_it_too() -> None:
+    body = {"type": "track", "userId": "ana", "messageId": "m", **WORDS[4]}
+    with new_fold() as folded:
+        folded.take([declares(1, POLICIES[1])])
+        for position, trust in ((2, TRUST_CLAIMED), (3, TRUST_SERVER)):
+            folded.take([row(position, body, at=position, trust=trust)])
+            judge_due(folded.state, adult_age=18)
+            check(folded.state, NOON + 2 * DAY)
+
+        assert len(asked_one_by_one(folded.state, "newsletter", NOON + 2 * DAY, "", "")) == 1
 
 
 def test_a_table_of_everybody_says_nothing_of_names() -> None:

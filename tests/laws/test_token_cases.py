@@ -8,6 +8,7 @@ from tests.laws.folding import new_fold, tables_of
 from tests.laws.test_forgetting import new_shop
 from tests.laws.test_identity_acts import act
 from tests.strategies import row
+from tillit.consent.statements import unpack_statements
 from tillit.records import TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED, LogRow
 
 ANA, BO = ("user_id", "ana"), ("user_id", "bo")
@@ -90,21 +91,42 @@ def test_a_token_makes_known_whom_it_names_and_joins_no_two_user_ids() -> None:
         assert len({folded.document(key)["id"] for key in (ANA, BO, ("user_id", "cem"))}) == 3
 
 
-def test_when_the_first_use_is_forgotten_the_next_one_counts_as_in_a_log_without_it() -> None:
-    rows = [proving(1), proving(2, device="kiosk"), proving(3, device="kiosk", jti="bb" * 16)]
+def test_a_token_whose_first_use_was_forgotten_proves_nothing_again_and_goes_with_its_last_use() -> None:
+    rows = [proving(1), proving(2, device="kiosk"), proving(3, device="third"), proving(4, jti="bb" * 16)]
     with new_shop() as shop:
         shop.take(rows)
 
         shop.forget([1])
 
         assert shop.differences() == []
-        assert [one[:3] for one in links(shop.state)] == [(2, TRUST_VERIFIED, PROVED)] * 2
-        assert shop.find(["aa" * 16]) != [], "the second event still names the token"
-        shop.forget([2, 3])
+        assert [p for p, trust, *_ in links(shop.state) if trust == TRUST_VERIFIED] == [4, 4]
+        shop.forget([2])
+        assert shop.differences() == []
+        assert [p for p, trust, *_ in links(shop.state) if trust == TRUST_VERIFIED] == [4, 4]
+        assert shop.find(["aa" * 16]) != [], "the third event still names the token"
+        shop.forget([3])
+        assert shop.differences() == []
+        assert len(shop.state.read("SELECT * FROM token_use")) == 1
+        shop.forget([4])
         assert shop.differences() == []
         assert shop.state.read("SELECT * FROM token_use") == []
         shop.keeper.catch_up()
         assert shop.find(["aa" * 16, MAIL[1]]) == []
+
+
+def test_a_consent_that_came_with_a_used_token_counts_no_more_when_the_first_use_is_forgotten() -> None:
+    yes: dict[str, Any] = {"event": "Consent Updated", "properties": {"purposes": {"newsletter": True}}}
+    with new_shop() as shop:
+        shop.take([proving(1), proving(2, device="kiosk", **yes)])
+
+        def proved() -> list[bool]:
+            found = shop.state.read("SELECT identifier_id, part, position, document FROM consent_statement")
+            return [one.is_proved for row in found for one in unpack_statements(*row)]
+
+        assert proved() == [False]
+        shop.forget([1])
+        assert proved() == [False]
+        assert shop.differences() == []
 
 
 def test_what_is_no_proof_of_the_doors_proves_nothing_and_stops_nothing() -> None:

@@ -82,7 +82,9 @@ def _sweep(ws: Workspace, told: Outlook) -> Swept:
 
 def _tell_left(n_held: int, n_proofs: int) -> None:
     if n_held:
-        print(f"Held: {_n(n_held)} of people under a legal hold.")
+        print(
+            f"Held: {_n(n_held)}: of people under a legal hold or restricted, or by which somebody is dead or a minor."
+        )
     if n_proofs:
         print(f"Left: {_n(n_proofs)} with the latest answer of somebody's consent manager or browser.")
 

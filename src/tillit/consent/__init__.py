@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from tillit.consent.decide import NOT_OPENED, REASONS, Decision, Subject, basis_in, decide, subject_of
+from tillit.consent.decide import NOT_OPENED, REASONS, Decision, Subject, basis_in, decide, is_restricted, subject_of
 from tillit.consent.definitions import (
     AppliedPolicy,
     keep_policy,
@@ -64,7 +64,7 @@ from tillit.consent.statements import (
     StatementInvalid,
     consent_body,
 )
-from tillit.consent.writer import ConsentWriter, is_anybody_restricted, load_statements
+from tillit.consent.writer import ConsentWriter, is_anybody_restricted, load_restricted, load_statements
 from tillit.errors import InputError
 from tillit.records import BREAK_GLASS, LISTED_BASES, Permit, Refusal, Scope
 from tillit.store import migrations_of
@@ -218,11 +218,13 @@ __all__ = [
     "gate_of",
     "hangs_on_choice",
     "is_anybody_restricted",
+    "is_restricted",
     "join_policies",
     "keep_judged",
     "keep_policy",
     "lanes_of",
     "load_grounds",
+    "load_restricted",
     "load_statements",
     "mark_all",
     "mark_due",

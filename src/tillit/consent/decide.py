@@ -200,6 +200,11 @@ def decide(
     return max(answers, key=lambda one: (one.is_permitted, one.until is None, one.until or 0))
 
 
+def is_restricted(subject: Subject) -> bool:
+    """Say whether a person's data may be stored and nothing else (GDPR, article 18)."""
+    return _restriction(subject) is not None
+
+
 def basis_in(purpose: Purpose, jurisdiction: str) -> str:
     """Say on what ground a purpose rests in a jurisdiction."""
     return _where(purpose, jurisdiction)[0]

@@ -12,7 +12,6 @@ nothing has to be looked at again when a moment passes.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import blake2b
-from itertools import groupby
 from typing import NamedTuple
 
 from tillit.consent.decide import Subject, decide, subject_of
@@ -116,23 +115,39 @@ def stretches(
 
     `turns`: instants at which facts about them change. Units: UTC epoch microseconds.
     """
-    said = [one for told in subject_at(0).statements.values() for one in told if one.gives]
-    ends = {one.valid_until for one in said if one.valid_until is not None}
-    for span in {one.valid_us for one in declared.purposes.values() if one.valid_us is not None}:
-        ends.update(one.said_at + span for one in said)
-    instants = [0, *sorted(at for at in {*turns, *ends} if 0 < at < EVER)]
-    subjects = [subject_at(at) for at in instants]
+    told = [one for some in subject_at(0).statements.values() for one in some]
+    said = [one for one in told if one.gives]
+    ends = {*turns, *(one.valid_until for one in said if one.valid_until is not None)}
+    # Where nobody spoke of channels, they are all judged alike.
+    by_channel = any(one.channels for one in told)
+    subjects: dict[int, Subject] = {}
+    judged: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
     found = []
     for lane in lanes:
-        is_otherwise = [
-            _permits(declared, lane, one, at) != lane.is_open for one, at in zip(subjects, instants, strict=True)
-        ]
-        for differs, run in groupby(range(len(instants)), is_otherwise.__getitem__):
-            if differs:
-                places = list(run)
-                until = instants[places[-1] + 1] if places[-1] + 1 < len(instants) else EVER
-                found.append((lane.number, instants[places[0]], until))
+        way = lane.purpose, lane.channel if by_channel else "", lane.jurisdiction
+        if way not in judged:
+            span = declared.purposes[lane.purpose].valid_us
+            mine = ends if span is None else {*ends, *(one.said_at + span for one in said)}
+            instants = [0, *sorted(at for at in mine if 0 < at < EVER)]
+            for at in instants:
+                if at not in subjects:
+                    subjects[at] = subject_at(at)
+            judged[way] = _otherwise(declared, lane, [(at, subjects[at]) for at in instants])
+        found += [(lane.number, from_at, until) for from_at, until in judged[way]]
     return found
+
+
+def _otherwise(declared: Declared, lane: Lane, subjects: Sequence[tuple[int, Subject]]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    begun: int | None = None
+    for at, subject in subjects:
+        differs = _permits(declared, lane, subject, at) != lane.is_open
+        if differs and begun is None:
+            begun = at
+        elif not differs and begun is not None:
+            found.append((begun, at))
+            begun = None
+    return found if begun is None else [*found, (begun, EVER)]
 
 
 # -- the table

@@ -143,7 +143,8 @@ class ConsentWriter:
         for identifier_id, part, name, _ in stored:
             n_names.setdefault((identifier_id, part), set()).add(name)
         found = dict(stored)
-        # A yes that was heard before and is heard again says nothing new: but after a no, and where a yes ends.
+        # A yes that was heard before and is heard again says nothing new: but after a no, where a yes ends, and when it
+        # is trusted otherwise than before.
         heeded = {key[0] for key in (*stored, *self._signals) if not key[3]}
         if any(one.valid_for for one in policy_in_force(self._tx).purposes.values()):
             heeded.update(key[0] for key in self._signals)
@@ -159,9 +160,10 @@ class ConsentWriter:
                 # A no that finds no room must not be lost: it is one to all.
                 kept = (key[0], key[1], OTHER_CATEGORIES, 0)
             held = found.get(kept)
-            if held is None or kept[0] in heeded:
+            stays = told if held is None else _later(held, told, is_given=bool(kept[3]))
+            if held is None or kept[0] in heeded or stays[-1] != held[-1]:
                 self._grounds.add(kept[0])
-            found[kept] = told if held is None else _later(held, told, is_given=bool(kept[3]))
+            found[kept] = stays
             changed.add(kept)
         rows = [(*key, *found[key]) for key in changed]
         self._tx.executemany(
@@ -211,6 +213,13 @@ def load_statements(reading: Reading, keys: Sequence[Key]) -> list[Statement]:
                 )
             )  # fmt: skip
     return found
+
+
+def load_restricted(reading: Reading) -> list[int]:
+    """Give the identifiers of which it was ever said that their data is restricted."""
+    return [
+        i for (i,) in reading.read("SELECT DISTINCT identifier_id FROM consent_signal WHERE name = ?", (EVERYTHING,))
+    ]
 
 
 def is_anybody_restricted(reading: Reading) -> bool:

@@ -19,11 +19,11 @@ from tillit.flow.fold import (
     quiet_garbage_collector,
     trusted_position,
 )
-from tillit.flow.forget import forget_act, is_husk
-from tillit.flow.permissions import judge, judge_due
+from tillit.flow.forget import forget_act, is_husk, named_by
+from tillit.flow.permissions import judge, judge_due, roots_of
 from tillit.flow.plan import Case, Cluster, Planned, measure
 from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, iter_log, reset_state, rules_of
-from tillit.flow.subjects import read_subject
+from tillit.flow.subjects import find_telling, read_known, read_subject
 
 __all__ = [
     "COMPARED_TABLES",
@@ -44,6 +44,7 @@ __all__ = [
     "carry_fates",
     "compare_states",
     "file_lock",
+    "find_telling",
     "fold_anew",
     "forget_act",
     "is_held",
@@ -52,10 +53,13 @@ __all__ = [
     "judge",
     "judge_due",
     "measure",
+    "named_by",
     "prepare",
     "quiet_garbage_collector",
+    "read_known",
     "read_subject",
     "reset_state",
+    "roots_of",
     "rules_of",
     "take_over",
     "trusted_position",

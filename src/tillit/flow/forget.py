@@ -6,18 +6,20 @@ Never: an identifier lost that another event still carries; a byte left in a fre
 
 A colleague's act is forgotten like any event: then it never was, and what undoes it goes with it.
 
-A husk names the identifiers that were founded at its place and that others still carry: they keep their ids. Nothing
-else of an event outlives it. A row that had gone to quarantine becomes an empty body, which goes there again.
+A husk names the identifiers that were founded at its place and that others still carry: they keep their ids. While a
+later event used the same identity token it says that the token was used, so that the later event proves no more than
+before. Nothing else of an event outlives it. A row that had gone to quarantine becomes an empty body, which goes there
+again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from tillit.flow.fates import DUPLICATE, FORGOTTEN, IS_FORGOTTEN, NOT_FOLDED, QUARANTINED, SAME_MESSAGE
 from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_of_many, find_positions, refold
-from tillit.identity import Event, Rules, forget_uses, read_event, rules_in_force
+from tillit.identity import Rules, find_uses, forget_uses, read_event, rules_in_force
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State
 
@@ -41,7 +43,7 @@ def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[in
     wanted = _with_repeats(state, positions)
     undone = _with_repeats(state, _undoing(state, wanted))
     told = {p: row for p, row in rows(wanted).items() if row.kind == KIND_EVENT and not is_husk(row)}
-    named = [_named(state, event, rules) for row in told.values() if (event := _event(row)) is not None]
+    named = [named_by(state, row, rules) for row in told.values()]
     # Events of what stands for many are its own, and nobody else's.
     shared = find_of_many(state, set().union(*named))
     anchors = set[int]().union(*(ids for ids in named if ids <= shared))
@@ -50,10 +52,14 @@ def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[in
     closure = find_closure(state, set().union(*named), through=anchors.union(*decided))
     alive = rows([p for p in find_positions(state, closure) if p not in told and p not in undone])
     carried = _carried(alive.values(), rules)
-    earlier = rows([p for p in find_founding_husks(state, closure) if p not in told])
+    founding = [p for p in find_founding_husks(state, closure) if p not in told]
+    uses = find_uses(state, [*told, *founding])
+    others = rows(sorted({p for places in uses.values() for p in places} - told.keys()))
+    earlier = rows(founding) | {p: row for p, row in others.items() if is_husk(row)}
+    used = _used_again(uses, others.keys() - earlier.keys())
     aside = _aside(state, list(told))
     husks = {
-        p: row._replace(body=b"" if p in aside else _husk(state, p, carried, closure))
+        p: row._replace(body=b"" if p in aside else _husk(state, p, carried, closure, used.get(p)))
         for p, row in {**earlier, **told}.items()
     }
     husks |= {p: row._replace(body=None) for p, row in rows(undone).items() if p not in told}
@@ -63,7 +69,7 @@ def forget_in_log(log: Log, state: State, rows: ReadRows, positions: Sequence[in
     # to comes before the state lets it go; what the act names comes last: it leads to the state.
     if first:
         log.forget(first)
-    _refold(state, closure, {**alive, **husks}, told={*told, *undone}, aside=aside)
+    _refold(state, closure, {**alive, **husks}, told={*told, *undone}, aside=aside, spent=earlier.keys() | told.keys())
     log.forget([husks[p] for p in sorted(told)])
 
 
@@ -95,14 +101,34 @@ def _with_repeats(state: Reading, positions: Sequence[int]) -> list[int]:
     return sorted({*positions, *(p for (p,) in repeats)})
 
 
-def _event(row: LogRow) -> Event | None:
+def named_by(state: Reading, row: LogRow, rules: Rules) -> set[int]:
+    """Give the ids of the identifiers that an event names."""
     try:
-        return read_event(row.body or b"")
+        event = read_event(row.body or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
-        return None  # it lies in quarantine: nobody was shaped by it
+        return set()  # it lies in quarantine: nobody was shaped by it
+    ids: set[int] = set()
+    for h in rules.handles_of(event):
+        for name in ("user_id", "anonymous_id") if h.rank < 0 else (h.namespace,):
+            found = state.read(
+                "SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", (name, h.value)
+            )
+            ids.update(i for (i,) in found)
+    return ids
 
 
-def _husk(state: Reading, position: int, carried: set[tuple[str, str]], closure: set[int]) -> bytes | None:
+def _used_again(uses: Mapping[bytes, Sequence[int]], living: Collection[int]) -> dict[int, bytes]:
+    """Give the uses of tokens that a living event used later: their places and the tokens' hashes."""
+    found = {}
+    for token_hash, places in uses.items():
+        last = max((p for p in places if p in living), default=0)
+        found.update({p: token_hash for p in places if p < last})
+    return found
+
+
+def _husk(
+    state: Reading, position: int, carried: set[tuple[str, str]], closure: set[int], token_hash: bytes | None
+) -> bytes | None:
     """Write what stays of an event: who was first seen there and is still carried by others, each at its place.
 
     An earlier husk may also hold identifiers outside the closure: who carries those was not asked, and did not change.
@@ -117,7 +143,10 @@ def _husk(state: Reading, position: int, carried: set[tuple[str, str]], closure:
         if identifier_id not in closure or (namespace, value) in carried:
             places += [None] * (identifier_id % _PLACES - len(places))
             places.append([namespace, value])
-    return msgspec.json.encode({"type": "husk", "identifiers": places}) if places else None
+    told: dict[str, Any] = {"identifiers": places} if places else {}
+    if token_hash is not None:
+        told["proof"] = {"jti": token_hash.hex()}
+    return msgspec.json.encode({"type": "husk", **told}) if told else None
 
 
 def _carried(rows: Any, rules: Rules) -> set[tuple[str, str]]:
@@ -134,19 +163,9 @@ def _aside(state: Reading, positions: Sequence[int]) -> set[int]:
     return {p for (p,) in found}
 
 
-def _named(state: Reading, event: Event, rules: Rules) -> set[int]:
-    """Give the ids of the identifiers that an event names."""
-    ids: set[int] = set()
-    for h in rules.handles_of(event):
-        for name in ("user_id", "anonymous_id") if h.rank < 0 else (h.namespace,):
-            found = state.read(
-                "SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", (name, h.value)
-            )
-            ids.update(i for (i,) in found)
-    return ids
-
-
-def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: set[int], aside: set[int]) -> None:
+def _refold(
+    state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: set[int], aside: set[int], spent: Collection[int]
+) -> None:
     """Fold anew the events of these identifiers, as their rows will read."""
     repeats = {
         p
@@ -156,7 +175,7 @@ def _refold(state: State, ids: set[int], rows: Mapping[int, LogRow], *, told: se
     }
     with state.transaction() as tx:
         tx.executemany("DELETE FROM identity_act WHERE position = ?", [(p,) for p in sorted(told)])
-        forget_uses(tx, sorted(told))
+        forget_uses(tx, sorted(spent))
         refold(tx, ids, {p: row for p, row in rows.items() if p not in repeats})
         for position in sorted(told - repeats - aside):
             tx.execute(

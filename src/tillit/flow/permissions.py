@@ -23,7 +23,7 @@ from tillit.identity import DEVICE_RANK, find_membership, identifier_of, profile
 from tillit.store import Reading, State
 
 # People judged in one transaction, between two micro-batches: some 10 ms.
-AT_ONCE = 50
+AT_ONCE = 25
 
 
 def judge_due(state: State, *, adult_age: int, most: int = AT_ONCE) -> int:
@@ -46,7 +46,7 @@ def judge(reading: Reading, declared: Declared, ids: Collection[int], *, adult_a
     lanes = lanes_of(declared)
     with_facts = any(hangs_on_choice(declared, name) for name in declared.purposes)
     found: Judged = {}
-    for root in sorted(_roots(reading, ids)):
+    for root in sorted(roots_of(reading, ids)):
         membership = find_membership(reading, profile_id(root))
         if membership is None:
             continue
@@ -58,7 +58,7 @@ def judge(reading: Reading, declared: Declared, ids: Collection[int], *, adult_a
     return found
 
 
-def _roots(reading: Reading, ids: Collection[int]) -> set[int]:
+def roots_of(reading: Reading, ids: Collection[int]) -> set[int]:
     """Give the roots of whoever holds identifiers, or has had them for a time."""
     rows = reading.read_in("SELECT identifier_id, root_id, rank FROM identifier WHERE identifier_id IN {in}", [*ids])
     devices = [identifier_id for identifier_id, _, rank in rows if rank >= DEVICE_RANK]

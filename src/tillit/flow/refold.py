@@ -71,7 +71,7 @@ def find_of_many(state: Reading, ids: Iterable[int]) -> set[int]:
 
 def _staying(state: Reading, ids: set[int], among: set[int]) -> set[int]:
     """Give those of these that stand for many and that more say than there are among some identifiers."""
-    sql = "SELECT count(*) FROM (SELECT DISTINCT strong_id FROM link WHERE weak_id = ? LIMIT ?) AS some"
+    sql = "SELECT count(*) FROM (SELECT DISTINCT strong_id FROM link WHERE weak_id = ? LIMIT ?) AS listed"
     most = len(among) + 1
     return {i for i in find_of_many(state, ids) if state.read(sql, (i, most))[0][0] == most}
 

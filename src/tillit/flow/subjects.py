@@ -1,17 +1,17 @@
 """Subjects: what decisions about one person hang on, put together from the rooms that know.
 
 In:    a moment of the state, who is meant.
-Out:   a `Known`, and of it a `Subject` at an instant.
+Out:   a `Known`, and of it a `Subject` at an instant; the events by which somebody is dead or a minor.
 Never: a decision: `consent/` says what it comes to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tillit.consent import Subject, load_statements, subject_of
 from tillit.groups import FACT_TRAITS, facts_of, turns_of
 from tillit.identity import DEVICE_RANK, joined_at
-from tillit.profile import load_facts, strand_keys
+from tillit.profile import load_facts, position_of, strand_keys
 from tillit.records import Membership
 from tillit.store import Reading
 
@@ -61,6 +61,29 @@ def read_subject(
 ) -> Subject:
     """Say what decisions about one person hang on at an instant. Units: at is UTC epoch microseconds."""
     return read_known(reading, membership, adult_age=adult_age, epoch=epoch, with_facts=with_facts).at(at)
+
+
+def find_telling(
+    reading: Reading, membership: Membership, *, among: Collection[int], at: int, adult_age: int
+) -> set[int]:
+    """Give the places in the log of the events by which somebody is deceased or a minor at an instant.
+
+    Also of those by which one of some identifiers would be, if it were somebody's alone: people are parted again.
+    Units: at is UTC epoch microseconds.
+    """
+    each = [
+        membership._replace(identifiers=(one._replace(spans=(span,)),))
+        for one in membership.identifiers
+        if one.identifier_id in among
+        for span in one.spans
+    ]
+    found = set()
+    for one in (membership, *each):
+        facts = facts_of(load_facts(reading, one, FACT_TRAITS, epoch=1), at=at, adult_age=adult_age)
+        for evidence in (facts["deceased"], facts["minor_evidence"] if facts["minor"] else None):
+            if evidence is not None:
+                found.add(position_of(evidence["event_id"], 1) or 0)
+    return found
 
 
 def _ids(membership: Membership) -> Sequence[int]:

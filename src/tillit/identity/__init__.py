@@ -80,7 +80,7 @@ from tillit.identity.paths import (
     read_links,
     read_violations,
 )
-from tillit.identity.proof import find_earlier_use, forget_uses, read_provable
+from tillit.identity.proof import find_earlier_use, find_uses, forget_uses, read_provable
 from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_events, part_of
 from tillit.identity.rules import DEFAULT_RULES, Rules, RulesInvalid, read_rules, write_rules
 from tillit.identity.said import Said, list_said
@@ -150,6 +150,7 @@ __all__ = [
     "find_shared",
     "find_shared_identifier",
     "find_unheld",
+    "find_uses",
     "find_values_of_many",
     "forget_uses",
     "identifier_of",

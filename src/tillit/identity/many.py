@@ -118,6 +118,6 @@ def _n_devices(reading: Reading, identifier_id: int, most: int) -> int:
     sql = (
         "SELECT count(*) FROM (SELECT DISTINCT l.weak_id FROM link l JOIN identifier i ON i.identifier_id = l.weak_id "
         f"WHERE l.strong_id = ? AND i.rank >= {DEVICE_RANK} AND i.rank < {SHARED_RANK} AND l.event_at > "
-        "(SELECT max(event_at) FROM link WHERE strong_id = ?) - ? LIMIT ?) AS some"
+        "(SELECT max(event_at) FROM link WHERE strong_id = ?) - ? LIMIT ?) AS listed"
     )
     return int(reading.read(sql, (identifier_id, identifier_id, _DAYS * DAY, most + 1))[0][0])

@@ -2,7 +2,8 @@
 
 In:    the `proof` that the door wrote in a token's place.
 Out:   whether this event is the token's first in the log; rows of token_use.
-Never: a token or a signature: the door has judged those, and kept neither.
+Never: a token or a signature: the door has judged those, and kept neither. A second proof because the first was
+       forgotten: its husk keeps that the token was used, while another event that used it is there.
 
 A token names the same people wherever it is used again; it proves so only once.
 """
@@ -56,8 +57,15 @@ def find_earlier_use(reading: Reading, event: Event, position: int) -> int | Non
     return int(rows[0][0]) if rows[0][0] is not None else None
 
 
+def find_uses(reading: Reading, positions: Sequence[int]) -> dict[bytes, list[int]]:
+    """Give all uses of the tokens that some events used: the hash of each, and places in the log."""
+    hashes = {told for (told,) in reading.read_in("SELECT token_hash FROM token_use WHERE position IN {in}", positions)}
+    sql = "SELECT position FROM token_use WHERE token_hash = ?"
+    return {told: [p for (p,) in reading.read(sql, (told,))] for told in sorted(hashes)}
+
+
 def forget_uses(tx: Writing, positions: Sequence[int]) -> None:
-    """Let go of what events noted that are forgotten. The next use of such a token is then its first."""
+    """Let go of what events noted that are forgotten: their husks note it again where a later event uses the token."""
     tx.executemany("DELETE FROM token_use WHERE position = ?", [(p,) for p in positions])
 
 

@@ -513,6 +513,8 @@ class _Batch:
         # The event is forgotten; identifiers that others still use keep the id they were given here.
         for survivor in self.r.rules.handles_of(event):
             self._ident(row, survivor)
+        if event.proof is not None:
+            note_use(self.tx, event, row.position)
 
     def _ident(self, row: LogRow, told: Handle) -> Ident:
         key = told[1:3]

@@ -72,7 +72,7 @@ def _is_of_many(reading: Reading, identifier_id: int) -> bool:
     rows = reading.read(
         "SELECT count(*) FROM (SELECT DISTINCT i.root_id FROM link l "
         "JOIN identifier i ON i.identifier_id = l.strong_id "
-        f"WHERE l.weak_id = ? AND i.rank < {DEVICE_RANK} LIMIT ?) AS some",
+        f"WHERE l.weak_id = ? AND i.rank < {DEVICE_RANK} LIMIT ?) AS listed",
         (identifier_id, MOST_SHARING + 1),
     )
     return int(rows[0][0]) > MOST_SHARING

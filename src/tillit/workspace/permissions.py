@@ -57,7 +57,7 @@ class Permissions:
         with self._state.snapshot() as reading:
             people = count_people(reading)
             many = self.permit(reading, scope)
-            n = int(reading.read(f"SELECT count(*) FROM ({many.otherwise}) AS some", many.params)[0][0])
+            n = int(reading.read(f"SELECT count(*) FROM ({many.otherwise}) AS listed", many.params)[0][0])
         return Counted(people, people - n if many.is_open else n)
 
     def count_where(self, reading: Reading, many: Many, query: str, column: str, params: Sequence[int] = ()) -> int:

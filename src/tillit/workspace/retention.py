@@ -2,7 +2,8 @@
 
 In:    the purposes in force; the log, from where the last sweep ended; holds.
 Out:   what would go; acts in the log, which the fold applies; notes of how far it was looked.
-Never: the whole log each time; an event of somebody who is held; a word on which an answer about consent rests.
+Never: the whole log each time; an event of somebody who is held or restricted; a word on which an answer about consent
+       rests; another part under purposes that are no more in force.
 
 A time is counted from when the log took an event, not from when it happened: what is imported late is kept as long as
 what is new.
@@ -15,12 +16,13 @@ import msgspec
 
 from tillit import clock
 from tillit.clock import HOUR, rfc3339
-from tillit.consent import Purpose, Term, Terms, policy_in_force
+from tillit.consent import Purpose, Term, Terms, is_restricted, load_restricted, policy_in_force
 from tillit.errors import BusyError
-from tillit.flow import file_lock, forget_act, is_husk, iter_log
-from tillit.identity import find_held_positions, read_holdings
+from tillit.flow import file_lock, find_telling, forget_act, is_husk, iter_log, named_by, read_known, roots_of
+from tillit.groups import FACT_TRAITS
+from tillit.identity import find_held_positions, find_membership, profile_id, read_holdings, rules_in_force
 from tillit.privacy import HELD, LastSweep, Request, RetentionNotes
-from tillit.records import LogRow, NewRow
+from tillit.records import LogRow, Membership, NewRow
 from tillit.store import Log, State
 from tillit.store.lake import Lake
 from tillit.workspace.folder import Paths
@@ -50,7 +52,7 @@ class Outlook(NamedTuple):
 
     policy: str
     n_due: int
-    n_held: int  # due, and left: their people are under a legal hold
+    n_held: int  # due, and left: their people are held or restricted, or dead or minors by these very events
     n_proofs: int  # due, and left: the latest answer of a consent manager or a browser
     months: list[Month]
     is_whole: bool  # all that is due was looked at, not the first part of it
@@ -68,6 +70,7 @@ class Swept(NamedTuple):
 class _Who(msgspec.Struct, gc=False):
     userId: Any = None
     anonymousId: Any = None
+    traits: Any = None
 
 
 _decode = msgspec.json.Decoder(_Who).decode
@@ -99,6 +102,7 @@ class Retention:
         held: Callable[[], Iterable[Request]],
         append: Callable[[Sequence[NewRow]], tuple[int, int]],
         unshare: Callable[[], int],
+        adult_age: int,
         now: Callable[[], int],
     ) -> None:
         """Know the stores; `held` gives requests that may be held, `unshare` lets go of what was made of the lake."""
@@ -111,6 +115,7 @@ class Retention:
         self._held = held
         self._append = append
         self._unshare = unshare
+        self._adult_age = adult_age
         self._now = now
         self._cuts: dict[tuple[int, int], int] = {}
 
@@ -171,41 +176,67 @@ class Retention:
         left = self._notes.left(terms.policy, epoch)
         for start in range(0, len(left), _ROWS):
             some = left[start : start + _ROWS]
-            held, proofs = self._staying(some, carries=True)
-            rows = self._folding.rows([p for p in some if p not in held and p not in proofs])
-            yield _Window(None, some, held, proofs, _due(terms, rows.values()))
+            yield self._window(None, some, _due(terms, self._folding.rows(some).values()))
         for span in terms.spans:
             end = min(self._folding.position_before(now - span + 1), through)
             after = self._notes.mark(terms.policy, span, epoch)
             for block in iter_log(self._log, self._lake, end, after=after):
                 due = [(row, term) for row, term in _due(terms, block) if term.span_us == span]
-                held, proofs = self._staying(
-                    [row.position for row, _ in due], carries=any(term.carries for _, term in due)
-                )
-                going = [one for one in due if one[0].position not in held and one[0].position not in proofs]
-                yield _Window(span, [row.position for row in block], held, proofs, going)
+                yield self._window(span, [row.position for row in block], due)
 
-    def _staying(self, positions: Sequence[int], *, carries: bool) -> tuple[set[int], set[int]]:
-        """Give those that stay though they are due: people are held, or the latest answer that was carried is there."""
-        if not positions:
+    def _window(self, span_us: int | None, looked: Sequence[int], due: Sequence[_Due]) -> _Window:
+        held, proofs = self._staying(due)
+        return _Window(span_us, looked, held, proofs, [one for one in due if one[0].position not in held | proofs])
+
+    def _staying(self, due: Sequence[_Due]) -> tuple[set[int], set[int]]:
+        """Give those that stay though they are due: people are held, or an answer about somebody rests on them."""
+        if not due:
             return set(), set()
+        positions = [row.position for row, _ in due]
         repeats: dict[int, int] = dict(
             self._state.read_in(
                 "SELECT position, of_position FROM fate WHERE of_position IS NOT NULL AND position IN {in}", positions
             )
         )
-        kept = self._held_positions()
+        kept = self._held_positions() | self._telling([row for row, _ in due])
         held = {p for p in positions if repeats.get(p, p) in kept}
-        standing = self._state.read("SELECT DISTINCT position FROM consent_signal") if carries else []
+        carrying = self._named_by([row for row, term in due if term.carries])
+        standing = self._state.read_in("SELECT position FROM consent_signal WHERE identifier_id IN {in}", carrying)
         return held, {p for (p,) in standing}.intersection(positions) - held
 
+    def _telling(self, rows: Iterable[LogRow]) -> set[int]:
+        """Give those by which somebody is deceased or a minor now: without them a purpose might use what it may not."""
+        ids = self._named_by(row for row in rows if _tells_facts(row))
+        found: set[int] = set()
+        for membership in self._holders(ids):
+            found |= find_telling(self._state, membership, among=ids, at=self._now(), adult_age=self._adult_age)
+        return found
+
+    def _named_by(self, rows: Iterable[LogRow]) -> list[int]:
+        rules = rules_in_force(self._state)
+        return sorted({i for row in rows for i in named_by(self._state, row, rules)})
+
+    def _holders(self, ids: Iterable[int]) -> Iterator[Membership]:
+        for root in sorted(roots_of(self._state, sorted(ids))):
+            membership = find_membership(self._state, profile_id(root))
+            if membership is not None:
+                yield membership
+
     def _held_positions(self) -> set[int]:
-        now, found = self._now(), set[int]()
-        for request in self._held():
-            if request.state == HELD and request.held_until is not None and request.held_until > now:
-                membership = find_membership_of(self._state, request.profile_id)
-                if membership is not None:
-                    found.update(find_held_positions(self._state, read_holdings(self._state, membership)))
+        now = self._now()
+        told = [
+            find_membership_of(self._state, request.profile_id)
+            for request in self._held()
+            if request.state == HELD and request.held_until is not None and request.held_until > now
+        ]
+        people = {one.profile_id: one for one in told if one is not None}
+        for one in self._holders(load_restricted(self._state)):
+            known = read_known(self._state, one, adult_age=self._adult_age, epoch=1, with_facts=False)
+            if is_restricted(known.said):
+                people[one.profile_id] = one
+        found: set[int] = set()
+        for one in people.values():
+            found.update(find_held_positions(self._state, read_holdings(self._state, one)))
         return found
 
     # -- doing it
@@ -229,11 +260,18 @@ class Retention:
         size, is_stopped = _FIRST, False
         for window in self._windows(terms):
             # One after the other, each person would be folded anew for each of their events.
-            going = sorted((_who(row), row.position) for row, _ in window.going)
-            while not (is_stopped := is_over()) and going:
+            going = sorted(window.going, key=lambda one: (_who(one[0]), one[0].position))
+            # What came since the window was looked at counts too: other purposes, a hold, a restriction.
+            while not (is_stopped := is_over() or self._terms().policy != terms.policy) and going:
                 some, going = going[:size], going[size:]
-                took_s = self._forget([position for _, position in some], terms.policy)
-                n_gone += len(some)
+                held, proofs = self._staying(some)
+                window.held.update(held)
+                window.proofs.update(proofs)
+                told = [row.position for row, _ in some if row.position not in held | proofs]
+                if not told:
+                    continue
+                took_s = self._forget(told, terms.policy)
+                n_gone += len(told)
                 progress(n_gone)
                 if took_s > _LONG_S:
                     size = max(_LEAST, size // 2)
@@ -282,8 +320,17 @@ def _due(terms: Terms, rows: Iterable[LogRow]) -> list[_Due]:
 
 
 def _who(row: LogRow) -> str:
-    try:
-        told = _decode(row.body or b"{}")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return ""
+    told = _read(row)
     return str(told.userId or told.anonymousId or "")
+
+
+def _tells_facts(row: LogRow) -> bool:
+    traits = _read(row).traits
+    return isinstance(traits, dict) and not FACT_TRAITS.isdisjoint(traits)
+
+
+def _read(row: LogRow) -> _Who:
+    try:
+        return _decode(row.body or b"{}")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Who()  # it lies in quarantine

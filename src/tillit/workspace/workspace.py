@@ -195,6 +195,7 @@ class Workspace:
             held=lambda: self.requests.list(only_open=True, limit=_MOST_HELD),
             append=self.append_rows,
             unshare=self.shares.let_go,
+            adult_age=self.settings.people.adult_age,
             now=now,
         )
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.door)
