@@ -147,3 +147,25 @@ def test_whoever_a_stream_shows_is_noted_once_an_hour(
 
     noted = [(n.route, n.purpose) for n in looks(people) if n.subject_ref == one]
     assert noted == [("GET /api/events/stream", "analytics")] * 2
+
+
+def test_a_stream_holds_its_place_while_accesses_cannot_be_noted(
+    ask: Asker, people: Workspace, keys: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(people.accesses, "_most_waiting", 0)
+        listener = Listener(ask.app, "/api/events/stream?after=0", keys.reader)
+        await listener.status()
+        frames = listener.frames()
+        begun = await anext(frames)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting := asyncio.ensure_future(anext(frames))), 0.3)
+        monkeypatch.undo()
+
+        first = await waiting
+
+        assert begun.startswith("retry:")
+        assert first.startswith("id: 1\n")
+        await listener.leave()
+
+    run(ask, story)

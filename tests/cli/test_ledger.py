@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import apsw
 import pytest
 from typer.testing import CliRunner
 
+from tests.cli.in_process import run
 from tests.ledger.shelf import access, disclosure
 from tillit import clock
 from tillit.cli.ledger import ledger as app
+from tillit.cli.processes import _keep
 from tillit.errors import InputError
 from tillit.ledger import ProofInvalid
 from tillit.workspace import Paths, Workspace, create_workspace, open_ledger
@@ -89,3 +92,48 @@ def test_a_check_tells_what_was_taken_out_since_a_checkpoint(shop: Path, tmp_pat
     assert "no faults" in sound
     assert "a checkpoint tells of 3 entries, there are 0" in found
     assert "no faults" in asked(shop, "check")  # nobody who kept nothing can know
+
+
+def test_the_doctor_says_how_the_newest_checkpoint_stands(shop: Path) -> None:
+    def told() -> tuple[int, str]:
+        done = run("doctor", "--workspace", str(shop))
+        return done.returncode, next(line for line in done.stdout.splitlines() if " ledger " in line)
+
+    never = told()
+    asked(shop, "checkpoint")
+    fits = told()
+    with apsw.Connection(str(shop / "journal.db")) as connection:
+        connection.execute("UPDATE ledger_node SET hash = zeroblob(32)")
+
+    assert never[1].endswith("3 entries, no checkpoint yet: `tillit ledger checkpoint` makes one")
+    assert "newest checkpoint of 3 entries made 0 min ago; it fits" in fits[1]
+    assert fits[1].startswith("ok")
+    assert told()[0] != 0
+    assert "checkpoint of 3 entries made 0 min ago does not fit: it was altered" in told()[1]
+
+
+def test_the_keeper_signs_what_was_added_and_nothing_over_what_does_not_fit(shop: Path) -> None:
+    def kept() -> str:
+        """Let the keeper do one round of an hour; give the file of checkpoints."""
+        file, stop = shop / "ledger-checkpoints.txt", threading.Event()
+        file.unlink(missing_ok=True)
+        with Workspace(shop) as ws:
+            working = threading.Thread(target=_keep, args=(ws, stop))
+            working.start()
+            deadline = clock.monotonic_s() + 30
+            while not file.exists() and clock.monotonic_s() < deadline:
+                stop.wait(0.02)
+            stop.set()
+            working.join()
+            return "\n".join(ws.ledger.checkpoints())
+
+    first = kept()
+    again = kept()
+    with apsw.Connection(str(shop / "journal.db")) as connection:
+        connection.execute("UPDATE ledger_node SET hash = zeroblob(32)")
+    with open_ledger(Paths(shop), now=clock.now_us) as ledger:
+        ledger.append([access("p1", number=3)])
+    forged = kept()
+
+    assert first.count("\n3\n") == 1
+    assert forged == again == first

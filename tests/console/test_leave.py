@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
-from typing import get_args
+from collections.abc import Callable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, get_args
 
 import pytest
 from playwright.sync_api import expect
@@ -19,6 +21,7 @@ from tillit.clock import MINUTE
 from tillit.consent import Choice, PolicyInvalid, read_policy, staff_of
 from tillit.consent.policy import Role
 from tillit.console.acting import acting_of
+from tillit.errors import InputError
 from tillit.ledger import Access
 from tillit.store.scan import find_bytes
 
@@ -358,3 +361,154 @@ def test_acting_is_for_nothing_where_nothing_is_left(desk: DeskInProcess) -> Non
     acting = acting_of(read_policy(SHOP.replace("service:", "care:")), reader)
 
     assert (acting.name, acting.title, acting.purposes) == ("", "nothing", {})
+
+
+def test_an_opening_ends_when_who_the_person_is_changes(desk: DeskInProcess) -> None:
+    ana = fill(desk)
+    desk.ws.consent.set("user_id:bo", [Choice("*", "restricted")], operator="maria")
+    bo = id_here(desk, "bo")
+    desk.post(f"/console/customers/{ana}/open", WHY)
+    before = text_of(desk, f"/console/customers/{ana}")
+    joined = desk.ws.identity.join("user_id:ana", "user_id:bo", reason="one login each", operator="maria")
+    merged = id_here(desk, "bo")
+    while_joined = [text_of(desk, path) for path in pages_of(desk, merged)]
+    desk.ws.identity.undo(joined["action"], reason="two people", operator="maria")
+    desk.ws.accesses.flush()
+
+    assert "ana@example.org" in before
+    assert merged == ana != bo
+    assert all("You may not see this person" in page and 'id="glass"' not in page for page in while_joined)
+    assert not any("bo@example.org" in page or "bo-red" in page for page in while_joined)
+    # They are who they were, and the quarter of an hour is not over.
+    assert "ana@example.org" in text_of(desk, f"/console/customers/{ana}")
+
+
+def test_a_look_by_an_opening_is_in_the_ledger_as_one_and_why_is_told_to_admins(desk: DeskInProcess) -> None:
+    ana = fill(desk)
+    desk.post(f"/console/customers/{ana}/open", WHY)
+    for path in (f"/console/customers/{ana}", "/console/customers", f"/console/privacy/ledger?who={ana}"):
+        text_of(desk, path)
+    desk.ws.accesses.flush()
+    entries = [one.entry for one in desk.ws.ledger.read([ana]).entries]
+    as_admin = text_of(desk, f"/console/privacy/ledger?who={ana}")
+    desk.become("editor")
+    as_editor = text_of(desk, f"/console/privacy/ledger?who={ana}")
+
+    assert [(one.route, one.break_glass) for one in entries if isinstance(one, Access)] == [
+        ("/console/privacy/ledger", False),
+        ("/console/customers", False),
+        ("/console/customers/{profile_id}", True),
+        ("break-glass", True),
+    ]
+    assert REASON in as_admin
+    assert "without leave" in as_editor
+    assert REASON not in as_editor
+
+
+def test_a_package_is_made_from_a_page_only_where_all_is_shown(desk: DeskInProcess) -> None:
+    ana, bo = fill(desk), id_here(desk, "bo")
+    desk.post(f"/console/customers/{ana}/open", WHY)
+    opened = desk.post(f"/console/customers/{ana}/package", {"kind": "access"})
+    page_opened = text_of(desk, f"/console/customers/{ana}")
+    desk.become("editor")
+    restricted = desk.post(f"/console/customers/{ana}/package", {"kind": "access"})
+    page_restricted = text_of(desk, f"/console/customers/{ana}")
+    desk.post("/console/me/purpose", {"purpose": "newsletter"})
+    narrow = desk.post(f"/console/customers/{bo}/package", {"kind": "access"})
+    desk.post("/console/me/purpose", {"purpose": "service"})
+    whole = desk.post(f"/console/customers/{bo}/package", {"kind": "access"})
+    page_whole = text_of(desk, f"/console/customers/{bo}")
+    desk.ws.accesses.flush()
+    newest = desk.ws.ledger.search(purpose="own_data", limit=9).entries
+
+    assert [one.status for one in (opened, restricted, narrow, whole)] == [403, 403, 403, 200]
+    assert "Open a request: its package holds everything" in restricted.body.decode()
+    assert b"bo@example.org" not in narrow.body
+    assert "Make the package" in page_whole
+    assert not any("Make the package" in page for page in (page_opened, page_restricted))
+    assert [one.entry.subject_ref for one in newest if one.entry] == [bo]
+
+
+def test_whoever_may_act_for_nothing_is_shown_no_bytes_and_no_lists(desk: DeskInProcess) -> None:
+    fill(desk, SHOP.replace("service:", "care:").replace("title: Service", "title: Care, staff: [admin]"))
+    bo = id_here(desk, "bo")
+    with pytest.raises(InputError):
+        desk.ws.append([{"type": "nonsense", "userId": "bo-in-quarantine"}])
+    text_of(desk, f"/console/customers/{bo}")
+    desk.ws.accesses.flush()
+    desk.become("reader")
+    closed = [
+        desk.get("/console/quarantine"),
+        desk.get("/console/quarantine/1"),
+        desk.get(f"/console/privacy/ledger?who={bo}"),
+        desk.post("/console/privacy/question", {"who": bo, "purpose": "care"}),
+    ]
+    desk.become("admin")
+    shown = desk.get("/console/quarantine/1")
+    desk.ws.accesses.flush()
+
+    assert [one.status for one in closed] == [403] * 4
+    assert not any(b"bo-in-quarantine" in one.body for one in closed)
+    assert b"bo-in-quarantine" in shown.body
+    assert {one.entry.purpose for one in desk.ws.ledger.search().entries if isinstance(one.entry, Access)} == {"care"}
+
+
+def test_a_live_stream_shows_what_is_acted_for_now(desk: DeskInProcess) -> None:
+    fill(desk)
+    me = desk.ws.sessions.find(desk.cookie.partition("=")[2])
+    assert me is not None
+    less = SHOP.replace("basis: contract, fields: all", "basis: contract, fields: [events.Lamp Bought]")
+
+    # What the purpose reaches changes under the stream: it follows. What is acted for changes: it ends.
+    changes: list[Callable[[], object]] = [
+        lambda: desk.ws.consent.apply(less, operator="maria", reason="less"),
+        lambda: desk.ws.sessions.choose_purpose(me.session_id, "newsletter"),
+    ]
+    # In a thread: where a browser test ran before, a loop is running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        followed, ended = pool.map(lambda change: asyncio.run(listen(desk, change)), changes)
+
+    assert "Lamp Bought" in followed
+    assert "Sofa Looked At" not in followed
+    assert "Lamp Bought" not in ended
+
+
+async def listen(desk: DeskInProcess, change: Callable[[], object]) -> str:
+    """Open the live stream, change something, let Bo do two things; give what is told after that."""
+    parts: list[str] = []
+    has_begun, is_over = asyncio.Event(), asyncio.Event()
+    asked = [b"after=" + str(desk.ws.log.head()).encode()]
+
+    async def receive() -> dict[str, Any]:
+        if asked:
+            return {"type": "http.request", "body": asked.pop(), "more_body": False}
+        await is_over.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            parts.append(message["body"].decode())
+            has_begun.set()
+            if not message.get("more_body") or "Lamp Bought" in parts[-1]:
+                is_over.set()
+
+    told = {
+        "host": "127.0.0.1", "cookie": desk.cookie, "sec-fetch-site": "same-origin", "x-form-token": desk.token,
+        "content-type": "application/x-www-form-urlencoded", "content-length": str(len(asked[0])),
+    }  # fmt: skip
+    scope = {
+        "type": "http", "method": "POST", "scheme": "http", "path": "/console/live/stream",
+        "raw_path": b"/console/live/stream", "root_path": "", "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in told.items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    task = asyncio.ensure_future(desk.app(scope, receive, send))
+    await asyncio.wait_for(has_begun.wait(), 20)
+    parts.clear()
+    change()
+    for event in ("Sofa Looked At", "Lamp Bought"):
+        desk.ws.track(user_id="bo", event=event)
+    desk.ws.flush()
+    await asyncio.wait_for(is_over.wait(), 20)
+    await asyncio.wait_for(task, 20)
+    return "".join(parts)

@@ -13,6 +13,7 @@ import pytest
 from tests.laws.roads import ACTS, API, COMMANDS, PAGES, P, Road, World
 from tests.laws.test_roads import NOTHING_TO_SHOW
 from tillit.cli.terminal import reader
+from tillit.consent import OWN_DATA
 from tillit.ledger import Access
 from tillit.workspace import subjects_of
 
@@ -93,14 +94,14 @@ def test_whoever_decides_who_she_is_stands_in_her_list(tmp_path: Path) -> None:
 
 
 def test_whoever_asks_at_the_command_line_stands_in_her_list(world: World) -> None:
-    assert unnoted(world, COMMANDS, purposes={P, "service"}, actors={reader()}) == []
+    assert unnoted(world, COMMANDS, purposes={P, "service", OWN_DATA}, actors={reader()}) == []
 
 
 def test_whoever_sits_at_the_console_stands_in_her_list(world: World) -> None:
     kim = world.ws.sessions.find(world.desk.cookie.partition("=")[2])
     assert kim is not None
 
-    assert unnoted(world, PAGES, purposes={"service"}, actors={kim.operator_id}) == []
+    assert unnoted(world, PAGES, purposes={"service", OWN_DATA}, actors={kim.operator_id}) == []
 
 
 def test_who_reads_her_list_stands_in_it(world: World) -> None:

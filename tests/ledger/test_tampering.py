@@ -164,3 +164,15 @@ def test_the_newest_checkpoint_says_when_it_was_made_and_no_more_fits_once_the_t
 
     assert (none, good) == (None, Standing(8, shelf.clock.now(), True))
     assert shelf.ledger.standing() == Standing(8, shelf.clock.now(), False)
+
+
+def test_a_checkpoint_that_does_not_fit_is_not_hidden_by_a_newer_one(shelf: Shelf) -> None:
+    shelf.ledger.append(some(8))
+    shelf.ledger.checkpoint()
+    shelf.write("UPDATE ledger_node SET hash = zeroblob(32) WHERE level = 3")
+    shelf.ledger.append(some(3))
+
+    shelf.ledger.checkpoint()
+    shelf.ledger.prove(9)
+
+    assert shelf.ledger.standing() == Standing(8, shelf.clock.now(), False)

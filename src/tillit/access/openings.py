@@ -6,7 +6,8 @@ Never: an opening without a reason or an end, of more than one person at a time,
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
 from tillit.clock import MINUTE
@@ -27,6 +28,11 @@ class Opening(NamedTuple):
     session_id: str
     profile_id: str  # of that moment
     reason: str  # empty: the person was erased, and it went with them
+    person: str  # a hash of every id that was theirs then
+
+    def is_of(self, subjects: Iterable[str]) -> bool:
+        """Say whether a person is who they were when they were opened, by every id of theirs."""
+        return _hash(subjects) == self.person
 
 
 class ReasonMissing(InputError):
@@ -50,13 +56,19 @@ class Openings:
         self._store = store
         self._now = now
 
-    def plan(self, *, operator_id: str, session_id: str, profile_id: str, reason: str) -> Opening:
-        """Give the opening that `begin` would write: it is noted elsewhere first. Raises ReasonMissing."""
+    def plan(
+        self, *, operator_id: str, session_id: str, profile_id: str, subjects: Iterable[str], reason: str
+    ) -> Opening:
+        """Give the opening that `begin` would write: it is noted elsewhere first. Raises ReasonMissing.
+
+        `subjects` are all ids of the person.
+        """
         told = reason.strip()
         if not _SHORTEST <= len(told) <= _LONGEST:
             raise ReasonMissing
         now = self._now()
-        return Opening("g_" + secrets.token_hex(6), now, now + OPEN_US, operator_id, session_id, profile_id, told)
+        opening_id, person = "g_" + secrets.token_hex(6), _hash(subjects)
+        return Opening(opening_id, now, now + OPEN_US, operator_id, session_id, profile_id, told, person)
 
     def begin(self, opening: Opening) -> None:
         """Open; what was open in the session before is closed."""
@@ -65,7 +77,7 @@ class Openings:
                 "UPDATE break_glass SET until = ? WHERE session_id = ? AND until > ?",
                 (opening.at, opening.session_id, opening.at),
             )
-            tx.execute("INSERT INTO break_glass VALUES (?, ?, ?, ?, ?, ?, ?)", opening)
+            tx.execute("INSERT INTO break_glass VALUES (?, ?, ?, ?, ?, ?, ?, ?)", opening)
 
     def find_open(self, session_id: str) -> Opening | None:
         """Give what is open in a session now."""
@@ -101,10 +113,14 @@ class Openings:
         now = self._now()
         with self._store.transaction() as tx:
             tx.executemany(
-                "UPDATE break_glass SET reason = '', until = min(until, ?) WHERE profile_id = ?",
+                "UPDATE break_glass SET reason = '', person = '', until = min(until, ?) WHERE profile_id = ?",
                 [(now, one) for one in profile_ids],
             )
         self._store.scrub()
 
 
-_SELECT = "SELECT opening_id, at, until, operator_id, session_id, profile_id, reason FROM break_glass"
+def _hash(subjects: Iterable[str]) -> str:
+    return sha256(" ".join(sorted(subjects)).encode()).hexdigest()
+
+
+_SELECT = "SELECT opening_id, at, until, operator_id, session_id, profile_id, reason, person FROM break_glass"

@@ -52,10 +52,10 @@ def key_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def create_key(request: Asking, data: JSONBody[NewKey]) -> MadeKeyDocument:
         """Make a key. It is shown this once. An api key can give only scopes that it has."""
         purposes = (data.purpose, *data.purposes)
-        for purpose in purposes:
-            desk.scope(request, purpose)
         scopes = tuple(data.scopes)
-        if data.kind == "api":
+        if data.kind == "api":  # only they read
+            for purpose in purposes:
+                desk.scope(request, purpose)
             beyond = sorted(set(scopes or _USUAL_SCOPES) - set(key_of(request).scopes))
             if beyond:
                 raise MissingScope(beyond)

@@ -15,7 +15,7 @@ from rich.table import Table
 from tillit.cli.receipts import validate
 from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, reader, show
 from tillit.clock import instant
-from tillit.consent import STATES, Choice, StatementInvalid
+from tillit.consent import OWN_DATA, STATES, Choice, StatementInvalid
 from tillit.workspace import Workspace
 
 consent = typer.Typer(help="What people's data may be used for, and what they said of it.", no_args_is_help=True)
@@ -34,7 +34,7 @@ def consent_show(
     with Workspace(workspace) as ws:
         ws.flush()
         told = ws.consent.state(who, at=_instant(at))
-        ws.journal.note([told["id"]], asked_by=reader(), route="tillit consent show", purpose="service")
+        ws.journal.note([told["id"]], asked_by=reader(), route="tillit consent show", purpose=OWN_DATA)
     if json:
         show(told)
         return
@@ -88,7 +88,7 @@ def consent_set(
         )
         ws.audit.note(operator_id=colleague.actor, action="choice.set", target=event_id)
         told = ws.consent.state(who)
-        ws.journal.note([told["id"]], asked_by=colleague.reader, route="tillit consent set", purpose="service")
+        ws.journal.note([told["id"]], asked_by=colleague.reader, route="tillit consent set", purpose=OWN_DATA)
     asked = {one.purpose for one in choices}
     after = [one for one in told["purposes"] if one["purpose"] in asked]
     if json:

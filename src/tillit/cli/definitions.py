@@ -26,7 +26,7 @@ from tillit.cli.terminal import (
     show,
     talk,
 )
-from tillit.consent import SECTIONS, join_policies
+from tillit.consent import OWN_DATA, SECTIONS, join_policies
 from tillit.errors import BusyError, InputError
 from tillit.identity import RulesInvalid
 from tillit.records import NotReadable, Scope, read_yaml
@@ -98,6 +98,7 @@ def apply(
     yes: Annotated[bool, typer.Option("--yes", help="Do not plan and ask first.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it later.")] = "",
     operator: Annotated[str, typer.Option("--operator", help="Who decides: a login, or a name.")] = ACTOR,
+    purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Put identity rules in force for all of history, or purposes from now on, while everything goes on."""
@@ -122,7 +123,7 @@ def apply(
             else:
                 text = ws.rules.before_last() if undo else written
                 if not yes:
-                    scope = ws.scope(asked_by=reader())
+                    scope = ws.scope(purpose, asked_by=reader())
                     print_lines(plan_lines(_plan(ws, text, scope, 5)))
                     typer.confirm("Put these rules in force?", abort=True)
                 status = ws.rules.apply(text, reason=reason, operator=colleague.operator)
@@ -218,7 +219,7 @@ def _plan_purposes(ws: Workspace, text: str, cases: int) -> dict[str, Any]:
         task = bar.add_task("looking at everybody", total=None)
         told = ws.consent.plan(text, n_cases=cases, progress=lambda at, of: bar.update(task, completed=at, total=of))
     people = (one["id"] for one in told["cases"])
-    ws.journal.note(people, asked_by=reader(), route="tillit plan", purpose="service")
+    ws.journal.note(people, asked_by=reader(), route="tillit plan", purpose=OWN_DATA)
     return told
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, reader, show
+from tillit.consent import OWN_DATA
 from tillit.workspace import Workspace
 
 
@@ -28,7 +29,7 @@ def erase(
         told = ws.erasure.outline(who)
         if not yes:
             people = ws.profiles.holders([who])
-            ws.journal.note(people, asked_by=reader(), route="tillit privacy erase", purpose="service")
+            ws.journal.note(people, asked_by=reader(), route="tillit privacy erase", purpose=OWN_DATA)
             if json:
                 show({"done": False, **told._asdict(), "stays": [one._asdict() for one in told.stays]})
                 return

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tillit.cli.terminal import JsonOption, WorkspaceOption, reader
+from tillit.cli.terminal import JsonOption, PurposeOption, WorkspaceOption, reader
 from tillit.errors import BusyError
 from tillit.records import KIND_EVENT
 from tillit.workspace import Workspace
@@ -28,6 +28,7 @@ def events_tail(
     workspace: WorkspaceOption,
     n: Annotated[int, typer.Option("-n", help="How many past events to begin with.")] = 10,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Wait for more.")] = True,
+    purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print events as they arrive, one a line."""
@@ -37,7 +38,7 @@ def events_tail(
             with contextlib.suppress(BusyError):
                 ws.flush()  # what is not applied yet is nobody's, and nobody can have agreed to it
             # Leave is asked for again at each look: somebody may have withdrawn it.
-            scope = ws.scope(asked_by=reader())
+            scope = ws.scope(purpose, asked_by=reader())
             found, position = ws.events.applied(position, scope, limit=_TAIL_ROWS)
             people = ws.events.people([place for place, _ in found], scope)
             ws.journal.note_flow(people, asked_by=scope.asked_by, route="tillit events tail", purpose=scope.purpose)

@@ -64,10 +64,11 @@ def identity_cut(
     reason: ReasonOption,
     workspace: WorkspaceOption,
     operator: OperatorOption = ACTOR,
+    purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Withdraw all direct evidence between two identifiers, past and future."""
-    _decide("cut", a, b, reason=reason, operator=operator, workspace=workspace, json=json)
+    _decide("cut", a, b, reason=reason, operator=operator, workspace=workspace, purpose=purpose, json=json)
 
 
 @identity.command("pin")
@@ -77,10 +78,11 @@ def identity_pin(
     workspace: WorkspaceOption,
     reason: ReasonOption = "",
     operator: OperatorOption = ACTOR,
+    purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Hold two identifiers apart, whatever ties them."""
-    _decide("pin", a, b, reason=reason, operator=operator, workspace=workspace, json=json)
+    _decide("pin", a, b, reason=reason, operator=operator, workspace=workspace, purpose=purpose, json=json)
 
 
 @identity.command("join")
@@ -90,10 +92,11 @@ def identity_join(
     workspace: WorkspaceOption,
     reason: ReasonOption = "",
     operator: OperatorOption = ACTOR,
+    purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say that two identifiers are one person."""
-    _decide("join", a, b, reason=reason, operator=operator, workspace=workspace, json=json)
+    _decide("join", a, b, reason=reason, operator=operator, workspace=workspace, purpose=purpose, json=json)
 
 
 @identity.command("undo")
@@ -102,10 +105,11 @@ def identity_undo(
     workspace: WorkspaceOption,
     reason: ReasonOption = "",
     operator: OperatorOption = ACTOR,
+    purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make a decision as if it had never been; an undo can be undone too."""
-    _decide("undo", action_id, reason=reason, operator=operator, workspace=workspace, json=json)
+    _decide("undo", action_id, reason=reason, operator=operator, workspace=workspace, purpose=purpose, json=json)
 
 
 @identity.command("block")
@@ -194,13 +198,15 @@ def _decide_value(kind: str, value: str, *, reason: str, operator: str, workspac
     print_lines(iter([f"{told['value']} {done}.", _how_to_undo(told, workspace)]))
 
 
-def _decide(kind: str, *about: str, reason: str, operator: str, workspace: Path, json: bool) -> None:
+def _decide(
+    kind: str, *about: str, reason: str, operator: str, workspace: Path, purpose: str | None, json: bool
+) -> None:
     with Workspace(workspace) as ws:
         ws.flush()
-        scope = ws.scope(asked_by=reader())
+        scope = ws.scope(purpose, asked_by=reader())
         colleague = find_colleague(ws, operator)
         try:
-            told = getattr(ws.identity, kind)(*about, reason=reason, operator=colleague.operator)
+            told = getattr(ws.identity, kind)(*about, reason=reason, operator=colleague.operator, scope=scope)
         except InputError as refused:
             if refused.code == "identity.no-direct-link":
                 told = ws.identity.why(about[0], about[1], scope)

@@ -35,7 +35,8 @@ def keys_create(
 ) -> None:
     """Make a key. It is shown once."""
     with Workspace(workspace) as ws:
-        purposes = purpose or ["service"]
+        # Only api keys read.
+        purposes = purpose or ([ws.scope().purpose] if kind == "api" else [])
         for one in purposes:
             ws.scope(one)
         scopes = [s for word in scope or () for s in word.replace(",", " ").split()]

@@ -18,6 +18,7 @@ from rich.table import Table
 from tillit import clock
 from tillit.cli.terminal import JsonOption, WorkspaceOption, reader, show, talk
 from tillit.clock import rfc3339
+from tillit.consent import OWN_DATA
 from tillit.errors import InputError
 from tillit.ledger import KINDS, Access, Accesses, Ledger, Recorded, verify_inclusion
 from tillit.workspace import NoWorkspace, Paths, Reads, Workspace, open_ledger, subjects_of
@@ -167,7 +168,7 @@ def _paths(workspace: Path) -> Paths:
 def _note(opened: Ledger, people: list[str], verb: str) -> None:
     """Note whose entries are about to be shown: to read who looked is to look, too."""
     with contextlib.closing(Accesses(opened, now=clock.now_us)) as accesses:
-        Reads(accesses).note(people, asked_by=reader(), route=f"tillit ledger {verb}", purpose="service")
+        Reads(accesses).note(people, asked_by=reader(), route=f"tillit ledger {verb}", purpose=OWN_DATA)
 
 
 def _subjects(workspace: Path, who: str) -> list[str]:

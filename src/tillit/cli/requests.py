@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from tillit.cli.terminal import ACTOR, JsonOption, WorkspaceOption, find_colleague, reader, show
 from tillit.clock import instant, rfc3339
+from tillit.consent import OWN_DATA
 from tillit.errors import InputError
 from tillit.privacy import ACCESS, OPERATOR, PORTABILITY, Proof, Request, clock_of, days_left
 from tillit.workspace import Workspace
@@ -55,7 +56,7 @@ def export(
         ws.flush()
         colleague = find_colleague(ws, operator)
         done = ws.exports.write(who, kind)
-        ws.journal.note([done.profile_id], asked_by=colleague.reader, route="tillit privacy export", purpose="service")
+        ws.journal.note([done.profile_id], asked_by=colleague.reader, route="tillit privacy export", purpose=OWN_DATA)
         ws.audit.note(
             operator_id=colleague.actor, action="package.write", target=done.profile_id, details={"kind": kind}
         )
@@ -283,7 +284,7 @@ _MARKS = (("is_overdue", "OVERDUE"), ("is_hold_over", "(hold is over)"), ("is_re
 def _note(ws: Workspace, verb: str, found: Iterable[Request]) -> None:
     """Note whose requests are shown; of somebody who was erased no key is made anew."""
     people = ws.profiles.holders(one.profile_id for one in found)
-    ws.journal.note(people, asked_by=reader(), route=f"tillit privacy requests {verb}", purpose="service")
+    ws.journal.note(people, asked_by=reader(), route=f"tillit privacy requests {verb}", purpose=OWN_DATA)
 
 
 def _finish(ws: Workspace, verb: str, one: Request, actor: str, *, json: bool) -> None:

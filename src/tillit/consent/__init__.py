@@ -102,6 +102,20 @@ class UnknownPurpose(InputError):
         )
 
 
+class PurposeUnnamed(InputError):
+    """No purpose was named, and the one that holds then is not declared."""
+
+    code = "consent.purpose-unnamed"
+
+    def __init__(self, declared: Mapping[str, Purpose]) -> None:
+        """Say which there are."""
+        super().__init__(
+            f"No purpose was named, and {SERVICE!r}, which holds then, is not declared here. "
+            f"Name one, as in --purpose {next(iter(declared), SERVICE)}. Declared: {', '.join(declared)}.",
+            declared=list(declared),
+        )
+
+
 def scope_for(
     purpose: str,
     *,
@@ -183,6 +197,7 @@ __all__ = [
     "CONSENT",
     "EVERYTHING",
     "MIGRATIONS",
+    "OWN_DATA",
     "PERMISSION_TABLES",
     "POLICY_TABLES",
     "REASONS",
@@ -204,6 +219,7 @@ __all__ = [
     "Policy",
     "PolicyInvalid",
     "Purpose",
+    "PurposeUnnamed",
     "Statement",
     "StatementInvalid",
     "Subject",

@@ -178,7 +178,7 @@ class _Gate:
                 await self._app({**scope, WHO: session}, receive, _dressed(self._while_open(send, session, cookie)))
 
     def _while_open(self, send: Send, session: Session, cookie: str) -> Send:
-        """End a stream whose session has ended: of a long answer each part is held against the session anew."""
+        """End a stream whose session has ended, or acts for something else: each part is held against it anew."""
         has_ended = False
 
         async def sending(message: Message) -> None:
@@ -186,7 +186,8 @@ class _Gate:
             if has_ended:
                 return
             if session.operator_id and message["type"] == "http.response.body" and message.get("more_body"):
-                has_ended = self._sessions.find(cookie) is None
+                known = self._sessions.find(cookie)
+                has_ended = known is None or (known.role, known.purpose) != (session.role, session.purpose)
             # The last part tells the server that all is said, and the server tells whoever writes the stream.
             await send({"type": "http.response.body", "body": b"", "more_body": False} if has_ended else message)
 

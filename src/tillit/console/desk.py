@@ -20,10 +20,12 @@ from tillit.console.render import Pages
 from tillit.console.sessions import Session
 from tillit.console.views import operator_name
 from tillit.records import BREAK_GLASS, Scope
-from tillit.workspace import Workspace
+from tillit.workspace import Workspace, subjects_of
 
 BREAKS_GLASS = "admin"  # the role that may look without leave; taste
 WHO = "tillit.session"  # where the gate leaves the session in an ASGI scope
+# Where a request keeps what is open, for all of one answer is of one moment, and whether it looks by it.
+OPENED, BROKEN = "tillit.opened", "tillit.broken"
 PART = "x-part"  # a script of ours asks for a part of a page
 
 Asking = Request[Any, Any, Any]
@@ -78,9 +80,19 @@ class Desk:
         return acting_of(self.workspace.consent.declared(), self.session(request))
 
     def opened(self, request: ASGIConnection[Any, Any, Any, Any]) -> Opening | None:
-        """Give what is open without leave in the session now."""
-        session = self.session(request)
-        return self.workspace.openings.find_open(session.session_id) if session.may(BREAKS_GLASS) else None
+        """Give what is open without leave in the session, and of whom it was opened: who changed since is not."""
+        scope = cast("dict[str, Any]", request.scope)
+        if OPENED not in scope:
+            scope[OPENED] = self._find_opened(self.session(request))
+        return cast("Opening | None", scope[OPENED])
+
+    def _find_opened(self, session: Session) -> Opening | None:
+        opening = self.workspace.openings.find_open(session.session_id) if session.may(BREAKS_GLASS) else None
+        if opening is None:
+            return None
+        membership = self.workspace.profiles.membership(opening.profile_id)
+        # Of whom they became one with since it was opened, nothing was said.
+        return opening if membership is not None and opening.is_of(subjects_of(membership)) else None
 
     def opened_of(self, request: ASGIConnection[Any, Any, Any, Any], profile_id: str) -> Opening | None:
         """Give what is open now if it is this person's."""
@@ -88,7 +100,6 @@ class Desk:
         if opening is None:
             return None
         membership = self.workspace.profiles.membership(profile_id)
-        # Of whom they became one with since it was opened, nothing was said.
         return opening if membership is not None and membership.profile_id == opening.profile_id else None
 
     def scope(self, request: Asking, profile_id: str = "") -> Scope:
@@ -99,6 +110,7 @@ class Desk:
         session = self.session(request)
         opening = self.opened_of(request, profile_id)
         if opening is not None:
+            cast("dict[str, Any]", request.scope)[BROKEN] = True
             return self.workspace.break_glass_scope(opening.profile_id, asked_by=session.asked_by)
         acting = self.acting(request)
         if not acting.name:
@@ -127,25 +139,27 @@ class Desk:
         """Say what to call an operator: their name, or what an act was signed with where it is no operator's id."""
         return operator_name(self.workspace, operator_id)
 
-    def note(self, request: Asking, people: Iterable[str], *, flows: bool = False) -> None:
+    def note(self, request: Asking, people: Iterable[str], *, flows: bool = False, purpose: str = "") -> None:
         """Note in the ledger, under the route's template, whose values are shown; of what flows by once an hour.
 
-        Raises: AccessesBehind: then they are not shown.
+        For what they act for when no purpose is named.
+        Raises: AccessesBehind, PurposeMissing: then they are not shown.
         """
         told = list(people)
         asked_by = self.session(request).asked_by
         route = cast("dict[str, Any]", request.scope)["path_template"]
         journal = self.workspace.journal
         opening = self.opened(request)
-        if opening is not None:
+        if opening is not None and BROKEN in request.scope:
             opened = [one for one in told if self.opened_of(request, one) is not None]
             told = [one for one in told if one not in opened]
             journal.note(
                 opened, asked_by=asked_by, route=route, purpose=BREAK_GLASS, break_glass=True, reason=opening.reason
             )
-        (journal.note_flow if flows else journal.note)(
-            told, asked_by=asked_by, route=route, purpose=self.acting(request).name
-        )
+        purpose = purpose or self.acting(request).name
+        if told and not purpose:
+            raise PurposeMissing(self.session(request).role)
+        (journal.note_flow if flows else journal.note)(told, asked_by=asked_by, route=route, purpose=purpose)
 
     def audit(
         self, request: Asking, action: str, target: str = "", *, outcome: str = "done", **details: Detail

@@ -7,7 +7,7 @@ Never: more rows than eyes can follow: of a flood the newest are shown and the r
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -246,9 +246,12 @@ def refused_view(one: Quarantined) -> RefusedView:
 
 
 async def stream(
-    workspace: Workspace, pages: Pages, after: int, refused_after: int, scope: Scope, wanted: Wanted
+    workspace: Workspace, pages: Pages, after: int, refused_after: int, leave: Callable[[], Scope], wanted: Wanted
 ) -> AsyncIterator[str]:
-    """Tell a browser what arrives, as server-sent events: `rows` and `pace`."""
+    """Tell a browser what arrives, as server-sent events: `rows` and `pace`. Asks for leave anew at each look.
+
+    Raises: what `leave` does; AccessesBehind. The browser comes back to where it was.
+    """
     loop_ends = clock.monotonic_s() + _LASTS_S
     pace = await asyncio.to_thread(lambda: Pace(workspace.log, now=workspace.now()))
     position, refused_id = after, refused_after
@@ -258,6 +261,7 @@ async def stream(
         now_version = workspace.log.data_version()
         if workspace.folding.position() > position or n_behind > 0 or now_version != version:
             version = now_version
+            scope = leave()
             glance = await asyncio.to_thread(
                 look, workspace, position, refused_id, most=_MOST_ROWS, scope=scope, wanted=wanted
             )

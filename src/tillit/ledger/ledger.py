@@ -320,6 +320,9 @@ class Ledger:
         return sign_checkpoint(size, root_at(size, partial(load_node, reading)), self._keys.signing_seed)
 
     def _keep(self, note: str) -> None:
+        standing = self.standing()
+        if standing is not None and not standing.is_true:
+            return  # kept as the newest, it would hide the one that does not fit
         size = int(note.split("\n", 2)[1])
         if not self._store.read("SELECT 1 FROM ledger_checkpoint WHERE tree_size = ? AND note = ?", (size, note)):
             with self._store.transaction() as tx:

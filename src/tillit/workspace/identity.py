@@ -328,10 +328,12 @@ class Identity:
     def _decide(
         self, kind: str, ends: Ends, *, reason: str, operator: str, scope: Scope | None, of: str = ""
     ) -> dict[str, Any]:
+        # Asked for before the act is written: who may not be told what came of it decides nothing.
+        scope = scope if scope is not None else self._scope()
         about = [_handle(end) for end in ends] if not of else []
         action = self._append_act(kind, about, of=of, reason=reason, operator=operator)
         with self._state.snapshot() as reading:
-            told = self._outcome(reading, ends, self._leave(reading, scope if scope is not None else self._scope()))
+            told = self._outcome(reading, ends, self._leave(reading, scope))
             profiles = [m.profile_id for end in ends if (m := _membership(reading, end)) is not None]
         return {
             "action": action,

@@ -26,7 +26,7 @@ from tillit.access import (
 from tillit.collect.door import Refuses, take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
-from tillit.consent import break_glass_scope, own_scope, policy_in_force, scope_for
+from tillit.consent import SERVICE, PurposeUnnamed, break_glass_scope, own_scope, policy_in_force, scope_for
 from tillit.errors import InputError
 from tillit.flow import forget_act, prepare
 from tillit.identity import read_provable
@@ -301,9 +301,13 @@ class Workspace:
     ) -> Scope:
         """Ask for leave to use values for a purpose, of each person as far as it holds for them.
 
-        Raises: UnknownPurpose; FoldOutdated when what is known was derived by another version.
+        For `service` when none is named.
+
+        Raises: UnknownPurpose, PurposeUnnamed; FoldOutdated when what is known was derived by another version.
         """
-        declared, named, now = policy_in_force(self.state), purpose or "service", self.now()
+        declared, named, now = policy_in_force(self.state), purpose or SERVICE, self.now()
+        if not purpose and SERVICE not in declared.purposes:
+            raise PurposeUnnamed(declared.purposes)
         return scope_for(
             named,
             declared=declared,

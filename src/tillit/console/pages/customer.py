@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import File, Redirect
 
-from tillit.consent import EVERYTHING, Choice
+from tillit.consent import EVERYTHING, OWN_DATA, Choice
 from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.drawing import draw
 from tillit.console.pages.leave import closed_page, is_refused, may_card
@@ -48,6 +48,10 @@ _MOST_GROUPS = 8
 _MOST_OTHERS = 10
 _APPLIED_WITHIN_S = 2.0
 _OF_EVERYTHING = {"restricted", "released"}
+_PACKAGE_CLOSED = (
+    "Not everything about this person is shown to you, so no package is made from here. Open a request: its package "
+    "holds everything, for the person."
+)
 _TOLD = {
     "corrected": "The correction counts now.",
     "noted": "The note is kept.",
@@ -267,11 +271,16 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return unknown(request)
         if kind not in {ACCESS, PORTABILITY}:
             return show(request, profile_id, status=400, fault="A package is of access or of portability.")
+        document = ws.profiles.find(profile_id, desk.scope(request))
+        if document is None:
+            return unknown(request)
+        if document["withheld"]:
+            return show(request, profile_id, status=403, fault=_PACKAGE_CLOSED)
+        desk.note(request, [document["id"]], purpose=OWN_DATA)
         try:
             done = ws.exports.write(profile_id, kind)
         except NotFound:  # forgotten meanwhile
             return unknown(request)
-        desk.note(request, [done.profile_id])
         desk.audit(request, "package.write", done.profile_id, kind=kind)
         return File(done.path, filename=f"package-{done.profile_id}.zip", media_type="application/zip")
 

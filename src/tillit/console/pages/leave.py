@@ -78,6 +78,7 @@ def leave_routes(desk: Desk) -> list[HTTPRouteHandler]:
         if not is_refused(document):
             return there
         session = desk.session(request)
+        membership = ws.profiles.membership(document["id"])
         try:
             if data.get("confirmed") != "yes":
                 raise InputError("Nothing was opened: confirm that you look without leave.", code="access.unconfirmed")
@@ -85,6 +86,7 @@ def leave_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 operator_id=session.operator_id,
                 session_id=session.session_id,
                 profile_id=document["id"],
+                subjects=subjects_of(membership) if membership is not None else (),
                 reason=data.get("reason", ""),
             )
         except InputError as exc:
@@ -167,6 +169,8 @@ def may_card(desk: Desk, request: Asking, document: Mapping[str, Any], scope: Sc
         "vias": VIAS,
         "filed": [(one.request_id, one.kind, STATE_WORDS.get(one.state, one.state), one.is_open) for one in filed],
         "may_edit": desk.session(request).may("editor"),
+        # What the page may not show does not leave by it: then a package is made for a request.
+        "may_pack": not scope.is_break_glass and not document["withheld"],
         "is_refused": is_refused(document),
         "withheld": withheld_words(document["withheld"], REASONS),
         "page_purpose": declared.get(scope.purpose),

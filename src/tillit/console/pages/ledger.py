@@ -14,11 +14,15 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery
 
 from tillit.clock import DAY, instant, rfc3339
-from tillit.console.desk import Asking, Desk
+from tillit.consent import OWN_DATA
+from tillit.console.desk import BREAKS_GLASS, Asking, Desk
 from tillit.errors import InputError, NotFound
 from tillit.ledger import KINDS, UNKNOWN, Access, Recorded, verify_inclusion
+from tillit.records import BREAK_GLASS
 from tillit.workspace import subjects_of
 
+# What nobody declares, in words.
+OTHER_PURPOSES = {BREAK_GLASS: "without leave", OWN_DATA: "their own rights"}
 _ROWS = 50
 _LONGEST = 64
 
@@ -74,13 +78,15 @@ def ledger_routes(desk: Desk) -> list[HTTPRouteHandler]:
                  "since": since, "until": until}  # fmt: skip
         asked = {name: value.strip() for name, value in asked.items()}
         status, fault, rows, older = 200, "", [], ""
+        # Why the glass was broken may tell of the person what a page would withhold.
+        reads_why = desk.session(request).may(BREAKS_GLASS)
         try:
             found = found_by(asked, before)
         except (InputError, NotFound) as exc:
             status, fault = exc.status, exc.message
             asked = dict.fromkeys(asked, "")
         else:
-            rows = [_view(desk, one) for one in found.entries]
+            rows = [_view(desk, one, reads_why=reads_why) for one in found.entries]
             kept = {name: value for name, value in asked.items() if value}
             more = {**kept, "before": str(found.next)}
             older = f"/console/privacy/ledger?{urlencode(more)}" if found.next is not None else ""
@@ -99,7 +105,7 @@ def ledger_routes(desk: Desk) -> list[HTTPRouteHandler]:
             older=older,
             is_filtered=any(asked.values()) or before is not None,
             kinds=KINDS,
-            purposes=declared.purposes,
+            purposes={name: one.title for name, one in declared.purposes.items()} | OTHER_PURPOSES,
             recipients=declared.policy.recipients,
             actors=[(one.operator_id, one.name or one.login) for one in ws.operators.list_all()]
             + [(one.key_id, f"key of {one.source}") for one in ws.keys.list_all() if not one.may_send],
@@ -131,14 +137,18 @@ def _day(text: str) -> int | None:
     return at
 
 
-def _view(desk: Desk, one: Recorded) -> dict[str, Any]:
+def _view(desk: Desk, one: Recorded, *, reads_why: bool) -> dict[str, Any]:
     told: dict[str, Any] = {"index": one.entry_index, "at": rfc3339(one.at), "kind": one.kind, "subject": ""}
     entry = one.entry
     if entry is None:
         return {**told, "who": "", "purpose": "", "what": "its person was forgotten: nobody can read it any more"}
-    told |= {"subject": entry.subject_ref, "is_known": entry.subject_ref != UNKNOWN, "purpose": entry.purpose}
+    told |= {
+        "subject": entry.subject_ref,
+        "is_known": entry.subject_ref != UNKNOWN,
+        "purpose": OTHER_PURPOSES.get(entry.purpose, entry.purpose),
+    }
     if isinstance(entry, Access):
         broken = ", the glass was broken" if entry.break_glass else ""
-        why = f": {entry.reason}" if entry.reason else ""
+        why = f": {entry.reason}" if entry.reason and reads_why else ""
         return {**told, "who": desk.colleague(entry.actor_id), "what": f"{entry.route}{broken}{why}"}
     return {**told, "who": entry.recipient, "what": ", ".join((*entry.field_names, *entry.data_categories))}

@@ -2,11 +2,12 @@
 
 In:    the log's end, quarantine's end; a filter in a form's body, for it may name a person.
 Out:   the newest events and refusals, and a stream of those that follow.
-Never: a stream that outlives its session; a searched text in an address.
+Never: a stream that outlives its session, or what it was begun for; a searched text in an address.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from litestar import Response, get, post
@@ -15,6 +16,7 @@ from litestar.response import Stream
 
 from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.live import FIRST_ROWS, ROUTE, Pace, Wanted, look, people_of, stream, wanted_from
+from tillit.errors import TillitError
 
 TYPES = ("track", "page", "screen", "identify", "group", "alias", "cut", "pin", "join", "undo")
 
@@ -52,12 +54,16 @@ def live_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @post(ROUTE, opt={"role": "reader"}, status_code=200)
     async def stream_live(request: Asking, data: Form) -> Stream:
-        scope = desk.scope(request)
+        desk.scope(request)  # who may act for nothing is told so before anything is streamed
         after, refused_after = _place(data)
 
         async def told() -> AsyncIterator[str]:
-            async for part in stream(ws, desk.pages, after, refused_after, scope, wanted_from(data)):
-                yield part
+            # What cannot be told now is told to a browser that comes back.
+            with suppress(TillitError):
+                async for part in stream(
+                    ws, desk.pages, after, refused_after, lambda: desk.scope(request), wanted_from(data)
+                ):
+                    yield part
 
         return Stream(told, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 

@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import File, Redirect
 
 from tillit.clock import instant, rfc3339
+from tillit.consent import OWN_DATA
 from tillit.console.desk import Asking, Desk, Form
 from tillit.errors import BusyError, InputError, NotFound, RefusedError
 from tillit.privacy import (
@@ -142,7 +143,7 @@ def requests_routes(desk: Desk) -> list[HTTPRouteHandler]:
         path = ws.exports.find(request_id)
         if path is None:
             return show(request, request_id, status=404, fault="The package is gone. It is kept for a week.")
-        desk.note(request, [one.profile_id])
+        desk.note(request, [one.profile_id], purpose=OWN_DATA)
         desk.audit(request, "package.load", request_id)
         return File(path, filename=f"package-{request_id}.zip", media_type="application/zip")
 
