@@ -102,7 +102,9 @@ def plant(ws: Workspace, now: Clock, marker: str) -> None:
     ws.flush()
     whose = ws.profiles.get(f"user_id:{user}")["id"]
     ws.openings.begin(
-        ws.openings.plan(operator_id="kim", session_id="s", profile_id=whose, subjects=[whose], reason=f"called about {marker}")
+        ws.openings.plan(
+            operator_id="kim", session_id="s", profile_id=whose, subjects=[whose], reason=f"called about {marker}"
+        )
     )
     asked = ws.requests.open(f"user_id:{user}", "correction", by_whom="kim", asked_by="person", evidence="form-7")
     ws.requests.reject(asked.request_id, ground="unfounded", reason=f"for {marker}", by_whom="kim")
