@@ -190,7 +190,8 @@ def test_proofs_stay_and_hold(aged: Shop) -> None:
     aged.say(type="identify", userId="u1", traits={"email": "ana@example.org"})
     aged.say(type="identify", userId="u2", traits={"email": "ana@example.org"})
 
-    assert aged.ws.retention.sweep().n_events == 4
+    # What ties the address to whoever objected stays.
+    assert aged.ws.retention.sweep().n_events == 3
     assert aged.why_not("user_id:u1", "analytics") == "objected"
     assert aged.read("user_id:u1", "service")["traits"].keys() == {"email"}
     one, two = (aged.ws.profiles.membership(f"user_id:{who}") for who in ("u1", "u2"))
@@ -213,6 +214,27 @@ def test_a_refusal_that_an_event_carried_outlives_its_neighbours(aged: Shop) -> 
     assert aged.why_not("user_id:u1", "ads") == before
     assert "Two" in kept_words(aged)
     assert "One" not in kept_words(aged)
+
+
+@pytest.mark.parametrize("chain", [["tablet"], ["tablet", "card"]])
+def test_a_no_that_was_said_before_anybody_knew_whose_stays_theirs(aged: Shop, chain: list[str]) -> None:
+    aged.say(anonymousId="tablet", event="Refuses", context=REFUSES_ALL)
+    card: dict[str, Any] = {"context": {"externalIds": [{"type": "card", "id": "c1"}]}}
+    if "card" in chain:
+        aged.say(anonymousId="tablet", event="Ties", **card)
+        aged.say(userId="u1", event="Is", **card)
+    else:
+        aged.say(userId="u1", anonymousId="tablet", event="Is")
+    aged.say(userId="u1", event="Later")
+    assert aged.why_not("user_id:u1", "analytics") == "objected"
+    aged.clock.go_on(100 * DAY)
+
+    swept = aged.ws.retention.sweep()
+
+    assert (swept.n_events, swept.n_proofs) == (1, 1 + len(chain))
+    assert aged.why_not("user_id:u1", "analytics") == "objected"
+    assert "Later" not in kept_words(aged)
+    sound(aged)
 
 
 def test_a_legal_hold_stops_it_until_it_ends(aged: Shop) -> None:

@@ -64,7 +64,7 @@ from tillit.consent.statements import (
     StatementInvalid,
     consent_body,
 )
-from tillit.consent.writer import ConsentWriter, is_anybody_restricted, load_restricted, load_statements
+from tillit.consent.writer import ConsentWriter, has_refused, is_anybody_restricted, load_restricted, load_statements
 from tillit.errors import InputError
 from tillit.records import BREAK_GLASS, LISTED_BASES, Permit, Refusal, Scope
 from tillit.store import migrations_of
@@ -233,6 +233,7 @@ __all__ = [
     "find_due",
     "gate_of",
     "hangs_on_choice",
+    "has_refused",
     "is_anybody_restricted",
     "is_restricted",
     "join_policies",

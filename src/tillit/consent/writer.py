@@ -222,6 +222,17 @@ def load_restricted(reading: Reading) -> list[int]:
     ]
 
 
+def has_refused(reading: Reading, ids: Sequence[int]) -> bool:
+    """Say whether a no was ever said at one of these identifiers."""
+    noes = reading.read_in("SELECT name FROM consent_signal WHERE said = 0 AND identifier_id IN {in}", ids)
+    if any(name != EVERYTHING for (name,) in noes):
+        return True
+    told = reading.read_in(
+        "SELECT identifier_id, part, position, document FROM consent_statement WHERE identifier_id IN {in}", ids
+    )
+    return any(one.refuses for row in told for one in unpack_statements(*row))
+
+
 def is_anybody_restricted(reading: Reading) -> bool:
     """Say whether anybody's data was ever restricted."""
     return bool(reading.read("SELECT 1 FROM consent_signal WHERE name = ? LIMIT 1", (EVERYTHING,)))

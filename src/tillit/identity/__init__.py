@@ -45,6 +45,7 @@ from tillit.identity.evidence import (
 from tillit.identity.holdings import (
     Holdings,
     find_held_positions,
+    find_ties,
     find_unheld,
     list_claims,
     read_holdings,
@@ -149,6 +150,7 @@ __all__ = [
     "find_profile_id",
     "find_shared",
     "find_shared_identifier",
+    "find_ties",
     "find_unheld",
     "find_uses",
     "find_values_of_many",

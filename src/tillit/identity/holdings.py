@@ -125,6 +125,16 @@ def find_held_positions(reading: Reading, holdings: Holdings) -> list[int]:
     return sorted(found)
 
 
+def find_ties(reading: Reading, ids: Collection[int]) -> set[int]:
+    """Give the places in the log of the events by which some identifiers came to be one person's."""
+    own = set(ids)
+    links = reading.read_in(
+        "SELECT weak_id, position FROM link WHERE verdict = 'admitted' AND strong_id IN {in}", sorted(own)
+    )
+    claims = reading.read_in("SELECT holder_id, from_position FROM tenure WHERE identifier_id IN {in}", sorted(own))
+    return {position for other, position in (*links, *claims) if other in own}
+
+
 def find_unheld(reading: Reading, keys: Iterable[Key], *, through: int) -> set[Key]:
     """Give those of some identifiers that no event up to a position names any more.
 

@@ -16,11 +16,11 @@ import msgspec
 
 from tillit import clock
 from tillit.clock import HOUR, rfc3339
-from tillit.consent import Purpose, Term, Terms, is_restricted, load_restricted, policy_in_force
+from tillit.consent import Purpose, Term, Terms, has_refused, is_restricted, load_restricted, policy_in_force
 from tillit.errors import BusyError
 from tillit.flow import file_lock, find_telling, forget_act, is_husk, iter_log, named_by, read_known, roots_of
 from tillit.groups import FACT_TRAITS
-from tillit.identity import find_held_positions, find_membership, profile_id, read_holdings, rules_in_force
+from tillit.identity import find_held_positions, find_membership, find_ties, profile_id, read_holdings, rules_in_force
 from tillit.privacy import HELD, LastSweep, Request, RetentionNotes
 from tillit.records import LogRow, Membership, NewRow
 from tillit.store import Log, State
@@ -53,7 +53,7 @@ class Outlook(NamedTuple):
     policy: str
     n_due: int
     n_held: int  # due, and left: their people are held or restricted, or dead or minors by these very events
-    n_proofs: int  # due, and left: the latest answer of a consent manager or a browser
+    n_proofs: int  # due, and left: the latest answer of a consent manager or a browser, and by what a no is theirs
     months: list[Month]
     is_whole: bool  # all that is due was looked at, not the first part of it
 
@@ -202,7 +202,17 @@ class Retention:
         held = {p for p in positions if repeats.get(p, p) in kept}
         carrying = self._named_by([row for row, term in due if term.carries])
         standing = self._state.read_in("SELECT position FROM consent_signal WHERE identifier_id IN {in}", carrying)
-        return held, {p for (p,) in standing}.intersection(positions) - held
+        proofs = {p for (p,) in standing} | self._ties([row for row, _ in due])
+        return held, proofs.intersection(positions) - held
+
+    def _ties(self, rows: Iterable[LogRow]) -> set[int]:
+        """Give those by which a no reaches whoever it is of: said on a device, it would else be nobody's."""
+        found: set[int] = set()
+        for membership in self._holders(self._named_by(rows)):
+            own = [one.identifier_id for one in membership.identifiers]
+            if len(own) > 1 and has_refused(self._state, own):
+                found |= find_ties(self._state, own)
+        return found
 
     def _telling(self, rows: Iterable[LogRow]) -> set[int]:
         """Give those by which somebody is deceased or a minor now: without them a purpose might use what it may not."""
