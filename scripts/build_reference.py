@@ -203,6 +203,8 @@ def _codes_of_call(
             yield ErrorCode(code, called if called in classes else "", _message_of(call), module.file, call.lineno)
     first = _text_of(call.args[0]) if call.args else ""
     called = _name_of(call.func) or ""
+    if first.endswith(tuple(f".{ending}" for ending in FILE_ENDINGS)):
+        return
     if CODE.fullmatch(first) and (message := _message_of(call, skip=1)) and " " in message:
         yield ErrorCode(first, called if called in classes else "", message, module.file, call.lineno)
 
