@@ -15,7 +15,7 @@ import apsw
 import pytest
 
 from tests.consent.conftest import PURPOSES, Shop
-from tillit.consent import PolicyInvalid, UnknownPurpose, read_policy
+from tillit.consent import PolicyInvalid, PurposeUnnamed, UnknownPurpose, read_policy
 from tillit.errors import InputError, TillitError
 from tillit.records import TRUST_CLAIMED
 from tillit.workspace import Workspace
@@ -103,7 +103,7 @@ def test_fail_open_08_whoever_names_no_purpose_and_whatever_has_none_is_no_gap(s
     shop.ws.consent.apply(only_ads)
 
     # Without a name `service` is asked for, and it is not there any more: there is no leave to fall back to.
-    with pytest.raises(UnknownPurpose):
+    with pytest.raises(PurposeUnnamed):
         shop.ws.scope()
     with pytest.raises(PolicyInvalid, match="no field"):
         read_policy("purposes: {a: {title: A, basis: contract, fields: []}}")

@@ -95,6 +95,7 @@ class Engine:
         self._batch_rows = batch_rows
         self._tick_us = tick_s * 1_000_000
         self._adult_age = adult_age
+        self._judged_at = -1  # where the fold was when nobody was left to be judged
         self.fold = Fold(state, self.rows)
         self.fold.check_head(log.head())
 
@@ -165,6 +166,7 @@ class Engine:
                 return True
             take_over(self.state, beside)
             self.fold.forget_memory()
+            self._judged_at = -1
         self._let_go()
         return True
 
@@ -176,7 +178,13 @@ class Engine:
 
     def judge(self) -> int:
         """Judge again some people of whom more was said; say how many (0: nobody is left)."""
-        return judge_due(self.state, adult_age=self._adult_age)
+        position = self.fold.position
+        if self._judged_at == position:
+            return 0
+        n = judge_due(self.state, adult_age=self._adult_age)
+        if n == 0:
+            self._judged_at = position
+        return n
 
     def block_what_stands_for_many(self) -> None:
         """Put into the log what the fold found to stand for many: a block, or an alarm where rules say no more."""

@@ -164,7 +164,7 @@ STORES: tuple[Store, ...] = (
         PERSON,
         DELETE_ROWS,
         "reason",
-        "opening_id at until operator_id session_id profile_id",
+        "opening_id at until operator_id session_id profile_id person",
     ),
     _table("journal.db", "retention_mark", NOBODY, NOT_THEIRS, "", "policy span_us epoch position"),
     _table("journal.db", "retention_left", NOBODY, NOT_THEIRS, "", "position"),
