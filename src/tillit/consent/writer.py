@@ -224,8 +224,8 @@ def load_restricted(reading: Reading) -> list[int]:
 
 def has_refused(reading: Reading, ids: Sequence[int]) -> bool:
     """Say whether a no was ever said at one of these identifiers."""
-    noes = reading.read_in("SELECT name FROM consent_signal WHERE said = 0 AND identifier_id IN {in}", ids)
-    if any(name != EVERYTHING for (name,) in noes):
+    refused = reading.read_in("SELECT name FROM consent_signal WHERE said = 0 AND identifier_id IN {in}", ids)
+    if any(name != EVERYTHING for (name,) in refused):
         return True
     told = reading.read_in(
         "SELECT identifier_id, part, position, document FROM consent_statement WHERE identifier_id IN {in}", ids
