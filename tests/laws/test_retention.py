@@ -26,7 +26,9 @@ from hypothesis import strategies as st
 from tests.running import RunningServer, tillit
 from tests.still_clock import Clock
 from tillit.clock import DAY, now_us
+from tillit.consent.statements import unpack_statements
 from tillit.workspace import Workspace, create_workspace
+from tillit.workspace.people import iter_people
 
 N_EXAMPLES = int(os.environ.get("TILLIT_RETENTION_EXAMPLES", "12"))  # each has a workspace of its own
 USERS, DEVICES, CATEGORIES, SOURCES = ("u1", "u2", "u3"), ("d1", "d2"), ("A", "B"), ("site", "till", "shop")
@@ -98,6 +100,21 @@ def latest_answers(ws: Workspace) -> set[int]:
     return {p for (p,) in ws.state.read("SELECT position FROM consent_signal")}
 
 
+def ties_of_noes(ws: Workspace) -> set[int]:
+    """The events by which somebody who ever said no came to be one person: without them a no would be nobody's."""
+    said = ws.state.read("SELECT identifier_id FROM consent_signal WHERE said = 0 AND name <> '*'")
+    refused = {i for (i,) in said}
+    for row in ws.state.read("SELECT identifier_id, part, position, document FROM consent_statement"):
+        refused |= {row[0]} if any(one.refuses for one in unpack_statements(*row)) else set()
+    pairs = ws.state.read("SELECT strong_id, weak_id, position FROM link WHERE verdict = 'admitted'")
+    pairs += ws.state.read("SELECT identifier_id, holder_id, from_position FROM tenure")
+    found = set()
+    for _, _, whom in iter_people(ws.state):
+        own = {one.identifier_id for one in whom.identifiers}
+        found |= {position for one, other, position in pairs if own & refused and {one, other} <= own}
+    return found
+
+
 def bodies(ws: Workspace) -> dict[int, bytes]:
     return {row.position: row.body or b"" for row in ws.log.read(0, 10_000)}
 
@@ -106,7 +123,7 @@ def check(ws: Workspace, known: dict[int, Said], declared: dict[str, Any], sourc
     """Sweep, and hold what is left against the rule."""
     before = bodies(ws)
     firsts: dict[int, int] = dict(ws.state.read("SELECT position, of_position FROM fate WHERE of_position IS NOT NULL"))
-    staying = latest_answers(ws)
+    staying = latest_answers(ws) | ties_of_noes(ws)
     due = {p for p, said in known.items() if is_over(declared, sources, said, ws.now()) and p not in staying}
     due |= {p for p in known if firsts.get(p, 0) in due}  # a resend holds the same words
     swept = ws.retention.sweep()
