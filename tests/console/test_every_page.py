@@ -188,7 +188,9 @@ def test_the_palette_goes_to_a_page_and_finds_a_customer(
     expect(page.locator("#palette-list [role=option]")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Quarantine")
+    page.wait_for_load_state("load")  # a heading is there before the keys are
     page.keyboard.press("Control+k")
+    expect(page.locator("#palette-query")).to_be_focused()
     page.keyboard.type("çaydan")
     expect(page.locator("#palette-list [role=option]").first).to_contain_text("Cem")
     page.keyboard.press("Enter")
