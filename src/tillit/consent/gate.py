@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tillit.consent.policy import Declared
+from tillit.consent.policy import Declared, Purpose
 from tillit.consent.statements import PREFERENCE_EVENTS
 from tillit.records import GPC, LISTED_BASES, WITHHELD_BODY, Carried, NewRow, carried_allows, carried_by
 
@@ -34,6 +34,12 @@ _OF_A_CHOICE = ("type", "event", "userId", "anonymousId", "messageId", "timestam
 _SAID = ("purposes", "channels", "valid_until", "by", "method", "notice", "served", "evidence", "jurisdiction")
 
 
+def leaves_to(purpose: Purpose, basis: str, carried: str, *, refuses_sale: bool) -> bool:
+    """Say whether an event's own words leave it to a purpose on a ground: what it carries, and its browser's signal."""
+    is_stopped = refuses_sale and GPC in purpose.signals and basis in LISTED_BASES
+    return not is_stopped and carried_allows(carried, basis, purpose.categories)
+
+
 def gate_of(declared: Declared) -> Callable[[NewRow], bytes | None] | None:
     """Give what withholds events at the door; None where every source may collect for everything."""
     sources = declared.policy.sources
@@ -53,8 +59,7 @@ def gate_of(declared: Declared) -> Callable[[NewRow], bytes | None] | None:
         refuses_sale = context is not None and context.gpc is True
         for name in named:
             purpose = declared.purposes[name]
-            stopped = refuses_sale and GPC in purpose.signals and purpose.basis in LISTED_BASES
-            if not stopped and carried_allows(carried, purpose.basis, purpose.categories):
+            if leaves_to(purpose, purpose.basis, carried, refuses_sale=refuses_sale):
                 return None
         is_choice = event.type == "track" and isinstance(event.event, str) and event.event in PREFERENCE_EVENTS
         return _choice_alone(row.body) if is_choice else WITHHELD_BODY

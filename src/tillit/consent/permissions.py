@@ -155,10 +155,14 @@ def _otherwise(declared: Declared, lane: Lane, subjects: Sequence[tuple[int, Sub
 
 def mark_due(tx: Writing, ids: Iterable[int]) -> None:
     """Say that whoever holds these identifiers is to be judged again."""
+    _keep_grounds(tx, ids, _DUE)
+
+
+def _keep_grounds(tx: Writing, ids: Iterable[int], terms: int) -> None:
     tx.executemany(
         "INSERT INTO permission_ground (identifier_id, terms) VALUES (?, ?) "
         "ON CONFLICT (identifier_id) DO UPDATE SET terms = excluded.terms",
-        [(i, _DUE) for i in sorted(set(ids))],
+        [(i, terms) for i in sorted(set(ids))],
     )
 
 
@@ -214,11 +218,7 @@ def keep_judged(tx: Writing, ids: Collection[int], judged: Judged, *, terms: int
         "INSERT INTO permission (lane, from_at, until_at, root_id) VALUES (?, ?, ?, ?)",
         sorted((lane, from_at, until, root_id) for root_id, told in judged.items() for lane, from_at, until in told),
     )
-    tx.executemany(
-        "INSERT INTO permission_ground (identifier_id, terms) VALUES (?, ?) "
-        "ON CONFLICT (identifier_id) DO UPDATE SET terms = excluded.terms",
-        [(i, terms) for i in sorted({*ids, *judged})],
-    )
+    _keep_grounds(tx, {*ids, *judged}, terms)
     tx.executemany(
         "DELETE FROM permission_ground WHERE identifier_id = ? "
         "AND NOT EXISTS (SELECT 1 FROM identifier WHERE identifier_id = ?)",

@@ -12,17 +12,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tillit.consent.gate import leaves_to
 from tillit.consent.policy import Declared, Purpose
 from tillit.consent.statements import says_consent
 from tillit.records import (
-    GPC,
     IDENTITY_ACT_TYPES,
     KIND_EVENT,
     LISTED_BASES,
     TRUST_OPERATOR,
     Carried,
     LogRow,
-    carried_allows,
     carried_by,
 )
 
@@ -100,11 +99,7 @@ class Terms:
 
 
 def _may_need(purpose: Purpose, carried: str, refuses_sale: bool) -> bool:
-    return any(
-        carried_allows(carried, basis, purpose.categories)
-        and not (refuses_sale and GPC in purpose.signals and basis in LISTED_BASES)
-        for basis in _bases(purpose)
-    )
+    return any(leaves_to(purpose, basis, carried, refuses_sale=refuses_sale) for basis in _bases(purpose))
 
 
 def _bases(purpose: Purpose) -> frozenset[str]:

@@ -73,7 +73,6 @@ from tillit.workspace.plans import forget_plans
 Key = tuple[str, str]
 Append = Callable[[Sequence[NewRow]], tuple[int, int]]
 
-_APPLIED_S = 600.0  # a large person on a busy machine; taste
 _LAKE_S = 300.0
 _PAUSE_S = 0.02
 _READ_ROWS = 20_000
@@ -377,7 +376,7 @@ class Erasures:
             raise WordInvalid
         with file_lock(self._paths.erasure_lock, "erasing of a person"):
             self._resume()
-            self._reach(self._log.head())
+            self._folding.reach_patiently(self._log.head())
             return self._erase(who, secrets.token_hex(16), reason=reason, operator=operator)
 
     def _erase(self, who: str, erasure_id: str, *, reason: str, operator: str) -> Done:
@@ -430,7 +429,7 @@ class Erasures:
         act = forget_act(positions, now=self._now(), name=bytes.fromhex(erasure_id))
         position, _ = self._append([act])
         self._journal.place(erasure_id, epoch=epoch, position=position, n_events=len(positions))
-        self._reach(position)
+        self._folding.reach_patiently(position)
         # What was asked for meanwhile looked at a moment in which they were still there.
         forget_plans(self._paths.plans)
         return position
@@ -467,7 +466,7 @@ class Erasures:
             if not found:
                 return
             self._append([forget_act(found, now=self._now())])
-            self._reach(self._log.head())
+            self._folding.reach_patiently(self._log.head())
             after = head
 
     def _rows_of_log(self, after: int, through: int) -> Iterator[LogRow]:
@@ -488,17 +487,6 @@ class Erasures:
             if self._judge(_as_new(row), rules).is_refused:
                 found.append(row.position)
         return found
-
-    def _reach(self, position: int) -> None:
-        deadline = clock.monotonic_s() + _APPLIED_S
-        while True:
-            try:
-                self._folding.reach(position, 5.0)
-            except BusyError as exc:
-                if exc.code != "flow.behind" or clock.monotonic_s() > deadline:
-                    raise
-            else:
-                return
 
     def _follow_lake(self) -> None:
         """Return when the lake holds no more than husks of what was forgotten."""
@@ -563,7 +551,7 @@ class Erasures:
             tables.scrub()
         with contextlib.suppress(InternalError):
             # State of another fold, or ahead of the log that was restored: `tillit rebuild` folds these acts as well.
-            self._reach(self._log.head())
+            self._folding.reach_patiently(self._log.head())
             self._follow_lake()
 
     def _is_refused_raw(self, raw: bytes, rules: Sequence[Rules]) -> bool:
@@ -579,7 +567,7 @@ class Erasures:
             ),
             None,
         )
-        self._reach(self._log.head())
+        self._folding.reach_patiently(self._log.head())
         waiting = self._journal.waiting(one.erasure_id)
         keys = {
             self._tombstones.hash_of((namespace, value)): (namespace, value)

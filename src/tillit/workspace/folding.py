@@ -39,6 +39,8 @@ from tillit.store.lake import Lake
 from tillit.workspace.folder import Paths
 
 _LOOK_S = 0.005
+_TRY_S = 5.0
+_PATIENCE_S = 600.0  # a large person on a busy machine; taste
 
 
 class Folding:
@@ -146,6 +148,21 @@ class Folding:
                 "`tillit doctor` shows how far it is.",
                 code="flow.behind",
             )
+
+    def reach_patiently(self, position: int) -> None:
+        """Return when the fold has come to a position, for whoever must not give up: it is tried again and again.
+
+        When whoever folds ends meanwhile, it is done here. Raises: BusyError after minutes.
+        """
+        deadline = clock.monotonic_s() + _PATIENCE_S
+        while True:
+            try:
+                self.reach(position, _TRY_S)
+            except BusyError as exc:
+                if exc.code != "flow.behind" or clock.monotonic_s() > deadline:
+                    raise
+            else:
+                return
 
     def wait(self, position: int, timeout_s: float) -> bool:
         """Wait for whoever folds to come to a position; say whether they did in time. Never folds here."""

@@ -17,7 +17,6 @@ import msgspec
 from tillit import clock
 from tillit.clock import HOUR, rfc3339
 from tillit.consent import Purpose, Term, Terms, has_refused, is_restricted, load_restricted, policy_in_force
-from tillit.errors import BusyError
 from tillit.flow import file_lock, find_telling, forget_act, is_husk, iter_log, named_by, read_known, roots_of
 from tillit.groups import FACT_TRAITS
 from tillit.identity import find_held_positions, find_membership, find_ties, profile_id, read_holdings, rules_in_force
@@ -33,7 +32,6 @@ _ROWS = 20_000  # looked at as one; their people are folded anew together
 # Of one act. The next one has more or fewer, so that the fold is held for about half a second (taste).
 _FIRST, _MOST, _LEAST = 250, 1_000, 10
 _LONG_S, _SHORT_S = 0.5, 0.2
-_APPLIED_S = 600.0
 _MOST_CUTS = 256
 
 
@@ -260,7 +258,7 @@ class Retention:
         Raises: EngineBusy while another sweep runs; BusyError when nobody folds.
         """
         with file_lock(self._lock, "sweeping of what is too old"):
-            self._reach(self._log.head())
+            self._folding.reach_patiently(self._log.head())
             return self._sweep(progress, is_over)
 
     def _sweep(self, progress: Callable[[int], None], is_over: Callable[[], bool]) -> Swept:
@@ -308,19 +306,8 @@ class Retention:
         """Put one act into the log and wait for it; say how long that took, in seconds."""
         began_s = clock.monotonic_s()
         act = forget_act(positions, now=self._now(), reason="retention", policy=policy)
-        self._reach(self._append([act])[1])
+        self._folding.reach_patiently(self._append([act])[1])
         return clock.monotonic_s() - began_s
-
-    def _reach(self, position: int) -> None:
-        deadline_s = clock.monotonic_s() + _APPLIED_S
-        while True:
-            try:
-                self._folding.reach(position, 5.0)
-            except BusyError as exc:
-                if exc.code != "flow.behind" or clock.monotonic_s() > deadline_s:
-                    raise
-            else:
-                return
 
 
 def _due(terms: Terms, rows: Iterable[LogRow]) -> list[_Due]:
