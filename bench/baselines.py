@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -30,13 +31,20 @@ uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", ws="none", a
 
 def raw_server(requests: list[bytes], *, connections: int, per_second: float | None = None) -> Sent:
     """Send the requests to a server that reads the body and answers 200, no more."""
+    with only_answers() as port:
+        return load(port, requests, connections=connections, per_second=per_second)
+
+
+@contextlib.contextmanager
+def only_answers() -> Iterator[int]:
+    """Run a server that reads bodies and answers 200, no more; give its port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(1024)
     process = subprocess.Popen([sys.executable, "-c", _RAW, str(listener.fileno())], pass_fds=[listener.fileno()])
     try:
         _wait_for(listener.getsockname()[1])
-        return load(listener.getsockname()[1], requests, connections=connections, per_second=per_second)
+        yield int(listener.getsockname()[1])
     finally:
         process.terminate()
         process.wait(10)

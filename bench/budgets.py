@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 import tillit
-from bench import consent, customers, erasure, identity, ledger
+from bench import consent, customers, deliver, erasure, identity, ledger, mail
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -354,6 +354,24 @@ def ledger_appends() -> list[Figure]:
         return ledger.appends(folder)
 
 
+def deliver_webhooks() -> list[Figure]:
+    """Deliver to a webhook."""
+    with _folder() as folder:
+        return deliver.webhooks(folder / "shop")
+
+
+def deliver_outbox() -> list[Figure]:
+    """Fold with destinations."""
+    with _folder() as folder:
+        return deliver.outbox(folder, _filled_log)
+
+
+def deliver_withdrawal() -> list[Figure]:
+    """Withdraw while much is queued."""
+    with _folder() as folder:
+        return deliver.withdrawals(folder / "shop")
+
+
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-batches": collect_batches,
     "collect-singles": collect_singles,
@@ -373,4 +391,8 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "ledger": ledger_appends,
     "decide": consent.decisions,
     "withdrawal": consent.withdrawal_to_no_use,
+    "mails": mail.mails,
+    "deliver-webhooks": deliver_webhooks,
+    "deliver-outbox": deliver_outbox,
+    "deliver-withdrawal": deliver_withdrawal,
 }

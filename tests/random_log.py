@@ -11,11 +11,21 @@ from typing import Any
 
 from tests.strategies import NOON, POISON, place, row, tick
 from tillit.consent import policy_row
+from tillit.deliver import definition_row
 from tillit.identity import rules_row
 from tillit.records import TRUST_CLAIMED, TRUST_OPERATOR, TRUST_SERVER, LogRow
 
 GIVEN = ["Ana", "Bo", "Cem", "Zoë", "Ångström", "あい", "Ольга", "👩‍👩‍👧 Ek", "O'Hara", "50 % ?", "nul\0l"]
 EVENTS = ["Order Completed", "Product Viewed", "Sökte", "🛒", ""]
+
+CRM = """
+destination: crm
+kind: webhook
+purpose: service
+send: people
+to: {url: "https://crm.example/people"}
+fields: {id: profile.id}
+"""
 
 
 def random_log(seed: int, n_rows: int, *, n_people: int = 300) -> list[LogRow]:
@@ -35,6 +45,14 @@ def random_log(seed: int, n_rows: int, *, n_people: int = 300) -> list[LogRow]:
             rows.append(LogRow(position, 0, *rules_row("{}", operator="kim", reason="", message_id="m", now=NOON)))
         elif fate < 0.037:
             rows.append(LogRow(position, 0, *policy_row("", operator="kim", reason="", message_id="p", now=NOON)))
+        elif fate < 0.038:
+            rows.append(
+                LogRow(
+                    position,
+                    0,
+                    *definition_row("destination", "crm", CRM, operator="kim", reason="", message_id="d", now=NOON),
+                )
+            )
         elif fate < 0.045:
             rows.append(row(position, chance.choice(POISON), at=at, trust=trust))
         elif fate < 0.06:

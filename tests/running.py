@@ -18,6 +18,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -28,10 +29,13 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import psutil  # type: ignore[import-untyped]  # ships no types
 
+from tests.cli.in_process import run
+
 # Generous: the machine that runs the suite may be busy with the rest of it.
 START_S = 60.0
 STOP_S = 30.0
 FOLD_S = 20.0
+_TYPING = threading.Lock()  # there is one standard output for all threads
 EVENT_KIND = 1  # the `kind` of an event in the log, as the log's own documentation states it
 
 
@@ -53,9 +57,19 @@ def tillit(*arguments: str, timeout_s: float = 60.0) -> str:
     return done.stdout
 
 
+def typed(*words: str) -> str:
+    """Type a command in this process and give what it printed; fail with what it said. A process takes a second."""
+    with _TYPING:
+        done = run(*words)
+    if done.returncode != 0:
+        said = f"tillit {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        raise AssertionError(said)
+    return done.stdout
+
+
 def create_key(workspace: Path, kind: str, source: str, *more: str) -> str:
-    """Make one key through the command line and give its plain text."""
-    printed = tillit(
+    """Make one key as the command line does and give its plain text."""
+    printed = typed(
         "keys", "create", "--workspace", str(workspace), "--kind", kind, "--source", source, *more, "--json"
     )
     return str(json.loads(printed)["key"])
@@ -67,7 +81,7 @@ def basic(key: str) -> str:
 
 
 class _Keys(dict[str, str]):
-    """kind -> key, made when first asked for: each costs a run of the command line."""
+    """kind -> key, made when first asked for."""
 
     SOURCES: ClassVar[Mapping[str, str]] = {"public": "site", "secret": "backend", "api": "reader"}
 
@@ -103,7 +117,7 @@ class RunningServer:
         self.talk = workspace.parent / f"{workspace.name}.serve.log"
         self.process: subprocess.Popen[bytes] | None = None
         if not (workspace / "tillit.toml").exists():
-            tillit("init", str(workspace))
+            typed("init", str(workspace))
 
     # -- its life
 

@@ -26,6 +26,7 @@ __all__ = [
     "Collect",
     "Console",
     "ConsoleOidc",
+    "Deliver",
     "Engine",
     "Explanation",
     "Lake",
@@ -254,6 +255,24 @@ class ConsoleOidc:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """What leaves for destinations, and where it may go."""
+
+    allow_private: tuple[str, ...] = setting(
+        (),
+        "Hosts (* stands for any characters) and networks that may be sent to although they are private or speak plain "
+        "HTTP.",
+    )
+    public_url: str = setting(
+        "",
+        "The address under which customers reach this server, for links in messages.",
+        pattern=r"(https?://[^/\s?#]+)?",
+        wanted="empty or an address such as https://shop.example.org",
+    )
+    lease_s: int = setting(30, "How long a delivery is one courier's before another may take it.", least=5, most=3_600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every room's settings, read once at start and passed down."""
 
@@ -267,6 +286,7 @@ class Settings:
     people: People = field(default_factory=People)
     console: Console = field(default_factory=Console)
     console_oidc: ConsoleOidc = field(default_factory=ConsoleOidc)
+    deliver: Deliver = field(default_factory=Deliver)
 
     @classmethod
     def load(

@@ -19,7 +19,7 @@ from playwright.sync_api import (
 )
 
 from tests.console.desk_in_process import DeskInProcess
-from tests.running import RunningServer, tillit
+from tests.running import RunningServer, typed
 
 PATIENCE_MS = 20_000  # the machine that runs the suite may be busy with the rest of it
 
@@ -41,7 +41,7 @@ def desk(tmp_path: Path) -> Iterator[DeskInProcess]:
 
 def link_of(server: RunningServer) -> str:
     """Print a link that opens the console once, as a colleague does."""
-    said = tillit("console", "link", "--workspace", str(server.workspace))
+    said = typed("console", "link", "--workspace", str(server.workspace))
     found = re.search(r"/console/enter\?token=[\w-]+", said)
     assert found is not None, said
     return server.url + found[0]

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.console.conftest import PATIENCE_MS, Opening
 from tests.console.looks import faults_in_light_and_dark
-from tests.running import RunningServer, tillit
+from tests.running import RunningServer, typed
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -18,7 +18,7 @@ expect.set_options(timeout=PATIENCE_MS)
 def colleague(server: RunningServer) -> str:
     """An operator with a long name whom no other test knows."""
     login = f"{uuid.uuid4().hex[:8]}@shop.example"
-    tillit("operators", "create", login, "--name", f"Åsa {'x' * 80}", "--workspace", str(server.workspace))
+    typed("operators", "create", login, "--name", f"Åsa {'x' * 80}", "--workspace", str(server.workspace))
     return login
 
 

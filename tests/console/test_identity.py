@@ -16,7 +16,7 @@ from tests.console.desk_in_process import DeskInProcess
 from tests.console.looks import faults_in_light_and_dark, serious
 from tests.console.test_customer import section
 from tests.console.test_pages import PICTURE, SCRIPT, id_of
-from tests.running import RunningServer, tillit
+from tests.running import RunningServer, typed
 from tillit.access import ROLES
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -186,8 +186,8 @@ def reader_page(server: RunningServer, chromium: Browser) -> Any:
     """A page of somebody who may read and no more."""
     assert ROLES[0] == "reader"
     login = f"reader-{uuid.uuid4().hex[:6]}"
-    tillit("operators", "create", login, "--role", "reader", "--workspace", str(server.workspace))
-    said = tillit("console", "link", "--as", login, "--workspace", str(server.workspace))
+    typed("operators", "create", login, "--role", "reader", "--workspace", str(server.workspace))
+    said = typed("console", "link", "--as", login, "--workspace", str(server.workspace))
     link = re.search(r"/console/enter\?token=[\w-]+", said)
     assert link is not None
     context = chromium.new_context()

@@ -15,7 +15,7 @@ from tests.console.conftest import PATIENCE_MS, Opening
 from tests.console.desk_in_process import DeskInProcess
 from tests.console.looks import faults_in_light_and_dark
 from tests.console.test_pages import id_of, send_person
-from tests.running import RunningServer, tillit
+from tests.running import RunningServer, typed
 from tillit.access import ROLES
 from tillit.clock import MINUTE
 from tillit.consent import Choice, PolicyInvalid, read_policy, staff_of
@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with RunningServer(folder) as running:
         file = folder.parent / "purposes.yaml"
         file.write_text(SHOP, encoding="utf-8")
-        tillit("apply", str(file), "--yes", "--reason", "ours", "--workspace", str(folder))
+        typed("apply", str(file), "--yes", "--reason", "ours", "--workspace", str(folder))
         yield running
 
 
@@ -74,7 +74,7 @@ def test_a_restricted_person_is_opened_with_a_reason_and_closed_again(
     user_id = send_person(server, name="Embla")
     server.settle()
     profile_id = id_of(server, user_id)
-    tillit("consent", "set", profile_id, "*=restricted", "--workspace", str(server.workspace))
+    typed("consent", "set", profile_id, "*=restricted", "--workspace", str(server.workspace))
     page = open_page(f"/console/customers/{profile_id}")
     expect(page.locator("h1")).to_have_text("You may not see this person for Service")
     expect(page.locator("#closed")).to_contain_text("The person's data is restricted")

@@ -17,7 +17,7 @@ from tests.console.desk_in_process import DeskInProcess
 from tests.console.looks import faults_in_light_and_dark
 from tests.console.test_customer import section
 from tests.console.test_pages import id_of, send_person
-from tests.running import RunningServer, tillit
+from tests.running import RunningServer, typed
 from tillit.clock import DAY, MINUTE
 from tillit.consent import Choice
 from tillit.console.purposes import draw_trend
@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with RunningServer(folder) as running:
         file = folder.parent / "purposes.yaml"
         file.write_text(SHOP, encoding="utf-8")
-        tillit("apply", str(file), "--yes", "--reason", "the lawyer's list", "--workspace", str(folder))
+        typed("apply", str(file), "--yes", "--reason", "the lawyer's list", "--workspace", str(folder))
         yield running
 
 
@@ -70,7 +70,7 @@ def test_a_question_about_a_day_is_answered_with_its_ground_record_and_notice(
     server.settle()
     profile_id = id_of(server, user_id)
     place = ("--workspace", str(server.workspace))
-    tillit("consent", "set", profile_id, "newsletter=given", "--evidence", "form-1", *place)
+    typed("consent", "set", profile_id, "newsletter=given", "--evidence", "form-1", *place)
     page = open_page(f"/console/privacy/question?who={profile_id}")
     expect(page.get_by_label("Person", exact=True)).to_have_value(profile_id)
 

@@ -12,6 +12,7 @@ import json
 import secrets
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,25 +26,68 @@ from tillit.access import API_SCOPES
 from tillit.api import create_api
 from tillit.cli.commands import app as commands
 from tillit.consent import Choice
+from tillit.deliver import Answer, Beginning
+from tillit.deliver.deliveries import Outcome
 from tillit.errors import InputError, TillitError
 from tillit.privacy import OPERATOR
+from tillit.workspace import MARK
 
 # The soft links of a person are told for this purpose alone, so it is the one that is walked.
 P = "analytics"
 PURPOSES = """
 controller: {name: Ek, address: Storgatan 1, contact: privacy@ek.example, country: SE, url: "https://ek.example/p"}
+recipients:
+  agency: {name: Agency AB, country: SE, contact: dpo@agency.example, address: Box 3}
+  post: {name: The post, role: processor, country: SE}
 notices: {counting: {version: "1", language: en, text: We count., effective_from: 2026-01-01}}
 purposes:
-  service: {title: Service, basis: contract, fields: all}
+  service: {title: Service, basis: contract, fields: all, recipients: [post]}
   analytics:
     title: Analytics
     basis: consent
     share: true
+    recipients: [agency]
     categories: [Counting]
     notice: counting
     fields: [identifiers, events, groups, facts, notes, traits.email, traits.firstName, traits.city]
 """
+POST = """
+destination: post
+kind: webhook
+purpose: service
+send: messages
+to: {url: "https://post.example/hooks"}
+"""
+PEOPLE = """
+destination: post-people
+recipient: post
+kind: webhook
+purpose: service
+send: people
+to: {url: "https://post.example/people"}
+fields: {id: profile.id, name: traits.firstName}
+"""
+LETTER = """
+template: letter
+purpose: service
+class: service
+destination: post
+body: {text: "Hello {{ profile.traits.firstName }}, {{ message.code }}"}
+"""
 HOUSE = "household:home"
+# Nobody listens there; what is asked is what would leave, and what is kept of what did.
+COPY = (
+    "destination: copy\nkind: webhook\npurpose: analytics\nsend: people\nrecipient: agency\n"
+    "to: {url: 'https://hooks.example/hooks'}\nfields: {name: traits.firstName}\n"
+)
+MESSENGER = (
+    "destination: messenger\nkind: webhook\npurpose: analytics\nsend: messages\nrecipient: agency\n"
+    "to: {url: 'https://hooks.example/hooks'}\n"
+)
+HELLO = (
+    "template: hello\npurpose: analytics\nclass: marketing\ndestination: messenger\n"
+    "body: {text: 'Hello {{ profile.traits.firstName }}'}\n"
+)
 RULES = "namespaces: {user_id: {limit: 3}}"  # under which two logins with one address are one person
 
 
@@ -53,6 +97,8 @@ class World:
     def __init__(self, folder: Path, *, restricts: bool = False) -> None:
         """Fill it. `restricts`: the marked person's data is restricted; then `service` is what is walked."""
         self.mark, self.glad = f"mk{secrets.token_hex(6)}", f"gd{secrets.token_hex(6)}"
+        folder.mkdir()
+        (folder / MARK).write_text('[deliver]\npublic_url = "https://shop.example"\n', encoding="utf-8")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LitestarDeprecationWarning)
             self.desk = DeskInProcess(folder)
@@ -98,6 +144,9 @@ class World:
             ).request_id
             for word in (self.mark, self.glad)
         }
+        for text in (COPY, MESSENGER, HELLO):
+            self.ws.deliveries.apply(text, reason="", operator="kim")
+        self.message = {word: self._refused(word) for word in (self.mark, self.glad)}
         self.key, key = self.ws.keys.create("api", "agency", scopes=API_SCOPES, purposes=[P])
         kim = self.ws.sessions.find(self.desk.cookie.partition("=")[2])
         for asked_by in (key.key_id, kim.operator_id if kim is not None else ""):
@@ -106,6 +155,7 @@ class World:
             self.ws.plans.save_result(plan, self.made)
             plan.state = "done"
             self.ws.plans.save(plan)
+        self.sent = self._send()
         self.positions = range(1, self.ws.log.head() + 1)
 
     def _refuse_some(self) -> None:
@@ -115,6 +165,46 @@ class World:
         self._say(type="identify", userId=hers, traits={"city": f"{self.mark}-city"}, context=refused)
         self._say(type="track", event=f"{self.mark}-event", userId=hers, properties={"x": self.mark}, context=refused)
         self._say(type="identify", userId=hers, traits={"secret": f"{self.mark}-secret"})
+
+    def _refused(self, word: str) -> str:
+        """Ask for a message that its recipient refused with somebody's name, as a courier writes it down."""
+        asked = self.ws.deliveries.send("hello", f"user_id:{word}-user", {}, asked_by="kim")
+        self.ws.flush()
+        self.ws.deliveries.courier("courier").take()
+        queue = self.ws.deliveries.queue
+        for one in queue.claim("messenger", courier="courier", lease_s=30, most=10):
+            begun = Beginning(one, "message", "", "", self.ids[word], (), b"", "consent", None, 0, None)
+            queue.begin([begun])
+            queue.end([Outcome(begun, Answer("refused", "http.422", f"{word} is unknown"), 12, is_idempotent=True)])
+        number = self.ws.deliveries.suppress(self.ids[word], "operator", source="cli", by="kim", words=f"{word} called")
+        self.ws.deliveries.lift(number, by="kim", words=f"{word} called again")
+        return asked.key
+
+    def _send(self) -> dict[str, str]:
+        """Ask for a message to each; both are on the suppression list, so nothing goes out. Gives their keys."""
+        for text in (POST, PEOPLE, LETTER):
+            self.ws.deliveries.apply(text, operator="kim", reason="")
+        self.ws.deliveries.queue.standings.pause("post-people", by="kim", code="operator")
+        keys = {}
+        for word in (self.mark, self.glad):
+            for kind, value in (("address", f"{word}@example.org"), ("person", self.ids[word])):
+                self.ws.deliveries.suppressions.add(
+                    kind,
+                    value,
+                    "operator",
+                    source="console",
+                    at=self.ws.now(),
+                    by="kim",
+                    words=f"{word}-called",
+                    purpose="service",
+                    subject_ref=self.ids[word],
+                )
+            keys[word] = self.ws.deliveries.send("letter", f"user_id:{word}-user", {"code": f"{word}-code"}).key
+        self.ws.flush()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: asyncio.run(self.ws.deliveries.courier("test").run(until_idle=True))).result()
+        self.ws.flush()
+        return keys
 
     def close(self) -> None:
         """Let go."""
@@ -263,6 +353,13 @@ API: dict[str, Road] = {
     "GET /api/identity/plan": lambda w: w.http("GET", "/api/identity/plan"),
     "GET /api/requests": lambda w: w.http("GET", "/api/requests"),
     "GET /api/requests/{request_id}": everyone(lambda w, m: w.http("GET", f"/api/requests/{w.asked[m]}")),
+    "GET /api/messages/{message_id}": everyone(lambda w, m: w.http("GET", f"/api/messages/{w.message[m]}")),
+    "GET /api/messages": everyone(lambda w, m: w.http("GET", f"/api/messages?to={_path(m)}")),
+    "POST /api/messages/lookup": everyone(
+        lambda w, m: w.http("POST", "/api/messages/lookup", {"identifier": f"user_id:{m}-user"})
+    ),
+    "GET /api/suppressions": lambda w: w.http("GET", "/api/suppressions?with_lifted=true"),
+    "GET /api/destinations/{name}": lambda w: w.http("GET", "/api/destinations/messenger"),
     "GET /metrics": lambda w: w.http("GET", "/metrics"),
 }
 # What a decision about who is who answers is walked one by one: it changes the shop.
@@ -281,11 +378,20 @@ _OWN_WORD = "answers with the word that was sent, and ids"
 _SHOP = "rules and how far they are: nobody's values"
 _COUNTS = "counts"
 _KEYS = "keys and sources of the shop"
+_ASKS = "asks for a message, which leaves through the last gate; answers with its id"
 API_NOT: dict[str, str] = {
     "POST /api/identity/undo": "as cut, pin and join, which are walked: one function answers",
     "POST /api/identity/block": _OWN_WORD,
     "POST /api/identity/free": _OWN_WORD,
     "POST /api/consent": "answers with the event's id",
+    "POST /api/messages": _ASKS,
+    "POST /api/suppressions": "answers with a number",
+    "DELETE /api/suppressions/{number}": "answers with a number",
+    "GET /api/destinations": _COUNTS,
+    "POST /api/destinations/{name}/pause": _COUNTS,
+    "POST /api/destinations/{name}/resume": _COUNTS,
+    "POST /api/destinations/{name}/replay": _COUNTS,
+    "POST /api/destinations/{name}/check": "reaches a destination with nobody's values",
     "GET /api/identity/rules": _SHOP,
     "POST /api/identity/rules": _SHOP,
     "POST /api/identity/plan": _SHOP,
@@ -295,6 +401,9 @@ API_NOT: dict[str, str] = {
     "GET /api/keys": _KEYS,
     "POST /api/keys": _KEYS,
     "DELETE /api/keys/{key_id}": _KEYS,
+    "POST /api/messages/bounces": _COUNTS,
+    "POST /api/verifications": "answers with an id; the code goes to the address alone",
+    "POST /api/verifications/{verification_id}": "answers with the event's id",
     "POST /api/requests": "answers as GET /api/requests/{request_id}, which is walked",
     "POST /api/requests/{request_id}/{step}": "answers as GET /api/requests/{request_id}, which is walked",
     "GET /api/profiles/count": _COUNTS,
@@ -372,6 +481,15 @@ PYTHON: dict[str, Road] = {
     "consent.decide": everyone(lambda w, m: w.ws.consent.decide(w.who(m), P)),
     "ledger.search": lambda w: written([repr(one) for one in w.ws.ledger.search().entries]),
     "ledger.read": everyone(lambda w, m: repr(w.ws.ledger.read([w.who(m)]))),
+    "deliveries.try_out": everyone(lambda w, m: repr(w.ws.deliveries.try_out("hello", f"user_id:{m}-user", {}))),
+    "deliveries.try_record": everyone(lambda w, m: repr(w.ws.deliveries.try_record("copy", w.who(m)))),
+    "deliveries.plan": lambda w: (
+        written(w.ws.deliveries.plan(COPY, n_cases=50)) + written(w.ws.deliveries.plan(HELLO, n_cases=50))
+    ),
+    "messages.get": everyone(lambda w, m: w.ws.messages.get(w.message[m], w.ws.scope(P))),
+    "messages.list_messages": everyone(lambda w, m: w.ws.messages.list_messages(who=w.who(m))),
+    "messages.suppressions": lambda w: written(w.ws.messages.suppressions(w.ws.scope(P), with_lifted=True)),
+    "messages.destination": lambda w: written(w.ws.messages.destination("messenger")),
     "audit.list_actions": lambda w: repr(w.ws.audit.list_actions()),
 }
 _ACT = "says something new; what it answers is an id"
@@ -383,12 +501,15 @@ _MENDING = "bytes that nobody could read: staff mend them for `service`; program
 PYTHON_NOT: dict[str, tuple[str, ...]] = {
     _ACT: (
         "profiles.correct", "profiles.note", "profiles.undo", "groups.join", "groups.leave", "consent.set",
+        "deliveries.send", "deliveries.suppress", "deliveries.lift", "deliveries.apply",
         "consent.apply", "rules.apply", "rules.undo", "identity.block", "identity.free",
     ),
     "walked from the API, where they change a shop of their own": (
         "identity.cut", "identity.pin", "identity.join", "identity.undo",
     ),
     _SHOP: (
+        "deliveries.before_last", "deliveries.check", "deliveries.definitions", "deliveries.destination",
+        "deliveries.history", "deliveries.judge", "deliveries.template",
         "consent.before_last", "consent.declared", "consent.door", "consent.history", "consent.tally",
         "consent.text", "consent.plan",
         "rules.before_last",
@@ -403,10 +524,13 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
         "requests.reject", "requests.release", "requests.run", "requests.withdraw",
     ),
     _SEAM: (
+        "deliveries.courier", "deliveries.forget", "deliveries.taken", "messages.people_of",
         "profiles.holders", "profiles.leave", "profiles.membership", "permissions.permit", "permissions.settle",
         "events.about", "events.people",
     ),
     _COUNTS: (
+        "deliveries.pause", "deliveries.replay", "deliveries.resume",
+        "messages.count_doubtful", "messages.destinations",
         "permissions.count", "permissions.count_where", "retention.is_declared", "retention.kept_after",
         "retention.last", "retention.outline", "retention.sweep",
     ),
@@ -424,7 +548,7 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
 PARTS_NOT: dict[str, str] = {
     **dict.fromkeys(("log", "state", "lake", "folding"), _STORE),
     **dict.fromkeys(("keys", "identity_tokens", "openings", "operators", "sessions", "sign_in", "sources"), _STAFF),
-    **dict.fromkeys(("paths", "settings", "limits", "now"), "no person is in it"),
+    **dict.fromkeys(("paths", "settings", "limits", "now", "outside"), "no person is in it"),
     "accesses": "takes notes and gives none",
 }
 
@@ -452,6 +576,12 @@ COMMANDS: dict[str, Road] = {
     "privacy requests list": _command("privacy", "requests", "list"),
     "privacy requests show": _one("privacy", "requests", "show", last=lambda w, m: [w.asked[m]]),
     "ledger list": _command("ledger", "list"),
+    "destination show": _command("destination", "show", "messenger"),
+    "destination dry-run": _one("destination", "dry-run", "copy", last=lambda w, m: [w.who(m)]),
+    "message send": _one("message", "send", "hello", last=lambda w, m: [f"user_id:{m}-user", "--purpose", P]),
+    "message list": _command("message", "list", "--purpose", P),
+    "message show": _one("message", "show", last=lambda w, m: [w.message[m], "--purpose", P]),
+    "suppression list": _command("suppression", "list", "--lifted", "--purpose", P, "--json"),
     "lake share": lambda world: world.command("lake", "share", P) + _shared(world),
     "keys list": _command("keys", "list"),
     "doctor": _command("doctor"),
@@ -475,7 +605,14 @@ COMMANDS_NOT: dict[str, tuple[str, ...]] = {
         "privacy requests release", "privacy requests reject", "privacy requests withdraw", "privacy requests extend",
         "privacy requests answer",
     ),
-    _COUNTS: ("profile count", "privacy retention"),
+    _COUNTS: (
+        "profile count", "privacy retention", "destination list", "destination check", "destination pause",
+        "destination resume", "destination replay", "message bounced",
+    ),
+    "answers with a number": ("suppression add", "suppression remove"),
+    "secrets of the shop, by name": (
+        "destination secret set", "destination secret list", "destination secret remove",
+    ),
     "proofs: hashes": ("ledger prove", "ledger verify", "ledger checkpoint", "ledger check"),
     _SERVICE: ("events tail",),
     _MENDING: ("quarantine list", "quarantine replay"),
@@ -517,6 +654,23 @@ PAGES: dict[str, Road] = {
             w, m, "/console/privacy/question", {"who": f"user_id:{m}-user", "purpose": P, "day": "2026-11-20"}
         )
     ),
+    "GET /console/destinations": lambda w: page(w, "/console/destinations"),
+    "GET /console/destinations/{name}": lambda w: page(w, "/console/destinations/post-people"),
+    "POST /console/destinations/{name}/try": lambda w: w.both(
+        lambda m: answer_to(w, m, "/console/destinations/post-people/try", {"who": f"user_id:{m}-user"})
+    ),
+    "GET /console/deliveries": lambda w: page(w, "/console/deliveries"),
+    "GET /console/deliveries/{key}": lambda w: w.both(lambda m: page(w, f"/console/deliveries/{w.sent[m]}")),
+    "GET /console/templates": lambda w: page(w, "/console/templates"),
+    "GET /console/templates/{name}": lambda w: page(w, "/console/templates/letter"),
+    "POST /console/templates/{name}/preview": lambda w: w.both(
+        lambda m: answer_to(w, m, "/console/templates/letter/preview", {"who": f"user_id:{m}-user"})
+    ),
+    "GET /console/suppressions": lambda w: page(w, "/console/suppressions"),
+    "POST /console/suppressions/find": lambda w: w.both(
+        lambda m: answer_to(w, m, "/console/suppressions/find", {"who": f"{m}@example.org"})
+    ),
+    "GET /console/definitions": lambda w: page(w, "/console/definitions?name=post"),
     "GET /console/privacy/processing": lambda w: page(w, "/console/privacy/processing"),
     "GET /console/privacy/processing.json": lambda w: page(w, "/console/privacy/processing.json"),
 }
@@ -556,6 +710,11 @@ PAGES_NOT: dict[str, tuple[str, ...]] = {
         "POST /console/identity/rules/apply", "POST /console/identity/rules/drop", "POST /console/identity/rules/plan",
         "POST /console/identity/values/block", "POST /console/identity/values/free",
         "POST /console/identity/values/looked", "POST /console/customers/{profile_id}/open",
+        "POST /console/deliveries/{key}/replay", "POST /console/destinations/{name}/check",
+        "POST /console/destinations/{name}/pause", "POST /console/destinations/{name}/replay",
+        "POST /console/destinations/{name}/resume", "POST /console/suppressions/add",
+        "POST /console/suppressions/{number}/lift", "POST /console/definitions/plan",
+        "POST /console/definitions/apply",
     ),
     "the looks of GET /console/live, one after the other": ("POST /console/live/stream",),
     _OWN: (

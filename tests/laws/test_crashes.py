@@ -31,6 +31,7 @@ from tillit.store.lake import Lake
 N_ROUNDS = int(os.environ.get("TILLIT_CRASH_ROUNDS", "4"))
 FIRST_SEED = int(os.environ.get("TILLIT_CRASH_SEED", "1"))
 N_SENDERS = 3
+EVENTS_PER_S = 400  # of each sender at most: what arrived is held against the log event by event
 N_PEOPLE = 40
 ROUND_S = 2.5
 
@@ -85,6 +86,7 @@ class Sender(threading.Thread):
             else:
                 if answer.status == http.HTTPStatus.OK:
                     self.acknowledged.update({str(m["messageId"]): str(m["userId"]) for m in pending})
+                    self._over.wait(len(pending) / EVENTS_PER_S)
                     pending = []
                     continue
                 if answer.status != http.HTTPStatus.SERVICE_UNAVAILABLE:

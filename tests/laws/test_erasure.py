@@ -24,6 +24,8 @@ from tillit.clock import DAY, rfc3339
 from tillit.collect.door import random_id
 from tillit.collect.files import Uploads
 from tillit.consent import Choice
+from tillit.deliver import TO_SEND, Answer, Beginning, Line, Work
+from tillit.deliver.deliveries import Outcome
 from tillit.errors import NotFound
 from tillit.flow import is_husk
 from tillit.identity import identity_act_row
@@ -108,6 +110,7 @@ def plant(ws: Workspace, now: Clock, marker: str) -> None:
     )
     asked = ws.requests.open(f"user_id:{user}", "correction", by_whom="kim", asked_by="person", evidence="form-7")
     ws.requests.reject(asked.request_id, ground="unfounded", reason=f"for {marker}", by_whom="kim")
+    _deliver(ws, whose, marker)
     with contextlib.suppress(Exception):
         ws.append([{"type": "track", "userId": user, "event": [marker]}])
     ws.paths.rejects.mkdir(exist_ok=True)
@@ -127,6 +130,18 @@ def plant(ws: Workspace, now: Clock, marker: str) -> None:
     ws.shares.share("service")
 
 
+def _deliver(ws: Workspace, whose: str, marker: str) -> None:
+    """Leave what a recipient and a colleague wrote about somebody, as a courier and a console would."""
+    queue = ws.deliveries.queue
+    work, line = Work(1, TO_SEND, "", 0, bytes(16)), Line("mail", "letter", "service", "service")
+    queue.take([work], lambda _: [line], epoch=ws.log.epoch(), through=ws.log.head())
+    (one,) = queue.claim("mail", courier="courier", lease_s=30, most=1)
+    begun = Beginning(one, "message", "", "", whose, (), b"", "contract", None, 0, None)
+    queue.begin([begun])
+    queue.end([Outcome(begun, Answer("refused", "smtp.550", f"{marker} is unknown"), 12, is_idempotent=False)])
+    ws.deliveries.suppress(whose, "operator", source="cli", by="kim", words=f"{marker} called")
+
+
 # Derived tables that hold no text of a person, and places that no part of this version writes.
 _WITHOUT_TEXT = {
     "state.db: tenure",
@@ -135,6 +150,7 @@ _WITHOUT_TEXT = {
     "state.db: link",
     "state.db: permission",
     "state.db: permission_ground",
+    "deliveries.db: message_request",
     "run/plan-*",
     "run/changeover/*",
 }

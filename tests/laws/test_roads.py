@@ -53,6 +53,13 @@ NOTHING_TO_SHOW = {
     "GET /metrics": "counts",
     "GET /api/requests": "ids",
     "GET /api/requests/{request_id}": "ids",
+    "GET /api/messages": "states and ids",
+    "POST /api/messages/lookup": "states and ids",
+    "GET /api/destinations/{name}": "states and ids",
+    "messages.list_messages": "states and ids",
+    "messages.destination": "states and ids",
+    "message list": "states and ids",
+    "destination show": "states and ids",
     "profiles.facts": "no fact about her is known",
     "identity.values": "nobody blocked a value of hers",
     "consent.state": "states and ids",
@@ -81,6 +88,13 @@ NOTHING_TO_SHOW = {
     "GET /console/privacy/requests/{request_id}": "ids",
     "GET /console/privacy/ledger": "ids",
     "GET /console/privacy/ledger/{entry}/proof": "hashes",
+    "GET /console/destinations": "counts",
+    "GET /console/destinations/{name}": "counts",
+    "GET /console/deliveries": "ids and reasons",
+    "GET /console/templates": "texts",
+    "GET /console/templates/{name}": "texts",
+    "POST /console/templates/{name}/preview": "nothing may be sent to her, so there is nothing to preview",
+    "GET /console/definitions": "texts",
     "GET /console/privacy/question": "a form",
     "POST /console/privacy/question": "an answer and ids",
     "GET /console/privacy/processing": "purposes",
@@ -219,7 +233,10 @@ def test_a_decision_about_who_is_who_answers_with_nothing_of_theirs(tmp_path: Pa
 
 
 # What is ours alone, and is read through the gates.
-_OWN_FILES = {"log.db", "log.db-wal", "state.db", "state.db-wal", "lake/events", "run/plans"}
+_OWN_FILES = {
+    "log.db", "log.db-wal", "state.db", "state.db-wal", "deliveries.db", "deliveries.db-wal", "lake/events",
+    "run/plans",
+}  # fmt: skip
 
 
 def test_no_file_that_others_read_holds_anything_of_theirs(world: World) -> None:

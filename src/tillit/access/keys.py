@@ -32,8 +32,14 @@ API_SCOPES = (
     "privacy:write",
     "quarantine:read",
     "quarantine:write",
+    "messages:send",
+    "messages:read",
+    "destinations:read",
+    "destinations:write",
     "keys:read",
     "keys:write",
+    "feedback:write",
+    "verifications:write",
     "metrics:read",
 )
 

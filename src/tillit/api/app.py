@@ -7,7 +7,7 @@ Never: a path, a value or a trace in a log; a route that was not listed in `ROUT
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from litestar import Litestar
@@ -17,13 +17,16 @@ from tillit import clock
 from tillit.api.consent import consent_routes
 from tillit.api.description import description_routes, openapi_document, reference_page
 from tillit.api.desk import Desk
+from tillit.api.destinations import destination_routes
 from tillit.api.events import event_routes
+from tillit.api.feedback import feedback_routes
 from tillit.api.gate import ASKED, Asked
 from tillit.api.groups import group_routes
 from tillit.api.health import health_routes
 from tillit.api.identity import identity_routes
 from tillit.api.keys import key_routes
 from tillit.api.measures import NO_ROUTE
+from tillit.api.messages import message_routes
 from tillit.api.profiles import profile_routes
 from tillit.api.quarantine import quarantine_routes
 from tillit.api.refusals import MAX_BODY_BYTES, answer
@@ -31,6 +34,7 @@ from tillit.api.requests import request_routes
 from tillit.errors import TillitError
 from tillit.workspace import Workspace
 
+T = TypeVar("T")
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -45,7 +49,10 @@ ROUTES = (
     identity_routes,  # who is who, and what was decided about it
     request_routes,  # what customers ask about their data
     consent_routes,  # what somebody's data may be used for
+    feedback_routes,  # mails that came back, addresses that are verified
     event_routes,  # everybody's events, live
+    message_routes,  # messages to people, and whom nothing is sent to
+    destination_routes,  # where values leave for
     quarantine_routes,  # what the door turned away
     key_routes,  # sources and keys
     health_routes,  # /health /ready /metrics
@@ -96,6 +103,10 @@ class Api:
     def close(self) -> None:
         """End the streams, so that a server which waits for its answers can stop."""
         self._desk.close()
+
+    async def slowly(self, work: Callable[[], T]) -> T:
+        """Do slow work of another door where the API does its own: the stores are read by one thread."""
+        return await self._desk.slowly(work)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

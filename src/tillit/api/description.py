@@ -34,13 +34,22 @@ _REFUSALS = {
     "401": ("No living key came along.", "api.no-key"),
     "403": ("The key is of another kind or lacks the scope.", "api.missing-scope"),
     "404": ("There is no such thing; for people the same answer whatever the reason.", "profile.unknown"),
-    "409": ("It changes nothing, or contradicts what was decided before.", "identity.refused"),
+    "409": ("It changes nothing, or contradicts what was said before.", "identity.refused"),
     "429": ("The key has asked too much; `Retry-After` says when to try again.", "api.rate-limited"),
     "503": ("Not now; `Retry-After` says when to try again.", "store.locked"),
 }
 
 _DECIDE = ("/cut", "/pin", "/join", "/undo")
-_ASK_BY_NAME = ("/lookup", "/lookup/events", "/lookup/decisions", "/why", *_DECIDE)
+_ASK_BY_NAME = (
+    "/lookup",
+    "/lookup/events",
+    "/lookup/decisions",
+    "/why",
+    "GET /api/messages",
+    "/suppressions",
+    *_DECIDE,
+)
+_MAY_CONTRADICT = ("POST /api/messages", *_DECIDE)
 
 _PROFILE = {
     "id": "p0000000000020",
@@ -265,6 +274,92 @@ _APPLIED = {
     "text": _RULES_TEXT,
     "in_force": True,
 }
+_MESSAGE = {
+    "id": "5f0c1d2e3a4b5f0c1d2e3a4b5f0c1d2e",
+    "kind": "message",
+    "template": "order-shipped",
+    "destination": "mail",
+    "purpose": "service",
+    "class": "transactional",
+    "profile_id": "p0000000000020",
+    "event_id": "e1-9",
+    "state": "delivered",
+    "words": "The recipient took it.",
+    "code": None,
+    "reason": None,
+    "maybe_duplicate": False,
+    "n_attempts": 1,
+    "asked_at": "2026-03-02T10:15:00Z",
+    "due_at": None,
+    "ended_at": "2026-03-02T10:15:02Z",
+}
+_LIFE = {
+    **_MESSAGE,
+    "attempts": [
+        {
+            "attempt": 1,
+            "what": "message",
+            "begun_at": "2026-03-02T10:15:01Z",
+            "ended_at": "2026-03-02T10:15:02Z",
+            "outcome": "delivered",
+            "words": "The recipient took it.",
+            "code": None,
+            "reason": None,
+            "said": "2.0.0 Ok: queued as 4XK2",
+            "reference": "4XK2",
+            "fields": ["identifiers.email", "traits.firstName"],
+            "maybe_duplicate": False,
+        }
+    ],
+    "withheld": None,
+}
+_SUPPRESSED = {
+    "suppression_id": 3,
+    "about": "address",
+    "reason": "hard_bounce",
+    "purpose": None,
+    "source": "bounce",
+    "at": "2026-03-02T10:15:02Z",
+    "by": "courier",
+    "words": None,
+    "profile_id": "p0000000000020",
+    "lifted_at": None,
+    "lifted_by": None,
+    "lifted_words": None,
+}
+_DESTINATION = {
+    "destination": "crm",
+    "title": "Our CRM",
+    "kind": "webhook",
+    "send": "people",
+    "purpose": "service",
+    "recipient": "crm",
+    "state": "failing",
+    "paused_at": None,
+    "paused_by": None,
+    "pause_code": None,
+    "pause_reason": None,
+    "n_failed": 1,
+    "delivered_at": "2026-03-02T10:14:00Z",
+    "failed_at": "2026-03-02T10:15:00Z",
+    "fail_code": "http.503",
+    "fail_reason": "It answered 503.",
+    "counts": {"delivered": 412, "refused": 2},
+    "applied_at": "2026-03-01T09:00:00Z",
+}
+_RECORD = {**_MESSAGE, "kind": "record", "template": None, "destination": "crm", "class": None, "state": "refused"}
+_WHOLE_DESTINATION = {
+    **_DESTINATION,
+    "text": "destination: crm\nkind: webhook\n…",
+    "fields": {"first_name": "traits.firstName"},
+    "reaches": ["traits.firstName"],
+    "records": {"acknowledged": 410, "rejected": 2},
+    "failures": [{"state": "refused", "code": "http.422", "reason": "It answered 422.", "n": 2}],
+    "newest_failed": [
+        {**_RECORD, "words": "The recipient refused it for good.", "code": "http.422", "reason": "It answered 422."}
+    ],
+    "minutes": [{"at": "2026-03-02T10:14:00Z", "counts": {"delivered": 40}}],
+}
 
 
 def _decided(kind: str, *, together: bool) -> dict[str, Any]:
@@ -295,6 +390,12 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
         {"namespace": "email", "value": "ana@example.org", "limit": 1},
         {"events": [_EVENT], "next": "1772446500000000.4"},
     ),
+    "POST /api/messages/bounces": (None, {"new": 1, "known": 0, "unknown": 0}),
+    "POST /api/verifications": (
+        {"to": "email:ana@example.org", "claimed_by": "user_id:ana", "template": "verify-address"},
+        {"id": "v5f0c1e9a7b3d24685f0c1e9a7b3d2468", "expires_at": "2026-03-02T10:25:00Z"},
+    ),
+    "POST /api/verifications/{verification_id}": ({"code": "430217"}, {"event_id": "e1-9"}),
     "GET /api/requests": (None, {"requests": [_REQUEST]}),
     "GET /api/requests/{request_id}": (None, _REQUEST),
     "POST /api/requests": (
@@ -380,6 +481,43 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     ),
     "GET /api/profiles/{who}/decisions": (None, {"decisions": [_DECISION]}),
     "POST /api/profiles/lookup/decisions": ({"identifier": "user_id:ana"}, {"decisions": [_DECISION]}),
+    "POST /api/messages": (
+        {
+            "template": "order-shipped",
+            "to": "email:ana@example.org",
+            "data": {"order": "4711"},
+            "purpose": "service",
+        },
+        {"id": _MESSAGE["id"], "template": "order-shipped", "purpose": "service"},
+    ),
+    "GET /api/messages": (None, {"messages": [_MESSAGE], "next": None}),
+    "POST /api/messages/lookup": ({"identifier": "email:ana@example.org"}, {"messages": [_MESSAGE], "next": None}),
+    "GET /api/messages/{message_id}": (None, _LIFE),
+    "GET /api/suppressions": (None, {"suppressions": [_SUPPRESSED], "next": None}),
+    "POST /api/suppressions": (
+        {"whom": "address:ana@example.org", "reason": "operator", "words": "She called."},
+        {"suppression_id": 3},
+    ),
+    "DELETE /api/suppressions/{number}": ({"words": "The mailbox works again."}, {"suppression_id": 3}),
+    "GET /api/destinations": (None, {"destinations": [_DESTINATION]}),
+    "GET /api/destinations/{name}": (None, _WHOLE_DESTINATION),
+    "POST /api/destinations/{name}/pause": (
+        None,
+        {
+            **_DESTINATION,
+            "state": "paused",
+            "paused_at": "2026-03-02T10:15:02Z",
+            "paused_by": "k_5f0c1d2e3a4b",
+            "pause_code": "operator",
+            "pause_reason": "A colleague paused it.",
+        },
+    ),
+    "POST /api/destinations/{name}/resume": (None, {**_DESTINATION, "state": "well", "n_failed": 0}),
+    "POST /api/destinations/{name}/replay": ({"code": "http.422"}, {"destination": "crm", "replayed": 2}),
+    "POST /api/destinations/{name}/check": (
+        None,
+        {"destination": "crm", "is_well": True, "words": "It answered 200.", "took_ms": 31.5},
+    ),
     "GET /api/events": (None, {"events": [_EVENT], "next": 4}),
     "GET /api/events/stream": (None, "id: 4\ndata: " + msgspec.json.encode(_EVENT).decode() + "\n\n"),
     "GET /api/quarantine": (None, {"quarantine": [_QUARANTINED], "next": None}),
@@ -465,14 +603,15 @@ def _complete(operation: dict[str, Any], place: str, scope: str | None) -> None:
         operation["requestBody"]["content"]["application/json"]["example"] = asks
     responses = operation["responses"]
     responses.pop("400", None)
-    for content in next(iter(responses.values())).get("content", {}).values():
-        content["example"] = answers
+    for answer in responses.values():
+        for content in answer.get("content", {}).values():
+            content["example"] = answers
     for status, (description, code) in _REFUSALS.items():
         if scope is None and status in {"400", "401", "403", "404", "429"}:
             continue
         if status == "404" and "{" not in place and not place.endswith(_ASK_BY_NAME):
             continue
-        if status == "409" and not place.endswith(_DECIDE):
+        if status == "409" and not place.endswith(_MAY_CONTRADICT):
             continue
         responses[status] = {
             "description": description,
@@ -557,6 +696,7 @@ def _told(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
         method, _, path = place.partition(" ")
         asks, answers = EXAMPLES[place]
         statuses = list(operation["responses"])
+        good = sorted((status for status in statuses if status < "300"), reverse=True)
         yield {
             "method": method,
             "path": path,
@@ -565,8 +705,8 @@ def _told(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "asks": _pretty(asks) if asks is not None else "",
             "answers": answers if isinstance(answers, str) else _pretty(answers),
             "form": "text" if isinstance(answers, str) else "json",
-            "status": statuses[0],
-            "refusals": statuses[1:],
+            "status": " or ".join(good),
+            "refusals": [status for status in statuses if status not in good],
         }
 
 

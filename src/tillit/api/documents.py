@@ -8,7 +8,7 @@ Never: a field that a caller may set and we do not use.
 from typing import Annotated, Any, TypedDict
 
 import msgspec
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from msgspec import Meta
 
 # -- bodies
@@ -173,6 +173,58 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     origins: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=100)] = []
 
 
+class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A message to send: made from a template, for whoever holds an identifier."""
+
+    template: Annotated[str, Meta(min_length=1, max_length=63)]
+    to: Annotated[str, Meta(max_length=600, description="Whom it is for, as `namespace:value`.")]
+    data: Annotated[dict[str, Any], Meta(description="What the template shows beside the person's values.")] = {}
+    purpose: Annotated[str, Meta(max_length=64, description="The template's own; another is refused.")] | None = None
+
+
+class LookupMessages(Lookup, forbid_unknown_fields=True, kw_only=True):
+    """Whose messages, and which page of them."""
+
+    limit: Limit | None = None
+    before: Annotated[int, Meta(ge=0, le=2**53, description="The `next` of the page before.")] | None = None
+
+
+class NewSuppression(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Whom nothing is to be sent to."""
+
+    whom: Annotated[str, Meta(max_length=600, description="`address:…`, `domain:…`, or an identifier of a person.")]
+    reason: Annotated[str, Meta(max_length=32, description="operator, complaint, unsubscribe, deceased, …")]
+    words: Annotated[str, Meta(max_length=500, description="Why, for whoever looks at it later.")] = ""
+    purpose: Annotated[str, Meta(max_length=64, description="Of an unsubscribe: from what; all when not named.")] = ""
+
+
+class NewLift(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Why an entry is taken off the suppression list."""
+
+    words: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class NewReplay(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is to go once more: deliveries by their ids, or all of a reason; all that did not arrive without either."""
+
+    ids: Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(max_length=1_000)] = []
+    code: Annotated[str, Meta(max_length=100)] = ""
+
+
+class NewVerification(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """An address that somebody claims."""
+
+    to: Annotated[str, Meta(max_length=600, description="The address: `email:name@example.org`.")]
+    claimed_by: Annotated[str, Meta(max_length=600, description="Who claims it: `user_id:…` or `anonymous_id:…`.")]
+    template: Annotated[str, Meta(max_length=63, description="A template of class transactional.")]
+
+
+class SaidCode(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The code, as the customer typed it."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=16)]
+
+
 # -- parameters of addresses
 
 QueryPurpose = Annotated[
@@ -220,6 +272,27 @@ PathGroup = Annotated[
     ),
 ]
 QueryAfterMember = Annotated[str | None, QueryParameter(max_length=64, description="The `next` of the page before.")]
+
+HeaderIdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        min_length=1,
+        max_length=256,
+        description="The same body under the same key asks once, however often it is sent.",
+    ),
+]
+QueryTo = Annotated[
+    str | None,
+    QueryParameter(max_length=600, description="Only messages for this person: `namespace:value`, or a profile id."),
+]
+QueryState = Annotated[
+    str | None,
+    QueryParameter(max_length=16, description="waiting, claimed, delivered, refused, dead, unknown or withheld."),
+]
+QueryDestination = Annotated[str | None, QueryParameter(max_length=63, description="Only through this destination.")]
+QueryReason = Annotated[str | None, QueryParameter(max_length=32, description="Only entries of this reason.")]
+QueryWithLifted = Annotated[bool, QueryParameter(description="Also entries that were taken off the list.")]
 
 # -- documents
 
@@ -732,3 +805,191 @@ class ErrorDocument(TypedDict):
     """The one shape of every error."""
 
     error: ErrorBody
+
+
+class AskedMessageDocument(TypedDict):
+    """A message that was asked for."""
+
+    id: str
+    template: str
+    purpose: str
+
+
+# `class` cannot be written as a field.
+_Class = TypedDict("_Class", {"class": str | None})
+
+
+class MessageDocument(_Class):
+    """What became of a message: `words` says its state, `reason` its code."""
+
+    id: str
+    kind: str
+    template: str | None
+    destination: str | None
+    purpose: str | None
+    profile_id: str | None
+    event_id: str | None
+    state: str
+    words: str
+    code: str | None
+    reason: str | None
+    maybe_duplicate: bool
+    n_attempts: int
+    asked_at: str
+    due_at: str | None
+    ended_at: str | None
+
+
+class AttemptDocument(TypedDict):
+    """One try to send a message. `said` and `reference` are the recipient's own."""
+
+    attempt: int
+    what: str
+    begun_at: str
+    ended_at: str | None
+    outcome: str | None
+    words: str
+    code: str | None
+    reason: str | None
+    said: str | None
+    reference: str | None
+    fields: list[str]
+    maybe_duplicate: bool
+
+
+class MessageLifeDocument(MessageDocument):
+    """The whole life of a message. `withheld` says why the recipient's words are not shown."""
+
+    attempts: list[AttemptDocument]
+    withheld: str | None
+
+
+class MessagesDocument(TypedDict):
+    """A page of messages, newest first."""
+
+    messages: list[MessageDocument]
+    next: int | None
+
+
+class SuppressedDocument(TypedDict):
+    """One entry of the list of whom nothing is sent to."""
+
+    suppression_id: int
+    about: str
+    reason: str
+    purpose: str | None
+    source: str
+    at: str
+    by: str
+    words: str | None
+    profile_id: str | None
+    lifted_at: str | None
+    lifted_by: str | None
+    lifted_words: str | None
+
+
+class SuppressionsDocument(TypedDict):
+    """A page of the suppression list, newest first."""
+
+    suppressions: list[SuppressedDocument]
+    next: int | None
+
+
+class DestinationDocument(TypedDict):
+    """A destination and how it is."""
+
+    destination: str
+    title: str | None
+    kind: str
+    send: str
+    purpose: str
+    recipient: str
+    state: str
+    paused_at: str | None
+    paused_by: str | None
+    pause_code: str | None
+    pause_reason: str | None
+    n_failed: int
+    delivered_at: str | None
+    failed_at: str | None
+    fail_code: str | None
+    fail_reason: str | None
+    counts: dict[str, int]
+    applied_at: str
+
+
+class FailureDocument(TypedDict):
+    """How many deliveries did not arrive for one reason."""
+
+    state: str
+    code: str
+    reason: str | None
+    n: int
+
+
+class MinuteDocument(TypedDict):
+    """How many deliveries ended in one minute, by state."""
+
+    at: str
+    counts: dict[str, int]
+
+
+class WholeDestinationDocument(DestinationDocument):
+    """A destination with its definition, what did not arrive, and the last hour."""
+
+    text: str
+    fields: dict[str, str]
+    reaches: list[str]
+    records: dict[str, int]
+    failures: list[FailureDocument]
+    newest_failed: list[MessageDocument]
+    minutes: list[MinuteDocument]
+
+
+class DestinationsDocument(TypedDict):
+    """Every destination."""
+
+    destinations: list[DestinationDocument]
+
+
+class ReplayedMessagesDocument(TypedDict):
+    """How many deliveries go once more."""
+
+    destination: str
+    replayed: int
+
+
+class CheckedDocument(TypedDict):
+    """Whether a destination can be reached."""
+
+    destination: str
+    is_well: bool
+    words: str
+    took_ms: float
+
+
+class SuppressionNumberDocument(TypedDict):
+    """The number of an entry."""
+
+    suppression_id: int
+
+
+class TakenDocument(TypedDict):
+    """What became of feedback."""
+
+    new: int
+    known: int
+    unknown: int
+
+
+class VerificationDocument(TypedDict):
+    """A code that was sent."""
+
+    id: str
+    expires_at: str
+
+
+class VerifiedDocument(TypedDict):
+    """An address that was verified."""
+
+    event_id: str

@@ -134,7 +134,10 @@ class Gate:
         name = str(handler)
         known = self._parameters.get(name)
         if known is None:
-            known = sorted(set(handler.parsed_fn_signature.parameters) - {"who", "request", "data", "key_id", "number"})
+            known = sorted(
+                set(handler.parsed_fn_signature.parameters)
+                - {"who", "request", "data", "key_id", "number", "idempotency_key"}
+            )
             self._parameters[name] = known
         for sent, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
             if sent not in known:

@@ -1,19 +1,21 @@
 """`tillit plan`, `apply`, `rules`, `purposes`: what other definitions would change, and putting them in force.
 
-In:    a file of identity rules, a file or a folder of purposes.
+In:    files of identity rules, purposes, destinations, templates.
 Out:   a report with sampled cases; definitions in the log, with how far they are folded.
 Never: a definition in force that nobody was shown the effect of, unless they say `--yes`.
 """
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tillit.cli.destinations import dry_lines
 from tillit.cli.terminal import (
     ACTOR,
     JsonOption,
@@ -27,28 +29,36 @@ from tillit.cli.terminal import (
     talk,
 )
 from tillit.consent import OWN_DATA, SECTIONS, join_policies
-from tillit.errors import BusyError, InputError
+from tillit.deliver import DESTINATION, TEMPLATE, Destination, read_destination
+from tillit.deliver.definitions import KINDS as DELIVERY_KINDS
+from tillit.errors import BusyError, InputError, TillitError
 from tillit.identity import RulesInvalid
-from tillit.records import NotReadable, Scope, read_yaml
+from tillit.profile import event_id
+from tillit.records import NotReadable, read_yaml
 from tillit.workspace import Workspace, people_shown
+from tillit.workspace.consent import PurposesUnchanged
+from tillit.workspace.rules import RulesUnchanged
 
 FileArgument = Annotated[
     Path | None,
     typer.Argument(
-        help="A file of identity rules, or a file or folder of purposes. Without one: identity.yaml and purposes/ of "
-        "the workspace."
+        help="A file of identity rules, a destination or a template, or a file or folder of purposes, destinations or "
+        "templates. Without one: identity.yaml, purposes/, destinations/ and templates/ of the workspace."
     ),
 ]
 _LOOK_S = 0.2
 _DEFAULT_FILE, _DEFAULT_FOLDER = "identity.yaml", "purposes"
+_OF_EACH = ("destinations", "templates")  # folders in which each file is a definition of its own
 RULES, PURPOSES = "identity rules", "purposes"
 
 
 class Definition(NamedTuple):
-    """What somebody wrote, and of what."""
+    """What somebody wrote, of what, under which name."""
 
     kind: str
     text: str
+    name: str = ""
+    file: str = ""
 
 
 class NoDefinition(InputError):
@@ -65,76 +75,80 @@ class NoDefinition(InputError):
         )
 
 
+class Asking(NamedTuple):
+    """How a plan is asked for."""
+
+    cases: int
+    purpose: str | None  # for which sampled people are shown
+    is_offline: bool  # destinations are not reached
+    planned: dict[str, Destination]  # destinations that come before what is planned
+
+
 def plan(
     workspace: WorkspaceOption,
     file: FileArgument = None,
     cases: Annotated[int, typer.Option(min=0, max=200, help="How many sampled cases to show.")] = 20,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not try to reach destinations.")] = False,
     purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what other identity rules or purposes would change, on the whole of the real history; change nothing."""
+    """Say what other rules, purposes, destinations or templates would change, on the real history; change nothing."""
     definitions = _read(workspace, file)
-    told: dict[str, Any] = {}
+    asking = Asking(cases, purpose, offline, {})
     with Workspace(workspace) as ws:
         ws.flush()
-        for one in definitions:
-            if one.kind == PURPOSES:
-                told[PURPOSES] = _plan_purposes(ws, one.text, cases)
-            else:
-                told[RULES] = _plan(ws, one.text, ws.scope(purpose, asked_by=reader()), cases)
+        found = [(one, KINDS[one.kind].plan(ws, one, asking)) for one in definitions]
     if json:
-        show(told if len(told) > 1 else next(iter(told.values())))
+        show(_by_kind(found))
         return
-    for kind, found in told.items():
-        print_lines(purpose_lines(found) if kind == PURPOSES else plan_lines(found))
+    for one, told in found:
+        print_lines(KINDS[one.kind].lines(told))
 
 
 def apply(
     workspace: WorkspaceOption,
     file: FileArgument = None,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Apply what was in force before; purposes: name them too.")
+        bool, typer.Option("--undo", help="Apply what was in force before; all but identity rules: name them too.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not plan and ask first.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why, for whoever looks at it later.")] = "",
     operator: Annotated[str, typer.Option("--operator", help="Who decides: a login, or a name.")] = ACTOR,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not try to reach destinations.")] = False,
     purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Put identity rules in force for all of history, or purposes from now on, while everything goes on."""
-    if undo:
-        # What was in force before stands in the log; a file only says of what.
-        is_purposes = file is not None and (file.name == _DEFAULT_FOLDER or _definition(file).kind == PURPOSES)
-        definitions = [Definition(PURPOSES if is_purposes else RULES, "")]
-    else:
-        definitions = _read(workspace, file)
+    """Put identity rules in force for all of history, or all else from now on, while everything goes on."""
+    definitions = _to_undo(file) if undo else _read(workspace, file)
+    asking = Asking(5, purpose, offline, {})
+    outcomes = []
     with Workspace(workspace) as ws:
         ws.flush()
         colleague = find_colleague(ws, operator)
-        outcomes = []
-        for kind, written in definitions:
-            if kind == PURPOSES:
-                text = ws.consent.before_last() if undo else written
-                if not yes:
-                    print_lines(purpose_lines(_plan_purposes(ws, text, 5)))
-                    typer.confirm("Put these purposes in force?", abort=True)
-                status = ws.consent.apply(text, reason=reason, operator=colleague.operator)
-                ws.audit.note(operator_id=colleague.actor, action="purposes.apply", target=status["action"])
-            else:
-                text = ws.rules.before_last() if undo else written
-                if not yes:
-                    scope = ws.scope(purpose, asked_by=reader())
-                    print_lines(plan_lines(_plan(ws, text, scope, 5)))
-                    typer.confirm("Put these rules in force?", abort=True)
-                status = ws.rules.apply(text, reason=reason, operator=colleague.operator)
-                ws.audit.note(operator_id=colleague.actor, action="rules.apply", target=status["action"] or "")
-                status = _wait(ws, status)
-            outcomes.append(status)
+        for one in definitions:
+            kind = KINDS[one.kind]
+            wanted = one._replace(text=kind.before(ws, one.name)) if undo else one
+            if kind.is_in_force(ws, wanted):
+                talk.print(f"{wanted.kind} {wanted.name} is in force already.")
+                continue
+            if not yes:
+                print_lines(kind.lines(kind.plan(ws, wanted, asking)))
+                typer.confirm(f"Put {kind.these} in force?", abort=True)
+            try:
+                status = kind.apply(ws, wanted.text, reason, colleague.operator)
+            except (PurposesUnchanged, RulesUnchanged):
+                if len(definitions) == 1:
+                    raise
+                talk.print(f"{wanted.kind} are in force already.")  # of several the others go on
+                continue
+            target = wanted.name or status["action"] or ""
+            ws.audit.note(operator_id=colleague.actor, action=kind.action, target=target)
+            outcomes.append((wanted, kind.wait(ws, status)))
     if json:
-        show(outcomes if len(outcomes) > 1 else outcomes[0])
+        show([status for _, status in outcomes] if len(outcomes) != 1 else outcomes[0][1])
         return
-    for kind, _ in definitions:
-        again = " purposes" if kind == PURPOSES else ""
+    for one, _ in outcomes:
+        again = f" {one.file}" if one.name else " purposes" if one.kind == PURPOSES else ""
         print(f"In force. To go back: tillit apply{again} --undo")
 
 
@@ -183,19 +197,41 @@ def rules(workspace: WorkspaceOption, history: bool = False, json: JsonOption = 
 
 def _read(workspace: Path, file: Path | None) -> list[Definition]:
     if file is not None:
-        return [_definition(file)]
-    found = [path for path in (workspace / _DEFAULT_FILE, workspace / _DEFAULT_FOLDER) if path.exists()]
+        return _ordered(_definitions(file))
+    names = (_DEFAULT_FILE, _DEFAULT_FOLDER, *_OF_EACH)
+    found = [path for path in (workspace / name for name in names) if path.exists()]
     if not found:
         raise NoDefinition(workspace / _DEFAULT_FILE)
-    return [_definition(path) for path in found]
+    return _ordered([one for path in found for one in _definitions(path)])
+
+
+def _ordered(found: list[Definition]) -> list[Definition]:
+    # What a definition names is in force before it: a destination its purpose, a template its destination.
+    return sorted(found, key=lambda one: list(KINDS).index(one.kind))
+
+
+def _to_undo(file: Path | None) -> list[Definition]:
+    # What was in force before stands in the log; a file only says of what.
+    if file is None:
+        return [Definition(RULES, "")]
+    if file.name == _DEFAULT_FOLDER:
+        return [Definition(PURPOSES, "")]
+    return _definitions(file)
+
+
+def _definitions(path: Path) -> list[Definition]:
+    if not path.is_dir():
+        return [_definition(path)]
+    files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+    if not files:
+        raise NoDefinition(path)
+    found = [_definition(one) for one in files]
+    if all(one.name for one in found):
+        return found
+    return [Definition(PURPOSES, join_policies({one.name: _text(one) for one in files}))]
 
 
 def _definition(path: Path) -> Definition:
-    if path.is_dir():
-        files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
-        if not files:
-            raise NoDefinition(path)
-        return Definition(PURPOSES, join_policies({one.name: _text(one) for one in files}))
     if not path.is_file():
         raise NoDefinition(path)
     text = _text(path)
@@ -203,6 +239,10 @@ def _definition(path: Path) -> Definition:
         told = read_yaml(text)
     except NotReadable:
         told = None  # the rules say where
+    # A template names its destination: it is looked for first.
+    kind = next((kind for kind in (TEMPLATE, DESTINATION) if isinstance(told, dict) and kind in told), None)
+    if kind is not None:
+        return Definition(kind, text, str(told[kind]), str(path))
     is_policy = isinstance(told, dict) and bool(told.keys() & set(SECTIONS))
     return Definition(PURPOSES if is_policy else RULES, text)
 
@@ -214,21 +254,80 @@ def _text(path: Path) -> str:
         raise RulesInvalid(f"{path.name} is not written in UTF-8.") from None
 
 
-def _plan_purposes(ws: Workspace, text: str, cases: int) -> dict[str, Any]:
+def _by_kind(found: list[tuple[Definition, dict[str, Any]]]) -> Any:
+    if len(found) == 1:
+        return found[0][1]
+    told: dict[str, Any] = {}
+    for one, planned in found:
+        if one.name:
+            told.setdefault(f"{one.kind}s", []).append(planned)
+        else:
+            told[one.kind] = planned
+    return told
+
+
+def _plan_purposes(ws: Workspace, one: Definition, asking: Asking) -> dict[str, Any]:
     with _bar() as bar:
         task = bar.add_task("looking at everybody", total=None)
-        told = ws.consent.plan(text, n_cases=cases, progress=lambda at, of: bar.update(task, completed=at, total=of))
-    people = (one["id"] for one in told["cases"])
+        told = ws.consent.plan(
+            one.text, n_cases=asking.cases, progress=lambda at, of: bar.update(task, completed=at, total=of)
+        )
+    people = (case["id"] for case in told["cases"])
     ws.journal.note(people, asked_by=reader(), route="tillit plan", purpose=OWN_DATA)
     return told
 
 
-def _plan(ws: Workspace, text: str, scope: Scope, cases: int) -> dict[str, Any]:
+def _plan_rules(ws: Workspace, one: Definition, asking: Asking) -> dict[str, Any]:
+    scope = ws.scope(asking.purpose, asked_by=reader())
     with _bar() as bar:
         task = bar.add_task("folding under these rules", total=ws.folding.position())
-        told = ws.rules.plan(text, scope, n_cases=cases, progress=lambda at: bar.update(task, completed=at.done))
+        told = ws.rules.plan(
+            one.text, scope, n_cases=asking.cases, progress=lambda at: bar.update(task, completed=at.done)
+        )
     ws.journal.note(people_shown(told), asked_by=reader(), route="tillit plan", purpose=scope.purpose)
     return told
+
+
+def _plan_delivery(ws: Workspace, one: Definition, asking: Asking) -> dict[str, Any]:
+    with _bar() as bar:
+        task = bar.add_task("looking at everybody", total=None)
+        told = ws.deliveries.plan(
+            one.text,
+            n_cases=asking.cases,
+            planned=asking.planned,
+            progress=lambda at, of: bar.update(task, completed=at, total=of),
+        )
+    people = (case["profile_id"] or "" for case in told["cases"])
+    ws.journal.note(people, asked_by=reader(), route="tillit plan", purpose=told["purpose"])
+    if one.kind == DESTINATION:
+        asking.planned[one.name] = destination = read_destination(one.text)
+        told["check"] = None if asking.is_offline or destination.retired else _checked(ws, destination)
+    return told
+
+
+def _checked(ws: Workspace, destination: Destination) -> dict[str, Any]:
+    try:
+        checked = asyncio.run(ws.deliveries.check(destination))
+    except TillitError as error:
+        return {"is_well": False, "words": error.message}
+    return {"is_well": checked.is_well, "words": checked.words}
+
+
+def _apply_purposes(ws: Workspace, text: str, reason: str, operator: str) -> dict[str, Any]:
+    return ws.consent.apply(text, reason=reason, operator=operator)
+
+
+def _apply_rules(ws: Workspace, text: str, reason: str, operator: str) -> dict[str, Any]:
+    return ws.rules.apply(text, reason=reason, operator=operator)
+
+
+def _apply_delivery(ws: Workspace, text: str, reason: str, operator: str) -> dict[str, Any]:
+    applied = ws.deliveries.apply(text, reason=reason, operator=operator)
+    return {"kind": applied.kind, "name": applied.name, "action": event_id(applied.position, ws.log.epoch())}
+
+
+def _is_delivery_in_force(ws: Workspace, one: Definition) -> bool:
+    return any(told.text == one.text for told in ws.deliveries.history(one.kind, one.name)[:1])
 
 
 def _wait(ws: Workspace, status: dict[str, Any]) -> dict[str, Any]:
@@ -307,3 +406,78 @@ def _history_lines(told: list[dict[str, Any]], names: dict[str, str]) -> Iterato
         else:
             why = f": {one['reason']}" if one["reason"] else ""
             yield f"{one['action']}  {one['at']}  {names.get(one['operator'], one['operator'])}{why}{force}"
+
+
+def delivery_lines(told: dict[str, Any]) -> Iterator[str]:
+    """Write a plan of a destination or a template for a terminal."""
+    if not told["diff"]:
+        yield f"{told['kind']} {told['name']}: as it is in force."
+    else:
+        yield f"{told['kind']} {told['name']}, " + ("new:" if told["is_new"] else "changed:")
+        yield from (f"  {line}" for line in told["diff"][0 if told["is_new"] else 2 :] if not line.startswith("@@"))
+    if told["kind"] == DESTINATION:
+        yield f"To {told['recipient']} for {told['purpose']} leave:"
+        for theirs, ours in told["fields"].items():
+            yield f"  {ours} as {theirs}"
+        if told["people"] is not None:
+            yield f"{told['people']:,} people would be there."
+        for reason, n in told["withheld"].items():
+            yield f"  {n:,} not: {reason}"
+        if told["check"] is not None:
+            yield f"Reached: {'yes' if told['check']['is_well'] else 'NO'}. {told['check']['words']}"
+    else:
+        yield f"Through {told['destination']} to {told['recipient']} for {told['purpose']}, {told['class']}, it shows:"
+        yield f"  of the person {', '.join(told['fields']) or 'nothing'}"
+        yield f"  of the request {', '.join(told['asks_for']) or 'nothing'}"
+    if told["cases"]:
+        yield f"{len(told['cases'])} cases, sampled:"
+    for case in told["cases"]:
+        yield from dry_lines(case)
+
+
+class Kind(NamedTuple):
+    """What can be done with definitions of one kind."""
+
+    these: str
+    action: str  # as the audit names it
+    plan: Callable[[Workspace, Definition, Asking], dict[str, Any]]
+    lines: Callable[[dict[str, Any]], Iterator[str]]
+    apply: Callable[[Workspace, str, str, str], dict[str, Any]]  # text, reason, operator
+    before: Callable[[Workspace, str], str]
+    is_in_force: Callable[[Workspace, Definition], bool] = lambda _, __: False  # what is applied again says so itself
+    wait: Callable[[Workspace, dict[str, Any]], dict[str, Any]] = lambda _, status: status
+
+
+def _delivery_kind(kind: str) -> Kind:
+    return Kind(
+        f"this {kind}",
+        f"{kind}.apply",
+        _plan_delivery,
+        delivery_lines,
+        _apply_delivery,
+        lambda ws, name: ws.deliveries.before_last(kind, name),
+        _is_delivery_in_force,
+    )
+
+
+# In the order in which they are applied.
+KINDS = {
+    RULES: Kind(
+        "these rules",
+        "rules.apply",
+        _plan_rules,
+        plan_lines,
+        _apply_rules,
+        lambda ws, _: ws.rules.before_last(),
+        wait=_wait,
+    ),
+    PURPOSES: Kind(
+        "these purposes",
+        "purposes.apply",
+        _plan_purposes,
+        purpose_lines,
+        _apply_purposes,
+        lambda ws, _: ws.consent.before_last(),
+    ),
+    **{kind: _delivery_kind(kind) for kind in DELIVERY_KINDS},
+}

@@ -19,7 +19,7 @@ from tillit.cli.serve import Server
 from tillit.cli.terminal import talk
 from tillit.errors import TillitError
 from tillit.simulate import SOURCES, run_demo
-from tillit.workspace import Workspace, create_workspace
+from tillit.workspace import MARK, Workspace, create_workspace
 
 
 def demo(
@@ -44,6 +44,10 @@ def _run(*, port: int, n_customers: int, seed: int, browser: bool) -> int:
             owner = ws.operators.create(login="owner", name="Owner", role="admin", password=secrets.token_urlsafe(24))
             link = f"/console/enter?token={ws.sessions.issue(owner.operator_id)}"
         server = Server(folder, host="127.0.0.1", port=port, workers=1)
+        mails = outer / "mail"  # nobody receives them
+        (folder / MARK).write_text(
+            f'[deliver]\npublic_url = "{server.url}"\nallow_private = ["127.0.0.1"]\n', encoding="utf-8"
+        )
 
         def open_shop() -> None:
             try:
@@ -54,6 +58,7 @@ def _run(*, port: int, n_customers: int, seed: int, browser: bool) -> int:
                     n_customers=n_customers,
                     seed=seed,
                     stop=server.stop,
+                    mails=mails,
                     told=lambda line: talk.print(line, highlight=False),
                 )
             except TillitError as error:
@@ -68,6 +73,7 @@ def _run(*, port: int, n_customers: int, seed: int, browser: bool) -> int:
                 f"A shop with {n_customers:,} customers opens at {server.url}  (Ctrl-C closes it)", highlight=False
             )
             talk.print(f"Console: {server.url}{link}", highlight=False, soft_wrap=True)
+            talk.print(f"Mails to customers lie in {mails}, and go nowhere.", highlight=False, soft_wrap=True)
             if browser:
                 threading.Thread(target=webbrowser.open, args=(server.url + link,), daemon=True).start()
 

@@ -9,7 +9,7 @@ import shutil
 from typing import Any, NamedTuple
 
 from tillit.clock import DAY, SECOND, rfc3339
-from tillit.flow import FoldOutdated
+from tillit.flow import EngineBusy, FoldOutdated, file_lock
 from tillit.store import bytes_per_day
 from tillit.store.lake import Lake
 from tillit.workspace import Workspace
@@ -83,6 +83,7 @@ def examine(ws: Workspace) -> Report:
         *_retention(ws),
         Finding("quarantine", True, f"{n_quarantined:,} events wait. `tillit quarantine list` shows why"),
         _ledger(ws),
+        *_deliveries(ws),
         Finding(
             "folder", mode == 0, "only its owner may enter" if mode == 0 else "others may enter: chmod 700 the folder"
         ),
@@ -118,6 +119,44 @@ def _ledger(ws: Workspace) -> Finding:
     if not standing.is_true:
         return Finding("ledger", False, f"{since} does not fit: it was altered. `tillit ledger check` finds where")
     return Finding("ledger", True, f"{n_entries:,} entries, newest {since}; it fits")
+
+
+def _deliveries(ws: Workspace) -> list[Finding]:
+    told = ws.messages.destinations()
+    if not told:
+        return []
+    sick = [one for one in told if one["state"] in ("paused", "resting", "failing")]
+    why = "; ".join(f"{one['destination']} is {one['state']} ({one['pause_code'] or one['fail_code']})" for one in sick)
+    is_running = _has_courier(ws)
+    n_waiting = sum(one["counts"].get("waiting", 0) for one in told)
+    n_unknown = ws.messages.count_doubtful()
+    return [
+        Finding(
+            "delivery",
+            not sick,
+            f"{len(told):,} destinations" + (f": {why}. `tillit destination show NAME` says more" if sick else ""),
+        ),
+        Finding(
+            "courier",
+            is_running or not n_waiting,
+            f"{n_waiting:,} deliveries wait; it is "
+            + ("running" if is_running else "not running: nothing leaves. `tillit serve` starts it"),
+        ),
+        Finding(
+            "messages",
+            n_unknown == 0,
+            f"{n_unknown:,} may have arrived, nobody knows"
+            + (". `tillit message list --state unknown` names them" if n_unknown else ""),
+        ),
+    ]
+
+
+def _has_courier(ws: Workspace) -> bool:
+    try:
+        with file_lock(ws.paths.courier_lock, "courier"):
+            return False
+    except EngineBusy:
+        return True
 
 
 def _age(at: int | None, now: int) -> str:

@@ -1,4 +1,4 @@
-"""The processes of a served workspace: web (takes and answers), engine (folds), keeper (lake, retention).
+"""The processes of a served workspace: web (takes and answers), engine (folds), keeper (lake, retention), courier.
 
 In:    a workspace folder; for web, the listening socket and what it shares with the others.
 Out:   one process each, that stops when told or when its parent is gone.
@@ -79,6 +79,37 @@ def engine(path: Path, parent: int) -> int:
     return 0
 
 
+def courier(path: Path, parent: int) -> int:
+    """Send what is to leave, until told to stop."""
+    import asyncio
+
+    os.nice(5)  # whoever sends events comes first
+    stop = _stop_event(parent)
+    with Workspace(path) as workspace:
+        workspace.folding.leave_to_others()
+        while not stop.is_set():
+            try:
+                with file_lock(workspace.paths.courier_lock, "courier"):
+                    asyncio.run(_carry(workspace, stop))
+            except EngineBusy:
+                stop.wait(0.2)
+    return 0
+
+
+async def _carry(workspace: Workspace, stop: threading.Event) -> None:
+    import asyncio
+
+    carrying = workspace.deliveries.courier("courier")
+    working = asyncio.create_task(carrying.run())
+    told = asyncio.create_task(asyncio.to_thread(stop.wait))
+    await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+    has_failed = working.done()
+    stop.set()
+    carrying.stop()
+    await working
+    assert not has_failed, "a courier that nobody stops goes on"
+
+
 def keeper(path: Path, parent: int) -> int:
     """Let the lake follow the fold, trim the log, let quarantined bytes expire, sign the ledger, until told to stop."""
     stop = _stop_event(parent)
@@ -153,7 +184,7 @@ def _stop_event(parent: int) -> threading.Event:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one process: `engine FOLDER PARENT`, `keeper`, `imports`, `plans`, `retention`.
+    """Run one process: `engine FOLDER PARENT`, `keeper`, `courier`, `imports`, `plans`, `retention`.
 
     `web FOLDER PARENT LISTENER HOLDING NUMBER N`: LISTENER and HOLDING are descriptors; NUMBER of N from 0. PARENT is
     the supervisor's process id.
@@ -167,9 +198,15 @@ def main(arguments: list[str]) -> int:
 
             listener, shared, number, n_web = map(int, arguments[3:7])
             return web(folder, parent, socket.socket(fileno=listener), holding=Holding(shared, n_web), number=number)
-        return {"engine": engine, "imports": imports, "keeper": keeper, "plans": plans, "retention": retention}[kind](
-            folder, parent
-        )
+        kinds = {
+            "courier": courier,
+            "engine": engine,
+            "imports": imports,
+            "keeper": keeper,
+            "plans": plans,
+            "retention": retention,
+        }
+        return kinds[kind](folder, parent)
     except TillitError as error:
         print(f"{kind}: {error.message}", file=sys.stderr, flush=True)
         return error.exit_code

@@ -122,7 +122,7 @@ class Server:
             )
             for i in range(workers)
         ]
-        self._children.append(Child("keeper", [*base, "keeper", str(folder), parent], ()))
+        self._children += [Child(name, [*base, name, str(folder), parent], ()) for name in ("keeper", "courier")]
         self.stop = threading.Event()
 
     def run(self, started: Callable[[], None]) -> int:
@@ -155,7 +155,7 @@ class Server:
         return outcome
 
     def _end(self) -> None:
-        # Web first: once the door is closed the engine and the keeper finish what is there.
+        # Web first: once the door is closed engine, keeper and courier finish what is there.
         for child in sorted(self._children, key=lambda c: not c.name.startswith("web")):
             if child.process is not None:
                 child.process.terminate()

@@ -23,6 +23,7 @@ from tillit.collect.files import Uploads
 from tillit.collect.routes import TrackingApi
 from tillit.console import create_console
 from tillit.flow import quiet_garbage_collector
+from tillit.portal import create_portal
 from tillit.store import GroupCommit
 from tillit.workspace import Workspace
 
@@ -109,7 +110,7 @@ class _WebServer(uvicorn.Server):
 
 
 def build_app(workspace: Workspace, commit: GroupCommit, api: Api, plans: WorkerStarter) -> App:
-    """Put the doors behind one address: tracking, programs, staff."""
+    """Put the doors behind one address: tracking, programs, staff, recipients of messages."""
 
     async def wait_applied(position: int, timeout_s: float) -> bool:
         deadline = clock.monotonic_s() + timeout_s
@@ -129,6 +130,7 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api, plans: Worker
         prove=workspace.identity_tokens.judge,
         erased=workspace.door,
     )
+    portal = create_portal(workspace, slowly=api.slowly)
     imports = WorkerStarter("imports", workspace.paths.root)
     console = create_console(workspace, start_imports=imports.start, start_plans=plans.start)
     if Uploads(workspace.paths.uploads, now=workspace.now).find_next() is not None:
@@ -142,6 +144,8 @@ def build_app(workspace: Workspace, commit: GroupCommit, api: Api, plans: Worker
             await collect(scope, receive, send)
         elif path == "/":
             await _redirect(send, "/console")
+        elif portal.knows(path):
+            await portal(scope, receive, send)
         elif path.startswith("/console"):
             await console(scope, receive, send)
         else:

@@ -28,12 +28,12 @@ WORDS = (
     Word(
         "plan",
         "tillit.cli.definitions:plan",
-        "Say what other identity rules or purposes would change, on the whole of the real history; change nothing.",
+        "Say what other rules, purposes, destinations or templates would change, on the real history; change nothing.",
     ),
     Word(
         "apply",
         "tillit.cli.definitions:apply",
-        "Put identity rules in force for all of history, or purposes from now on, while everything goes on.",
+        "Put identity rules in force for all of history, or all else from now on, while everything goes on.",
     ),
     Word(
         "rules",
@@ -62,6 +62,9 @@ WORDS = (
     Word("group", "tillit.cli.groups:groups", "Households and accounts: who belongs to them."),
     Word("consent", "tillit.cli.consent:consent", "What people's data may be used for, and what they said of it."),
     Word("privacy", "tillit.cli.privacy:privacy", "What customers ask of us about their data."),
+    Word("destination", "tillit.cli.destinations:destination", "Where values of people leave for."),
+    Word("message", "tillit.cli.messages:message", "Messages to people, and what became of them."),
+    Word("suppression", "tillit.cli.suppression:suppression", "Whom nothing is sent to."),
     Word("ledger", "tillit.cli.ledger:ledger", "Who received values of people, who looked at them."),
     Word("lake", "tillit.cli.lake:lake", "The whole history as open tables."),
     Word("identity", "tillit.cli.identity:identity", "Why identifiers are one person, and what colleagues decide."),

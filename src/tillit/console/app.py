@@ -235,7 +235,9 @@ def _is_from_here(headers: Mapping[bytes, bytes]) -> bool:
 def _dressed(send: Send) -> Send:
     async def dressed(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *_HEADERS, (b"cache-control", b"no-store")]
+            own = {bytes(name).lower() for name, _ in message["headers"]}
+            ours = [one for one in _HEADERS if one[0] not in own]
+            message["headers"] = [*message["headers"], *ours, (b"cache-control", b"no-store")]
         await send(message)
 
     return dressed

@@ -27,6 +27,7 @@ PLACES = (
     Place("customers", "/console/customers", "Customers", "people", "reader", "c"),
     Place("identity", "/console/identity", "Identity", "link", "reader", "d"),
     Place("privacy", "/console/privacy", "Privacy", "lock", "reader", "p"),
+    Place("deliveries", "/console/destinations", "Delivery", "send", "reader", "t"),
     Place("sources", "/console/sources", "Sources", "plug", "reader", "s"),
     Place("imports", "/console/imports", "Imports", "upload", "editor", "i"),
     Place("quarantine", "/console/quarantine", "Quarantine", "shield", "reader", "q"),

@@ -77,10 +77,12 @@ class Engine:
         batch_rows: int,
         tick_s: int,
         adult_age: int,
+        taken: Callable[[], int] | None = None,
     ) -> None:
         """Open the fold where it stood and refuse to run beyond the log's end.
 
-        `beside_path` is where other rules are folded before they are taken over.
+        `beside_path` is where other rules are folded before they are taken over; `taken` says up to which position
+        couriers took what the outbox asks for (None: there is none).
         """
         self.log = log
         self.state = state
@@ -96,7 +98,7 @@ class Engine:
         self._tick_us = tick_s * 1_000_000
         self._adult_age = adult_age
         self._judged_at = -1  # where the fold was when nobody was left to be judged
-        self.fold = Fold(state, self.rows)
+        self.fold = Fold(state, self.rows, taken=taken() if taken is not None else None)
         self.fold.check_head(log.head())
 
     def rows(self, positions: Sequence[int]) -> dict[int, LogRow]:

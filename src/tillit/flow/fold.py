@@ -15,6 +15,8 @@ import msgspec
 from tillit.collect.once import Once, Repeat
 from tillit.consent import MIGRATIONS as CONSENT_MIGRATIONS
 from tillit.consent import POLICY_TABLES, keep_policy, mark_joined
+from tillit.deliver import OUTBOX_MIGRATIONS, Outbox, keep_delivery
+from tillit.deliver import TABLES as DELIVER_TABLES
 from tillit.errors import InternalError, TillitError
 from tillit.flow.fates import (
     CONFLICT,
@@ -56,7 +58,7 @@ from tillit.identity import MIGRATIONS as IDENTITY_MIGRATIONS
 from tillit.identity import TABLES as IDENTITY_TABLES
 from tillit.profile import MIGRATIONS as PROFILE_MIGRATIONS
 from tillit.profile import StrandMemory
-from tillit.records import KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, TRUST_OPERATOR, WITHHELD_BODY, LogRow
+from tillit.records import KIND_ACT, KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, TRUST_OPERATOR, WITHHELD_BODY, LogRow
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
@@ -69,6 +71,7 @@ MIGRATIONS = (
     PROFILE_MIGRATIONS,
     GROUP_MIGRATIONS,
     CONSENT_MIGRATIONS,
+    OUTBOX_MIGRATIONS,
 )
 # What a rebuild compares, each with its key. Message keys and their filter are compared through the fates.
 COMPARED_TABLES: dict[str, tuple[str, ...]] = {
@@ -76,6 +79,7 @@ COMPARED_TABLES: dict[str, tuple[str, ...]] = {
     "fate": ("position",),
     **IDENTITY_TABLES,
     **POLICY_TABLES,
+    **DELIVER_TABLES,
     **STRAND_TABLES,
 }
 
@@ -84,6 +88,7 @@ _decode_any = msgspec.json.Decoder().decode
 
 # Bodies read in one go: some 400 kB, which stay in the processor's cache.
 _DECODED_AT_ONCE = 512
+_SELDOM = 20  # the middle threshold of a quiet collector; Python's own is 10
 
 
 # What the door kept nothing of, and why.
@@ -137,6 +142,7 @@ class Batch:
         self.repeats: list[Repeat] = []
         self.events: list[tuple[LogRow, Event]] = []
         self.resolved: Resolved | None = None
+        self.again: set[int] = set()  # identifiers of people who were folded anew
         self.fates: list[tuple[int, str, str, int | None]] = []  # position, fate, code, of_position
 
 
@@ -152,8 +158,11 @@ class Applied(NamedTuple):
 class Fold:
     """The fold of one workspace. One process at a time (whoever holds the engine lock)."""
 
-    def __init__(self, state: State, rows: ReadRows) -> None:
-        """Open the fold where it stood; `rows` reads earlier log rows again (late claims, repeated messages)."""
+    def __init__(self, state: State, rows: ReadRows, *, taken: int | None = None) -> None:
+        """Open the fold where it stood; `rows` reads earlier log rows again (late claims, repeated messages).
+
+        `taken`: the position after which it fills the outbox; None: never, it is folded beside another.
+        """
         self.state = state
         self._rows = rows
         prepare(state)
@@ -161,6 +170,7 @@ class Fold:
         self._once = Once(state)
         self._resolver = Resolver(self._events_at, rules_in_force(state))
         self._strands = StrandMemory()
+        self._outbox = Outbox(state, taken) if taken is not None else None
         self._is_stale = False  # what is in memory may say more, or less, than the state
         self._are_people_stale = False  # the same, of people alone
 
@@ -245,6 +255,8 @@ class Fold:
 
     def _recall(self) -> None:
         self._recall_people()
+        if self._outbox is not None:
+            self._outbox.read_definitions(self.state)
         self._once.reload()
         self.position = int(self.state.read("SELECT position FROM fold")[0][0])
         self._is_stale = False
@@ -284,6 +296,8 @@ class Fold:
         for row in batch.rows:
             if row.kind == KIND_DEFINITION:
                 keep_policy(tx, row)
+                if keep_delivery(tx, row) and self._outbox is not None:
+                    self._outbox.read_definitions(tx)
                 if (applied := read_definition(row)) is not None:
                     keep_definition(tx, applied)
 
@@ -331,7 +345,7 @@ class Fold:
             return
         if act.kind == ALARM:
             return
-        refold_people(tx, act.pair, self._rows, row, self._resolver.rules)
+        batch.again = refold_people(tx, act.pair, self._rows, row, self._resolver.rules)
         self._resolver.reset()
         self._strands.clear()
 
@@ -370,6 +384,19 @@ class Fold:
         events = [(rows[p], read_event(rows[p].body or b"{}")) for p in positions if p in rows]
         return self._resolver.sightings_again(tx, device, events)
 
+    def fill_outbox(self, batch: Batch, tx: Writing) -> None:
+        """Ask couriers for what these events cause, unless that was asked before."""
+        outbox, resolved = self._outbox, batch.resolved
+        if outbox is None or resolved is None:
+            return
+        for row in batch.rows:
+            if row.kind == KIND_ACT:
+                outbox.walk(tx, row.position)
+        seen = [(sighting.anchor.identifier_id, sighting.events) for sighting in resolved.sightings]
+        again = {*batch.again, *resolved.joined, *(device.identifier_id for device, _, _ in resolved.resegment)}
+        if seen or again:
+            outbox.fill(tx, batch.rows, seen, again)
+
     def keep_fates(self, batch: Batch, tx: Writing) -> None:
         """Record every fate other than applied, and the messages that must not be applied again."""
         self._once.write(tx)
@@ -383,11 +410,12 @@ Step = Callable[[Fold, Batch, Writing], None]
 
 FOLD: tuple[Step, ...] = (
     Fold.drop_repeats,  # rows           -> fresh rows, fates     was it applied before?
-    Fold.keep_definitions,  # rows   -> identity_rules, consent_policy
+    Fold.keep_definitions,  # rows   -> identity_rules, consent_policy, delivery_definition
     Fold.read_events,  # fresh rows      -> events
     Fold.judge_again,  # an identity act -> identifiers, links, tenures, strands of whom it touches
     Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?
     Fold.fold_profiles,  # sightings     -> strands, groups, event_index  what do we know, whose permissions may change?
+    Fold.fill_outbox,  # sightings       -> outbox                            what is to be sent for it?
     Fold.keep_fates,  # everything       -> fate, seen_run        what became of each row?
 )
 
@@ -399,16 +427,17 @@ def quiet_garbage_collector(young: int = 1_000_000) -> Iterator[None]:
     Where requests are answered some do, with whole bodies in them: there a million would be hundreds of megabytes.
     Inside another of its kind it only sets the number: what is frozen stays so, and nothing is looked through again.
     """
-    before, is_frozen = gc.get_threshold(), gc.get_freeze_count() > 0
-    if not is_frozen:
+    before = gc.get_threshold()
+    is_inner = before[1] == _SELDOM  # to count what is frozen would take longer the more it is
+    if not is_inner:
         gc.collect()
         gc.freeze()
-    gc.set_threshold(young, 20, 100)
+    gc.set_threshold(young, _SELDOM, 100)
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        if not is_frozen:
+        if not is_inner:
             gc.unfreeze()
 
 

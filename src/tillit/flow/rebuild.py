@@ -82,14 +82,16 @@ def fold_anew(
     epoch: int,
     rules: AppliedRules,
     first_position: int,
+    taken: int | None = None,
     progress: Callable[[Applied], None] | None = None,
 ) -> Fold:
     """Fold blocks of rows into an empty state, under rules that hold from the first row on.
 
+    `taken`: the position after which the outbox is filled: what was never folded before is not lost by a rebuild.
     What was carried over of rows before the log's first position gives way to the rows that there are.
     """
     prepare(state, rules)
-    fold = Fold(state, rows)
+    fold = Fold(state, rows, taken=taken)
     with quiet_garbage_collector():
         for block in blocks:
             if block[0].position < first_position:
@@ -126,7 +128,12 @@ def reset_state(state: State, rules: AppliedRules, *, first_position: int) -> No
     The fates of resends before the log's first position stay: they cannot be derived again.
     """
     with state.transaction() as tx:
-        for table in (*ONCE_TABLES, *PERMISSION_TABLES, *(name for name in COMPARED_TABLES if name != "fate")):
+        for table in (
+            *ONCE_TABLES,
+            *PERMISSION_TABLES,
+            "outbox",
+            *(name for name in COMPARED_TABLES if name != "fate"),
+        ):
             tx.execute(f"DELETE FROM {table}")
         tx.execute("DELETE FROM fate WHERE position >= ? OR of_position IS NULL", (first_position,))
     prepare(state, rules)

@@ -122,23 +122,31 @@ def find_people(state: Reading, ids: Iterable[int], *, through: int | None = Non
     return people, devices
 
 
-def refold_people(tx: Writing, pair: tuple[int, int], rows: ReadRows, act: LogRow, rules: Rules) -> None:
+def refold_people(tx: Writing, pair: tuple[int, int], rows: ReadRows, act: LogRow, rules: Rules) -> set[int]:
     """Judge anew, under the acts that stand, who two identifiers are, and fold what follows for them.
+
+    Gives the identifiers of whom it touched.
 
     The device of somebody else stays theirs, and where hands do not change its own events are not looked at. An act
     about one identifier alone (a block, a free) may give it another strength: then also the events that name it beside
     a device are looked at.
     """
-    ids, again = set(pair), set(pair)
+    ids, again, touched = set(pair), set(pair), set[int]()
     while again:
-        again = _refold_people(tx, ids, rows, act, rules, alone=pair[0] if pair[0] == pair[1] else None) - ids
+        again, people = _refold_people(tx, ids, rows, act, rules, alone=pair[0] if pair[0] == pair[1] else None)
+        touched |= people
+        again -= ids
         ids |= again
+    return touched
 
 
 def _refold_people(
     tx: Writing, ids: set[int], rows: ReadRows, act: LogRow, rules: Rules, *, alone: int | None
-) -> set[int]:
-    """Fold people anew; give those who now follow upon themselves on a device: their next claim says nothing new."""
+) -> tuple[set[int], set[int]]:
+    """Fold people anew; give those who now follow upon themselves on a device, and all whom it touched.
+
+    The next claim of the first says nothing new.
+    """
 
     def bodies(positions: Sequence[int]) -> dict[int, Event]:
         return {p: read_event(row.body) for p, row in rows(positions).items() if row.body}
@@ -168,7 +176,8 @@ def _refold_people(
     strands.write()
     index_events(tx, resolved.sightings)
     mark_due(tx, people | devices)
-    return _met(tx, before, after) - people
+    holders = {holder for told in (before, after) for tenures in told.values() for _, _, holder in tenures}
+    return _met(tx, before, after) - people, people | devices | holders
 
 
 def _met(tx: Writing, before: Tenures, after: Tenures) -> set[int]:

@@ -81,7 +81,7 @@ from tillit.identity.paths import (
     read_links,
     read_violations,
 )
-from tillit.identity.proof import find_earlier_use, find_uses, forget_uses, read_provable
+from tillit.identity.proof import CODE, find_earlier_use, find_uses, forget_uses, read_provable
 from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_events, part_of
 from tillit.identity.rules import DEFAULT_RULES, Rules, RulesInvalid, read_rules, write_rules
 from tillit.identity.said import Said, list_said
@@ -105,6 +105,7 @@ __all__ = [
     "ALIAS_RANK",
     "AUTHOR",
     "BLOCK",
+    "CODE",
     "CUT",
     "DEFAULT",
     "DEFAULT_RULES",

@@ -17,6 +17,8 @@ from tillit.store import Reading, Writing
 
 # What a link rests on when a token proves it.
 PROOF_RULE = "identity token"
+# And when a code does that was sent to the address: then it stands where a token names its key.
+CODE_RULE, CODE = "code sent there", "code"
 
 
 def read_provable(text: str) -> tuple[str, str] | None:
@@ -29,6 +31,12 @@ def read_provable(text: str) -> tuple[str, str] | None:
     """
     found = DEFAULT_RULES.parse(text)
     return found.key if found is not None and found.rank < DEVICE_RANK else None
+
+
+def rule_of(event: Event) -> str:
+    """Say what a link rests on that an event's proof makes."""
+    told = event.proof
+    return CODE_RULE if isinstance(told, dict) and told.get("kid") == CODE else PROOF_RULE
 
 
 def note_use(tx: Writing, event: Event, position: int) -> bool:

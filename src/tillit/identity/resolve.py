@@ -35,7 +35,7 @@ from tillit.identity.person import (
     broken_growth,
     broken_limit,
 )
-from tillit.identity.proof import PROOF_RULE, note_use
+from tillit.identity.proof import note_use, rule_of
 from tillit.identity.rules import Rules, is_weak, mixes_alphabets
 from tillit.records import (
     ACT_TYPES,
@@ -444,9 +444,9 @@ class _Batch:
         self._keep_usual(event, sighting, row.trust)
 
     def _take_proof(self, item: Item, idents: list[Ident]) -> None:
-        """Link what an identity token proves, and nothing else of its event."""
+        """Link what an identity token proves, or a code, and nothing else of its event."""
         row, event = item
-        row = row._replace(trust=TRUST_VERIFIED)
+        row, rule = row._replace(trust=TRUST_VERIFIED), rule_of(event)
         named = {(ident.namespace, ident.value): ident for ident in idents}
         told = [named[h.key] for h in self.r.rules.proven(event) if named[h.key].rank < DEVICE_RANK]
         for ident in told:
@@ -454,11 +454,11 @@ class _Batch:
                 self._make_known(ident)
         for ident in told[1:]:
             one, other = sorted((told[0], ident), key=_rank)
-            self._link(one, other, row, PROOF_RULE)
+            self._link(one, other, row, rule)
         written = self.r.rules.handle("anonymous_id", event.anonymousId)
         device = named.get(written.key) if written is not None else None
         if device is not None and DEVICE_RANK <= device.rank < SHARED_RANK and idents[0] in told:
-            self._link(idents[0], device, row, PROOF_RULE)
+            self._link(idents[0], device, row, rule)
 
     def _take_act(self, item: Item, handles: list[Handle]) -> None:
         """Give a colleague's own act to whom it is about: it founds nobody, links nothing, makes nobody known."""

@@ -44,6 +44,7 @@ class Disclosure(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     country: str = ""  # where the recipient keeps them, ISO 3166-1 alpha-2
     transfer_tool: str = ""  # what allows a transfer to that country
     decision_position: int | None = None  # the log position at which it was decided
+    delivery: str = ""  # the key of the delivery that it left with, and which try it was
     at: int
 
 

@@ -14,6 +14,7 @@ from random import Random
 from tillit import clock
 from tillit.simulate.desk import file_requests
 from tillit.simulate.history import has_events, write_history
+from tillit.simulate.letters import Letters
 from tillit.simulate.send import Sender
 from tillit.simulate.shop import HISTORY_DAYS, Shop
 from tillit.simulate.truth import Truth, rows_of, truth_path
@@ -35,12 +36,13 @@ def run_demo(
     n_customers: int = 3_000,
     seed: int = 7,
     stop: threading.Event,
+    mails: Path | None = None,
     told: Callable[[str], None] | None = None,
     now: Callable[[], int] = clock.now_us,
 ) -> int:
     """Give the shop its past, then its present until `stop` is set; say how many events were taken.
 
-    `told` is given one line when the past is in.
+    `told` is given one line when the past is in. With a folder for `mails` the shop writes to its customers.
     Raises: DemoRefused when a key is not taken; ServerGone when nothing answers for some seconds.
     """
     began_at = now()
@@ -61,6 +63,7 @@ def run_demo(
         sender = held.enter_context(closing(Sender(base_url, keys=keys, now=now, stop=stop)))
         sender.wait(_START_S)
         shop = truth.shop()
+        letters = Letters(ws, mails, shop) if mails is not None else None
 
         def look_up() -> None:
             """Let customers ask at the desk once the past is folded: nobody is known before."""
@@ -68,8 +71,14 @@ def run_demo(
             if past is not None and ws.folding.position() >= past:
                 past = None
                 file_requests(ws, shop)
+                if letters is not None:
+                    letters.open()
 
-        return n_taken + _send_live(truth, sender, shop, look_up, now=now, stop=stop, run=str(began_at))
+        def hear(said: Said) -> None:
+            if letters is not None and past is None:
+                letters.hear(said)
+
+        return n_taken + _send_live(truth, sender, shop, look_up, hear, now=now, stop=stop, run=str(began_at))
 
 
 def _send_live(
@@ -77,6 +86,7 @@ def _send_live(
     sender: Sender,
     shop: Shop,
     look_up: Callable[[], None],
+    hear: Callable[[Said], None],
     *,
     now: Callable[[], int],
     stop: threading.Event,
@@ -103,6 +113,7 @@ def _send_live(
             # Noted even when the server fails us now: it may have taken it.
             noted.append(said)
             n_taken += sender.send_one(said)
+            hear(said)
             if len(noted) >= _NOTED:
                 _note(truth, noted, scene)
                 look_up()

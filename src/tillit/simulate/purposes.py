@@ -97,7 +97,7 @@ def _purposes(*, is_second: bool) -> dict[str, Any]:
             "basis": "contract",
             "fields": "all",
             "dpv": "dpv:ServiceProvision",
-            "recipients": ["parcels"],
+            "recipients": ["parcels", "mailer"],
         },
         "bookkeeping": {
             "title": "Bookkeeping",

@@ -5,8 +5,11 @@ Out:   `Workspace`, with one part for each thing that can be asked.
 Never: a rule of its own: rooms know, this room hands over what they need and joins what several of them say.
 """
 
+from tillit.workspace.deliveries import UnknownDestination, UnknownTemplate
+from tillit.workspace.delivery_views import HowItIs, Life
 from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, discard_unreadable_state, open_state
 from tillit.workspace.ledger import open_ledger, subjects_of
+from tillit.workspace.messages import words_of
 from tillit.workspace.people import Related, find_membership_of, find_people, unknown_profile
 from tillit.workspace.plans import AskedPlan, PlanGone, Plans, forget_plans
 from tillit.workspace.quarantine import Replayed
@@ -18,6 +21,8 @@ from tillit.workspace.workspace import Workspace
 __all__ = [
     "MARK",
     "AskedPlan",
+    "HowItIs",
+    "Life",
     "NoWorkspace",
     "Outlook",
     "Paths",
@@ -29,6 +34,8 @@ __all__ = [
     "Replayed",
     "RulesUnchanged",
     "Swept",
+    "UnknownDestination",
+    "UnknownTemplate",
     "Workspace",
     "create_workspace",
     "discard_unreadable_state",
@@ -40,4 +47,5 @@ __all__ = [
     "people_shown",
     "subjects_of",
     "unknown_profile",
+    "words_of",
 ]

@@ -407,6 +407,8 @@ class Erasures:
         ]
         self._journal.settle(erasure_id, [self._tombstones.hash_of(key) for key in gone], messages)
         self._sweep(through)
+        if membership is not None:
+            self._let_go(membership)  # what left while it went on was written down meanwhile
         self._follow_lake()
         n_gone["rejects"] += self._late_places(target)
         found, scan = self._look(target, gone)

@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 
 from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS
+from tillit.deliver import DELIVERIES_MIGRATIONS
+from tillit.deliver.secrets import DELIVERY_SECRET_MIGRATIONS
 from tillit.errors import SettingsError
 from tillit.flow import file_lock, prepare
 from tillit.ledger import LEDGER_MIGRATIONS
@@ -46,6 +48,7 @@ class Paths:
         self.state = root / "state.db"
         self.registry = root / "registry.db"
         self.journal = root / "journal.db"
+        self.deliveries = root / "deliveries.db"
         self.erasures = root / "erasures.db"  # apart from the back-ups: it is never restored to an older moment
         self.certificates = root / "erasures"
         self.exports = root / "exports"
@@ -58,6 +61,7 @@ class Paths:
         self.run = root / "run"
         self.plans = self.run / "plans"
         self.engine_lock = self.run / "engine.lock"
+        self.courier_lock = self.run / "courier.lock"
         self.lake_lock = self.run / "lake.lock"
         self.share_lock = self.run / "share.lock"
         self.changeover = self.run / "changeover"  # a state under rules that are to be taken over
@@ -84,6 +88,7 @@ def create_workspace(path: Path) -> Paths:
         contextlib.closing(open_registry(paths)),
         contextlib.closing(open_journal(paths)),
         contextlib.closing(open_erasures(paths)),
+        contextlib.closing(open_deliveries(paths)),
     ):
         pass
     # SQLite syncs this folder when it first writes, nobody the one above: a power cut may not take the workspace whole.
@@ -122,6 +127,7 @@ def open_registry(paths: Paths) -> SqliteState:
     store = SqliteState(paths.registry, synchronous="FULL", cache_kb=512)
     store.migrate(REGISTRY_MIGRATIONS)
     store.migrate(SECRET_MIGRATIONS)
+    store.migrate(DELIVERY_SECRET_MIGRATIONS)
     make_secrets(store)
     return store
 
@@ -133,6 +139,14 @@ def open_journal(paths: Paths) -> SqliteState:
     store.migrate(JOURNAL_MIGRATIONS)
     store.migrate(LEDGER_MIGRATIONS)
     store.migrate(REQUEST_MIGRATIONS)
+    return store
+
+
+def open_deliveries(paths: Paths) -> SqliteState:
+    """Open the file of what left and what is to leave."""
+    # FULL: an attempt is on disk before the wire, also when the power goes.
+    store = SqliteState(paths.deliveries, synchronous="FULL", cache_kb=8_192)
+    store.migrate(DELIVERIES_MIGRATIONS)
     return store
 
 

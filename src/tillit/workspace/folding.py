@@ -55,6 +55,7 @@ class Folding:
         settings: EngineSettings,
         adult_age: int,
         lake: Callable[[], Lake],
+        taken: Callable[[], int],
         now: Callable[[], int],
     ) -> None:
         """Know the stores; take no lock yet."""
@@ -64,6 +65,7 @@ class Folding:
         self._settings = settings
         self._adult_age = adult_age
         self._lake = lake
+        self._taken = taken
         self._now = now
         self._locks = contextlib.ExitStack()
         self._engine: Engine | None = None
@@ -118,6 +120,7 @@ class Folding:
             batch_rows=self._settings.batch_rows,
             tick_s=self._settings.tick_s,
             adult_age=self._adult_age,
+            taken=self._taken,
         )
 
     def judge(self) -> None:
@@ -231,6 +234,7 @@ class Folding:
                     epoch=self._log.epoch(),
                     rules=rules,
                     first_position=self._log.first_position(),
+                    taken=self._taken(),
                     progress=progress,
                 )
             position = fold.position

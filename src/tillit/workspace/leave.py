@@ -65,6 +65,13 @@ class Leave(NamedTuple):
         """Give leave for one person, or say why there is none."""
         return permit_for(self.scope, self.declared, self.subject(membership))
 
+    def with_facts(self, membership: Membership) -> tuple[Permit | Refusal, Subject]:
+        """Give leave for one person, and what is known of them beside: whoever writes to the dead is told nothing."""
+        subject = read_subject(
+            self.reading, membership, at=self.scope.at, adult_age=self.adult_age, epoch=self.epoch, with_facts=True
+        )
+        return permit_for(self.scope, self.declared, subject), subject
+
     def whose(self, row: LogRow) -> Who | None:
         """Say whom an event is about: its strongest identifier, of a device who had it then; None: it names nobody."""
         try:

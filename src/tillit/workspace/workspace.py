@@ -38,14 +38,25 @@ from tillit.settings import Settings
 from tillit.store import Log
 from tillit.store.lake import Lake
 from tillit.workspace.consent import Consent
+from tillit.workspace.deliveries import Deliveries
 from tillit.workspace.erasure import Erasures
 from tillit.workspace.events import Events
 from tillit.workspace.exports import Exports, founding_ids
-from tillit.workspace.folder import NoWorkspace, Paths, open_erasures, open_journal, open_registry, open_state
+from tillit.workspace.folder import (
+    NoWorkspace,
+    Paths,
+    open_deliveries,
+    open_erasures,
+    open_journal,
+    open_registry,
+    open_state,
+)
 from tillit.workspace.folding import Folding
 from tillit.workspace.groups import Groups
 from tillit.workspace.identity import Identity
 from tillit.workspace.ledger import subjects_of
+from tillit.workspace.messages import Messages
+from tillit.workspace.outside import Outside
 from tillit.workspace.papers import Papers
 from tillit.workspace.permissions import Permissions
 from tillit.workspace.plans import Plans, forget_plans
@@ -91,6 +102,7 @@ class Workspace:
         self.sessions = ConsoleSessions(self._registry, now=now, place=self.paths.run)
         self.sign_in = SignIn(self._registry, now=now, passwords=passwords, sessions=self.sessions)
         self.sources = Sources(self.log, self.keys, now=now)
+        self._deliveries_store = open_deliveries(self.paths)
         self.folding = Folding(
             self.log,
             self.state,
@@ -98,6 +110,7 @@ class Workspace:
             settings=self.settings.engine,
             adult_age=self.settings.people.adult_age,
             lake=lambda: self.lake,
+            taken=lambda: self.deliveries.taken(),  # noqa: PLW0108 -- it is made after what asks for it
             now=now,
         )
         self.permissions = Permissions(self.state, self.folding, adult_age=self.settings.people.adult_age)
@@ -196,6 +209,32 @@ class Workspace:
             append=self.append_rows,
             unshare=self.shares.let_go,
             adult_age=self.settings.people.adult_age,
+            now=now,
+        )
+        self.outside = Outside(self.settings, self._registry, root=self.paths.root, now=now)
+        self.deliveries = Deliveries(
+            self.log,
+            self.state,
+            self.folding,
+            self._deliveries_store,
+            scope=self.scope,
+            leave=self.profiles.leave,
+            ledger=self.ledger,
+            append=self.append_rows,
+            outside=self.outside,
+            consent=self.consent,
+            lease_s=self.settings.deliver.lease_s,
+            now=now,
+        )
+        self.messages = Messages(
+            self.log,
+            self.state,
+            self.deliveries.queue,
+            self.deliveries.asked,
+            self.deliveries.suppressions,
+            definitions=self.deliveries.definitions,
+            destination=self.deliveries.destination,
+            leave=self.profiles.leave,
             now=now,
         )
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.door)
@@ -352,6 +391,7 @@ class Workspace:
     def _let_go(self, membership: Membership) -> None:
         """Let go of what is kept about somebody who is being erased, beside the log."""
         self.requests.forget(founding_ids(membership))
+        self.deliveries.forget(membership)
         self.openings.forget(subjects_of(membership))
         self.accesses.flush()
         self.ledger.shred(subjects_of(membership))
@@ -365,7 +405,7 @@ class Workspace:
         if self._lake is not None:
             self._lake.close()
         self._ledger_keys.close()
-        for store in (self.state, self._registry, self._journal_store, self.log):
+        for store in (self.state, self._registry, self._journal_store, self._deliveries_store, self.log):
             store.close()
 
     def __enter__(self) -> Self:

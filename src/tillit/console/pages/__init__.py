@@ -12,6 +12,9 @@ from tillit.console.pages.account import account_routes
 from tillit.console.pages.audit import audit_routes
 from tillit.console.pages.customer import customer_routes
 from tillit.console.pages.customers import customers_routes
+from tillit.console.pages.definitions import definitions_routes
+from tillit.console.pages.deliveries import deliveries_routes
+from tillit.console.pages.destinations import destinations_routes
 from tillit.console.pages.entrance import entrance_routes
 from tillit.console.pages.event import event_routes
 from tillit.console.pages.identity import identity_routes
@@ -26,6 +29,8 @@ from tillit.console.pages.quarantine import quarantine_routes
 from tillit.console.pages.requests import requests_routes
 from tillit.console.pages.rules import rules_routes
 from tillit.console.pages.sources import sources_routes
+from tillit.console.pages.suppressions import suppressions_routes
+from tillit.console.pages.templates import templates_routes
 from tillit.console.pages.values import values_routes
 from tillit.console.pages.violations import violations_routes
 
@@ -46,6 +51,11 @@ PAGES = (
     requests_routes,  # what customers ask about theirs
     ledger_routes,  # who received and who looked
     event_routes,  # one event
+    destinations_routes,  # where values go
+    deliveries_routes,  # what left, what did not, and why
+    templates_routes,  # what messages say
+    suppressions_routes,  # whom nothing is sent to
+    definitions_routes,  # destinations and templates as text
     quarantine_routes,  # what was turned away
     sources_routes,  # where events come from
     imports_routes,  # files that were uploaded

@@ -17,6 +17,7 @@ from tillit.clock import rfc3339
 from tillit.consent import BY, REASONS, UnknownPurpose
 from tillit.console.acting import PurposeClosed
 from tillit.console.desk import BREAKS_GLASS, PART, Asking, Desk, Form
+from tillit.console.leaving import messages_card
 from tillit.console.pages.entrance import safe_next
 from tillit.console.pages.requests import STATE_WORDS, VIAS
 from tillit.console.purposes import BASES, May, may_views, withheld_words
@@ -176,6 +177,7 @@ def may_card(desk: Desk, request: Asking, document: Mapping[str, Any], scope: Sc
         "page_purpose": declared.get(scope.purpose),
         "offers": _offers(desk, request, may, document["withheld"]),
         "openings": opening_views(openings),
+        **messages_card(ws, membership),
     }
 
 

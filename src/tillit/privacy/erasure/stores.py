@@ -17,6 +17,7 @@ HUSK = "their rows are replaced by husks"
 REFOLD = "folded anew from the log without their events"
 REWRITE = "files that hold their rows are written anew, old ones deleted"
 DELETE_ROWS = "rows that name them are deleted"
+EMPTIED = "what others wrote about them is emptied; ids and keyed hashes stay"
 DELETE_FILES = "files that may name them are deleted"
 KEYED = "holds keyed hashes alone"
 IDS = "holds ids of ours that lead nowhere once they are erased"
@@ -107,6 +108,8 @@ STORES: tuple[Store, ...] = (
     _table("state.db", "consent_policy", STAFF, WORDS, "text reason", "position operator event_at"),
     _table("state.db", "consent_statement", PERSON, REFOLD, "document", "identifier_id part position"),
     _table("state.db", "consent_signal", PERSON, REFOLD, "name", f"{_OF_STRAND} said received_at trust"),
+    _table("state.db", "delivery_definition", STAFF, WORDS, "text reason", "position kind name operator event_at"),
+    _table("state.db", "outbox", NOBODY, IDS, "", "position work destination identifier_id message_hash"),
     _table("state.db", "permission", PERSON, REFOLD, "", "lane root_id from_at until_at"),
     _table("state.db", "permission_ground", PERSON, REFOLD, "", "identifier_id terms"),
     _table(
@@ -137,6 +140,7 @@ STORES: tuple[Store, ...] = (
     _table("registry.db", "sign_in_attempt", STAFF, NOT_THEIRS, "", "attempt_hash n_failed last_at open_at"),
     _table("registry.db", "known_device", STAFF, NOT_THEIRS, "", "device_hash operator_id seen_at"),
     _table("registry.db", "erasure_secret", SHOP, NOT_THEIRS, "", "name secret"),
+    _table("registry.db", "delivery_secret", SHOP, NOT_THEIRS, "", "name host secret created_at by_whom"),
     _table("journal.db", "audit", NOBODY, IDS, "", "audit_id at operator_id action target outcome details"),
     # What a request and its steps say of a person are ids and codes of ours; words of colleagues go with the person.
     _table(
@@ -169,6 +173,73 @@ STORES: tuple[Store, ...] = (
     _table("journal.db", "retention_mark", NOBODY, NOT_THEIRS, "", "policy span_us epoch position"),
     _table("journal.db", "retention_left", NOBODY, NOT_THEIRS, "", "position"),
     _table("journal.db", "retention_sweep", NOBODY, NOT_THEIRS, "", "policy swept_at n_events"),
+    _table("deliveries.db", "taken", NOBODY, NOT_THEIRS, "", "one epoch position"),
+    # Keys, codes and ids of ours; what is sent is read again from log and state each time.
+    _table(
+        "deliveries.db",
+        "delivery",
+        NOBODY,
+        IDS,
+        "",
+        "delivery_id delivery_key kind destination template purpose message_class position record_key subject_ref "
+        "state code due_at lease_until fence courier n_attempts n_forgiven is_again is_told created_at ended_at",
+    ),
+    # The recipient's own words may repeat an address.
+    _table(
+        "deliveries.db",
+        "attempt",
+        PERSON,
+        EMPTIED,
+        "words reference",
+        "delivery_id attempt fence begun_at ended_at what outcome code subject_ref field_names payload_hash basis "
+        "record_position decided_at until_at address_hash is_again disclosure",
+    ),
+    _table(
+        "deliveries.db",
+        "record",
+        NOBODY,
+        IDS,
+        "",
+        "destination record_key kind subject_ref position payload_hash state code generation changed_at until_at",
+    ),
+    _table("deliveries.db", "touched", NOBODY, IDS, "", "identifier_id is_whole due_at"),
+    _table(
+        "deliveries.db",
+        "destination_standing",
+        NOBODY,
+        NOT_THEIRS,
+        "",
+        "destination paused_at paused_by pause_code resting_until n_failed delivered_at failed_at fail_code",
+    ),
+    _table("deliveries.db", "walk", NOBODY, NOT_THEIRS, "", "one terms after_id begun_at ended_at"),
+    # The keyed hash of an address outlives erasure: nothing is sent to it again by mistake.
+    _table(
+        "deliveries.db",
+        "suppression",
+        PERSON,
+        EMPTIED,
+        "words lifted_words",
+        "suppression_id subject_kind subject_hash reason purpose source at by_whom subject_ref delivery_id lifted_at "
+        "lifted_by",
+    ),
+    # Keyed hashes; that of what a message said goes with the person.
+    _table(
+        "deliveries.db",
+        "message_request",
+        PERSON,
+        EMPTIED,
+        "body_hash",
+        "request_hash delivery_key template position asked_at",
+    ),
+    _table(
+        "deliveries.db",
+        "verification",
+        NOBODY,
+        IDS,
+        "",
+        "verification_id asked_by address_hash position n_tries created_at verified_at",
+    ),
+    _table("deliveries.db", "feedback", NOBODY, IDS, "", "feedback_hash delivery_id kind code at"),
     # Sealed under a key of the person, which is destroyed.
     _table(
         "journal.db",
@@ -199,7 +270,15 @@ STORES: tuple[Store, ...] = (
     _table("erasures.db", "erased_message", NOBODY, KEYED, "", "message_hash erasure_id"),
     *(
         _table(file, "migration", NOBODY, NOT_THEIRS, "", "room number checksum")
-        for file in ("log.db", "state.db", "registry.db", "journal.db", "erasures.db", "ledger-keys.db")
+        for file in (
+            "log.db",
+            "state.db",
+            "registry.db",
+            "journal.db",
+            "deliveries.db",
+            "erasures.db",
+            "ledger-keys.db",
+        )
     ),
     _table("log.db", "sqlite_sequence", NOBODY, NOT_THEIRS, "", "name seq"),
     Store("lake/events/*.parquet", "", PERSON, REWRITE),
