@@ -14,7 +14,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "tillit"
 
-ROOMS = ("collect", "identity", "consent", "profile", "groups", "access", "ledger", "privacy", "deliver")
+ROOMS = ("collect", "identity", "consent", "profile", "groups", "access", "ledger", "privacy", "deliver", "audience")
 # What may be imported: anything lower. Errors and clock lie below everything.
 LEVEL = {
     "errors": 0,
