@@ -16,7 +16,9 @@ from pathlib import Path
 import msgspec
 
 from tillit import clock
+from tillit.audience import CORRECTION, Memberships, Touched, clear_touched, read_touched
 from tillit.errors import BusyError
+from tillit.flow.audiences import Judging, fill_tapes
 from tillit.flow.changeover import Beside, take_over
 from tillit.flow.fold import Fold, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
@@ -30,6 +32,7 @@ _IDLE_AFTER = 200  # looks without news before the engine looks less often
 _IDLE_PAUSE_S = 0.02
 _MANY_PAUSE_S = 1.0  # between two looks for values that stand for many
 _LAKE_ROWS = 50_000  # rows per commit of the lake: about 40 MB while it is built
+_MOMENT_US = 1_000_000  # of the log's time between two judgements of audiences
 _EMPTY_RUN = 5_000  # log rows that hold nothing for the lake before their passing is worth a commit; below _LAKE_ROWS
 
 
@@ -78,11 +81,13 @@ class Engine:
         tick_s: int,
         adult_age: int,
         taken: Callable[[], int] | None = None,
+        memberships: Memberships | None = None,
     ) -> None:
         """Open the fold where it stood and refuse to run beyond the log's end.
 
         `beside_path` is where other rules are folded before they are taken over; `taken` says up to which position
-        couriers took what the outbox asks for (None: there is none).
+        couriers took what the outbox asks for (None: there is none); `memberships` is where it is written who is in
+        which audience (None: nobody is judged).
         """
         self.log = log
         self.state = state
@@ -98,8 +103,14 @@ class Engine:
         self._tick_us = tick_s * 1_000_000
         self._adult_age = adult_age
         self._judged_at = -1  # where the fold was when nobody was left to be judged
-        self.fold = Fold(state, self.rows, taken=taken() if taken is not None else None)
+        self.fold = Fold(
+            state, self.rows, taken=taken() if taken is not None else None, is_judged=memberships is not None
+        )
         self.fold.check_head(log.head())
+        self._judging = (
+            Judging(state, memberships, self.fold.tapes, adult_age=adult_age) if memberships is not None else None
+        )
+        self._has_untold = True  # people may wait to be judged of whom the fold says nothing: see `_judge_untold`
 
     def rows(self, positions: Sequence[int]) -> dict[int, LogRow]:
         """Read log rows again, from the lake where the log was trimmed."""
@@ -123,10 +134,73 @@ class Engine:
         first_act = next((i for i, row in enumerate(rows) if row.kind == KIND_ACT), None)
         if first_act is not None:
             rows = rows[: first_act + 1] if first_act == 0 else rows[:first_act]
+        if self.fold.catalog.entries:
+            # People are judged at its end: it spans no more than a moment of the log's own time.
+            most = rows[0].logged_at + _MOMENT_US
+            if rows[-1].logged_at > most:
+                rows = rows[: next(i for i, row in enumerate(rows) if row.logged_at > most)]
         if rows[0].kind == KIND_ACT:
             self.act(rows[0])
         self.fold.apply(rows, epoch=self.log.epoch())
+        self.judge_touched()
         return len(rows)
+
+    # -- audiences
+
+    def judge_touched(self) -> None:
+        """Judge the audiences of people of whom the last micro-batch said more, and of whoever was due by then."""
+        judging, touched = self._judging, self.fold.take_touched()
+        if judging is None or not (self.fold.catalog.names or judging.judged.under):
+            return
+        at = self._come_under(judging)
+        if self._has_untold:
+            self._judge_untold(judging, at)
+        judging.judge_touched(touched, epoch=self.log.epoch(), position=self.fold.position, at=at)
+
+    def _come_under(self, judging: Judging) -> int:
+        rows = self.state.read("SELECT logged_at FROM fold")
+        at = int(rows[0][0])
+        judging.come_under(self.fold.catalog, epoch=self.log.epoch(), position=self.fold.position, at=at)
+        return at
+
+    def _judge_untold(self, judging: Judging, at: int) -> None:
+        """Judge whoever was noted and not judged: a process was killed in between, or somebody was forgotten."""
+        ids = read_touched(self.state)
+        if ids:
+            touched = Touched()
+            touched.whole(ids)
+            judging.judge_touched(touched, epoch=self.log.epoch(), position=self.fold.position, at=at)
+            with self.state.transaction() as tx:
+                clear_touched(tx)
+        self._has_untold = False
+
+    def keep_audiences(self) -> bool:
+        """Do one piece of what audiences wait for: tapes to be filled, people to be judged; say whether there was any.
+
+        On an idle log the engine notes the time when somebody is due.
+        """
+        judging = self._judging
+        if judging is None or not (self.fold.catalog.names or judging.judged.under):
+            return False
+        if fill_tapes(self.state, self.fold.catalog, self.rows, self.fold.tapes):
+            return True
+        at = self._come_under(judging)
+        if self._has_untold:
+            self._judge_untold(judging, at)
+        if judging.wants(at):
+            return judging.step(epoch=self.log.epoch(), position=self.fold.position, at=at)
+        now = self._now()
+        if judging.wants(now) and self.log.head_logged_at() < now:
+            self.log.append([_tick_row(now)], now=now)
+            return self.step() > 0
+        return False
+
+    def walk_audiences(self) -> None:
+        """Ask that everybody is judged again: what people are known by changed without a word of theirs."""
+        judging = self._judging
+        if judging is not None and (self.fold.catalog.names or judging.judged.under):
+            at = int(self.state.read("SELECT logged_at FROM fold")[0][0])
+            judging.walk(CORRECTION, epoch=self.log.epoch(), position=self.fold.position, at=at)
 
     def act(self, row: LogRow) -> None:
         """Do what an act in the log asks for. May be repeated."""
@@ -134,6 +208,7 @@ class Engine:
         if act.get("act") == FORGET:
             forget_in_log(self.log, self.state, self.rows, act["positions"])
             self.fold.forget_people()
+            self._has_untold = True
             self.state.scrub()
             self._let_go()  # it may hold what was forgotten
 
@@ -144,7 +219,9 @@ class Engine:
             while n := self.step():
                 n_rows += n
             self.block_what_stands_for_many()
-            if not self.change_rules() and self.fold.position == self.log.head():
+            if self.change_rules() or self.keep_audiences():
+                continue
+            if self.fold.position == self.log.head():
                 return n_rows
 
     # -- rules
@@ -168,6 +245,7 @@ class Engine:
                 return True
             take_over(self.state, beside)
             self.fold.forget_memory()
+            self.walk_audiences()
             self._judged_at = -1
         self._let_go()
         return True
@@ -212,7 +290,7 @@ class Engine:
                 next_look_s = clock.monotonic_s() + _MANY_PAUSE_S
             now_version = self.log.data_version()
             if now_version == version:
-                if self.change_rules() or self.judge():
+                if self.change_rules() or self.judge() or self.keep_audiences():
                     continue
                 n_looks += 1
                 stop.wait(poll_s if n_looks < _IDLE_AFTER else max(poll_s, _IDLE_PAUSE_S))
@@ -223,13 +301,18 @@ class Engine:
             while self.step():
                 n_looks = 0
                 self.judge()
+                self.keep_audiences()
             self.change_rules()
 
     def tick(self) -> None:
         """Note the time in the log when it has been idle for long enough."""
         now = self._now()
         if self.log.head() and now - self.log.head_logged_at() >= self._tick_us:
-            self.log.append([NewRow(KIND_TICK, "engine", TRUST_OPERATOR, now, now, bytes(16), b"{}")], now=now)
+            self.log.append([_tick_row(now)], now=now)
+
+
+def _tick_row(now: int) -> NewRow:
+    return NewRow(KIND_TICK, "engine", TRUST_OPERATOR, now, now, bytes(16), b"{}")
 
 
 class LakeWriter:

@@ -12,12 +12,26 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tillit.audience import (
+    CUT,
+    MERGE,
+    TAPE_MIGRATIONS,
+    TapeMemory,
+    TapeWriter,
+    Touched,
+    begin_tapes,
+    clear_touched,
+    keep_definition_of,
+    touch,
+)
+from tillit.audience import DEFINITION_TABLES as AUDIENCE_TABLES
 from tillit.collect.once import Once, Repeat
 from tillit.consent import MIGRATIONS as CONSENT_MIGRATIONS
 from tillit.consent import POLICY_TABLES, keep_policy, mark_joined
 from tillit.deliver import OUTBOX_MIGRATIONS, Outbox, keep_delivery
 from tillit.deliver import TABLES as DELIVER_TABLES
 from tillit.errors import InternalError, TillitError
+from tillit.flow.catalog import catalog_of
 from tillit.flow.fates import (
     CONFLICT,
     DUPLICATE,
@@ -62,7 +76,7 @@ from tillit.records import KIND_ACT, KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, 
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 6
+FOLD_VERSION = 7
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),
@@ -72,6 +86,7 @@ MIGRATIONS = (
     GROUP_MIGRATIONS,
     CONSENT_MIGRATIONS,
     OUTBOX_MIGRATIONS,
+    TAPE_MIGRATIONS,
 )
 # What a rebuild compares, each with its key. Message keys and their filter are compared through the fates.
 COMPARED_TABLES: dict[str, tuple[str, ...]] = {
@@ -80,6 +95,7 @@ COMPARED_TABLES: dict[str, tuple[str, ...]] = {
     **IDENTITY_TABLES,
     **POLICY_TABLES,
     **DELIVER_TABLES,
+    **AUDIENCE_TABLES,
     **STRAND_TABLES,
 }
 
@@ -158,10 +174,11 @@ class Applied(NamedTuple):
 class Fold:
     """The fold of one workspace. One process at a time (whoever holds the engine lock)."""
 
-    def __init__(self, state: State, rows: ReadRows, *, taken: int | None = None) -> None:
+    def __init__(self, state: State, rows: ReadRows, *, taken: int | None = None, is_judged: bool = False) -> None:
         """Open the fold where it stood; `rows` reads earlier log rows again (late claims, repeated messages).
 
         `taken`: the position after which it fills the outbox; None: never, it is folded beside another.
+        `is_judged`: people whom a micro-batch touches are judged after it, see `take_touched`.
         """
         self.state = state
         self._rows = rows
@@ -170,6 +187,11 @@ class Fold:
         self._once = Once(state)
         self._resolver = Resolver(self._events_at, rules_in_force(state))
         self._strands = StrandMemory()
+        self.tapes = TapeMemory()
+        self.catalog = catalog_of(state)
+        self._is_judged = is_judged
+        self._touched = Touched()
+        self._judged_through = 0
         self._outbox = Outbox(state, taken) if taken is not None else None
         self._is_stale = False  # what is in memory may say more, or less, than the state
         self._are_people_stale = False  # the same, of people alone
@@ -247,10 +269,18 @@ class Fold:
         busy, self._resolver.busy = self._resolver.busy, set()
         return busy
 
+    def take_touched(self) -> Touched:
+        """Give the people whose answers may have changed since this was asked last."""
+        touched, self._touched = self._touched, Touched()
+        self._judged_through = self.position
+        return touched
+
     def _recall_people(self) -> None:
         self._resolver.rules = rules_in_force(self.state)
         self._resolver.reset()
         self._strands.clear()
+        self.tapes.clear()
+        self.catalog = catalog_of(self.state)
         self._are_people_stale = False
 
     def _recall(self) -> None:
@@ -300,6 +330,14 @@ class Fold:
                     self._outbox.read_definitions(tx)
                 if (applied := read_definition(row)) is not None:
                     keep_definition(tx, applied)
+                keep_definition_of(tx, row)
+        if any(row.kind == KIND_DEFINITION for row in batch.rows):
+            # Purposes too say which events an audience may use.
+            catalog = catalog_of(tx)
+            if catalog is not self.catalog:
+                begin_tapes(tx, catalog)
+                self.catalog = catalog
+                self.tapes.clear()
 
     def read_events(self, batch: Batch, tx: Writing) -> None:
         """Read the bodies; a husk keeps only the identifiers that survived."""
@@ -348,6 +386,7 @@ class Fold:
         batch.again = refold_people(tx, act.pair, self._rows, row, self._resolver.rules)
         self._resolver.reset()
         self._strands.clear()
+        self.tapes.clear()
 
     def resolve_identities(self, batch: Batch, tx: Writing) -> None:
         """Say who each event is about, and index it in their time."""
@@ -361,7 +400,7 @@ class Fold:
         """Add the events to strands and groups; fold a device's strands anew where its events changed hands."""
         resolved = batch.resolved
         assert resolved is not None, "identities are resolved before profiles"
-        strands = Keeping(tx, self._strands)
+        strands = Keeping(tx, self._strands, TapeWriter(tx, self.catalog, self.tapes, self._touched))
         for device, parts, spans in resolved.resegment:
             strands.drop([(device.identifier_id, part) for part in parts])
             strands.fold(self._earlier_sightings(tx, device, spans))
@@ -397,6 +436,20 @@ class Fold:
         if seen or again:
             outbox.fill(tx, batch.rows, seen, again)
 
+    def note_touched(self, batch: Batch, tx: Writing) -> None:
+        """Note whose audiences are to be judged again, so that nobody is passed over when it is killed before."""
+        touched, resolved = self._touched, batch.resolved
+        if not self._is_judged or not self.catalog.entries:
+            self._touched = Touched()
+            return
+        if resolved is not None:
+            touched.whole(resolved.joined, MERGE)
+            touched.whole((device.identifier_id for device, _, _ in resolved.resegment), MERGE)
+        touched.whole(batch.again, CUT)
+        clear_touched(tx, self._judged_through)
+        if touched:
+            touch(tx, touched.ids(), batch.rows[-1].position)
+
     def keep_fates(self, batch: Batch, tx: Writing) -> None:
         """Record every fate other than applied, and the messages that must not be applied again."""
         self._once.write(tx)
@@ -416,6 +469,7 @@ FOLD: tuple[Step, ...] = (
     Fold.resolve_identities,  # events   -> identifiers, links, tenures, sightings     who is this?
     Fold.fold_profiles,  # sightings     -> strands, groups, event_index  what do we know, whose permissions may change?
     Fold.fill_outbox,  # sightings       -> outbox                            what is to be sent for it?
+    Fold.note_touched,  # sightings      -> audience_touched      whose audiences may be others?
     Fold.keep_fates,  # everything       -> fate, seen_run        what became of each row?
 )
 

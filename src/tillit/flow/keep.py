@@ -7,8 +7,11 @@ Never: a room of them left out: whoever moves strands moves all that hangs on th
 
 from collections.abc import Sequence
 
+from tillit.audience import STRAND_TABLES as AUDIENCE_TABLES
+from tillit.audience import TapeWriter
 from tillit.consent import STRAND_TABLES as CONSENT_TABLES
 from tillit.consent import ConsentWriter
+from tillit.flow.catalog import catalog_of
 from tillit.groups import FACT_TRAITS, GroupWriter
 from tillit.groups import TABLES as GROUP_TABLES
 from tillit.identity import Event, Ident, Sighting, find_earlier_use, rules_in_force
@@ -17,16 +20,21 @@ from tillit.profile import StrandMemory, StrandWriter
 from tillit.store import Writing
 
 # The tables whose rows hang on an anchor's identifier_id.
-STRAND_TABLES = {**PROFILE_TABLES, **GROUP_TABLES, **CONSENT_TABLES}
+STRAND_TABLES = {**PROFILE_TABLES, **GROUP_TABLES, **CONSENT_TABLES, **AUDIENCE_TABLES}
 
 
 class Keeping:
     """Folds one micro-batch of sightings into strands and what lies beside them."""
 
-    def __init__(self, tx: Writing, memory: StrandMemory | None = None) -> None:
+    def __init__(self, tx: Writing, memory: StrandMemory | None = None, tapes: TapeWriter | None = None) -> None:
         """Start one batch."""
         self._tx = tx
-        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx), ConsentWriter(tx, self._proves, facts=FACT_TRAITS))
+        self._rooms = (
+            StrandWriter(tx, memory),
+            GroupWriter(tx),
+            ConsentWriter(tx, self._proves, facts=FACT_TRAITS),
+            tapes if tapes is not None else TapeWriter(tx, catalog_of(tx)),
+        )
 
     def _proves(self, event: Event, position: int, anchor: Ident) -> bool:
         """Say whether an event's token proves who it is about, and was not used before."""

@@ -8,6 +8,7 @@ Never: a second way to judge: it is the resolver and the strands that every even
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from tillit.audience import UNTOLD, touch
 from tillit.consent import mark_due
 from tillit.flow.fates import FORGOTTEN
 from tillit.flow.keep import STRAND_TABLES, Keeping
@@ -176,6 +177,7 @@ def _refold_people(
     strands.write()
     index_events(tx, resolved.sightings)
     mark_due(tx, people | devices)
+    touch(tx, people | devices, act.position)
     holders = {holder for told in (before, after) for tenures in told.values() for _, _, holder in tenures}
     return _met(tx, before, after) - people, people | devices | holders
 
@@ -250,6 +252,7 @@ def refold(tx: Writing, ids: set[int], rows: Mapping[int, LogRow]) -> None:
     strands.write()
     index_events(tx, resolved.sightings)
     mark_due(tx, ids)
+    touch(tx, ids, UNTOLD)
 
 
 def _clear(tx: Writing, ids: list[int]) -> None:
@@ -265,6 +268,7 @@ def _clear(tx: Writing, ids: list[int]) -> None:
         ("group_trait", "identifier_id"),
         ("consent_statement", "identifier_id"),
         ("consent_signal", "identifier_id"),
+        ("tape", "identifier_id"),
     ):
         assert table in IDENTITY_TABLES or table in STRAND_TABLES
         tx.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(i,) for i in ids])

@@ -86,6 +86,7 @@ from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_e
 from tillit.identity.rules import DEFAULT_RULES, Rules, RulesInvalid, read_rules, write_rules
 from tillit.identity.said import Said, list_said
 from tillit.identity.shared import find_shared, find_shared_identifier, list_sharing
+from tillit.identity.strands import Holder, find_holders
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.identity", room="identity")
@@ -123,6 +124,7 @@ __all__ = [
     "Event",
     "Evidence",
     "Handle",
+    "Holder",
     "Holdings",
     "Ident",
     "IdentityAct",
@@ -145,6 +147,7 @@ __all__ = [
     "find_decision",
     "find_earlier_use",
     "find_held_positions",
+    "find_holders",
     "find_membership",
     "find_named",
     "find_path",

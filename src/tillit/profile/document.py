@@ -5,6 +5,7 @@ Out:   the document of the HTTP API, the same from every door.
 Never: without a permit; a trait from a strand that is not this person's.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tillit.clock import rfc3339
@@ -151,6 +152,17 @@ def load_facts(reading: Reading, membership: Membership, names: frozenset[str], 
     standing = judge_acts(load_acts(reading, [key for key, strand in found.items() if strand[N_ACTS]]))
     parts = [part for strand in found.values() for _, part in parts_of(strand)]
     return {name: held for name, held in _traits(parts, standing, epoch).items() if name in names}
+
+
+def load_traits(reading: Reading, keys: Sequence[tuple[int, int]], allows: Callable[[str], bool]) -> dict[str, Any]:
+    """Give the traits of some strands together, by name, as far as what events carried allows.
+
+    What follows from them is told of nobody by this room: audiences are answered with it.
+    """
+    found = load_strands(reading, keys)
+    standing = judge_acts(load_acts(reading, [key for key, strand in found.items() if strand[N_ACTS]]))
+    parts = [part for strand in found.values() for carried, part in parts_of(strand) if allows(carried)]
+    return {name: held["value"] for name, held in _traits(parts, standing, 1).items()}
 
 
 def strand_keys(membership: Membership) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from tillit.access import JOURNAL_MIGRATIONS, REGISTRY_MIGRATIONS
+from tillit.audience import MEMBERSHIP_MIGRATIONS
 from tillit.deliver import DELIVERIES_MIGRATIONS
 from tillit.deliver.secrets import DELIVERY_SECRET_MIGRATIONS
 from tillit.errors import SettingsError
@@ -49,6 +50,7 @@ class Paths:
         self.registry = root / "registry.db"
         self.journal = root / "journal.db"
         self.deliveries = root / "deliveries.db"
+        self.audiences = root / "audiences.db"
         self.erasures = root / "erasures.db"  # apart from the back-ups: it is never restored to an older moment
         self.certificates = root / "erasures"
         self.exports = root / "exports"
@@ -89,6 +91,7 @@ def create_workspace(path: Path) -> Paths:
         contextlib.closing(open_journal(paths)),
         contextlib.closing(open_erasures(paths)),
         contextlib.closing(open_deliveries(paths)),
+        contextlib.closing(open_audiences(paths)),
     ):
         pass
     # SQLite syncs this folder when it first writes, nobody the one above: a power cut may not take the workspace whole.
@@ -147,6 +150,14 @@ def open_deliveries(paths: Paths) -> SqliteState:
     # FULL: an attempt is on disk before the wire, also when the power goes.
     store = SqliteState(paths.deliveries, synchronous="FULL", cache_kb=8_192)
     store.migrate(DELIVERIES_MIGRATIONS)
+    return store
+
+
+def open_audiences(paths: Paths) -> SqliteState:
+    """Open the file of who is in which audience, and was."""
+    # FULL: a change that was told stays told, also when the power goes.
+    store = SqliteState(paths.audiences, synchronous="FULL", cache_kb=8_192)
+    store.migrate(MEMBERSHIP_MIGRATIONS)
     return store
 
 

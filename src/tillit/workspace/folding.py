@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tillit import clock
+from tillit.audience import Memberships
 from tillit.errors import BusyError
 from tillit.flow import (
     Applied,
@@ -56,6 +57,7 @@ class Folding:
         adult_age: int,
         lake: Callable[[], Lake],
         taken: Callable[[], int],
+        memberships: Memberships,
         now: Callable[[], int],
     ) -> None:
         """Know the stores; take no lock yet."""
@@ -66,6 +68,7 @@ class Folding:
         self._adult_age = adult_age
         self._lake = lake
         self._taken = taken
+        self._memberships = memberships
         self._now = now
         self._locks = contextlib.ExitStack()
         self._engine: Engine | None = None
@@ -121,6 +124,7 @@ class Folding:
             tick_s=self._settings.tick_s,
             adult_age=self._adult_age,
             taken=self._taken,
+            memberships=self._memberships,
         )
 
     def judge(self) -> None:
@@ -238,11 +242,13 @@ class Folding:
                     progress=progress,
                 )
             position = fold.position
-            if acts:
-                # An engine may have been killed in the middle of one: the fold has now passed it for good.
-                engine = self._engine_here()
-                for row in acts:
-                    engine.act(row)
+            engine = self._engine_here()
+            # An engine may have been killed in the middle of an act: the fold has now passed it for good.
+            for row in acts:
+                engine.act(row)
+            engine.walk_audiences()
+            while engine.keep_audiences():
+                pass
             self.release()
             return position
 

@@ -23,6 +23,7 @@ from tillit.access import (
     SignIn,
     Sources,
 )
+from tillit.audience import Memberships
 from tillit.collect.door import Refuses, take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
@@ -45,6 +46,7 @@ from tillit.workspace.exports import Exports, founding_ids
 from tillit.workspace.folder import (
     NoWorkspace,
     Paths,
+    open_audiences,
     open_deliveries,
     open_erasures,
     open_journal,
@@ -103,6 +105,8 @@ class Workspace:
         self.sign_in = SignIn(self._registry, now=now, passwords=passwords, sessions=self.sessions)
         self.sources = Sources(self.log, self.keys, now=now)
         self._deliveries_store = open_deliveries(self.paths)
+        self._audiences_store = open_audiences(self.paths)
+        self.memberships = Memberships(self._audiences_store)
         self.folding = Folding(
             self.log,
             self.state,
@@ -111,6 +115,7 @@ class Workspace:
             adult_age=self.settings.people.adult_age,
             lake=lambda: self.lake,
             taken=lambda: self.deliveries.taken(),  # noqa: PLW0108 -- it is made after what asks for it
+            memberships=self.memberships,
             now=now,
         )
         self.permissions = Permissions(self.state, self.folding, adult_age=self.settings.people.adult_age)

@@ -1,0 +1,310 @@
+"""Writer: events come onto the tapes of their strands, in the fold's own transaction.
+
+In:    sightings (events with their anchor and the part of its time); the catalog in force.
+Out:   rows of tape, tape_standing, audience_touched.
+Never: a person. A tape hangs on its strand alone, so that joining and parting people moves it and changes nothing.
+
+A definition that comes to a workspace with history finds its tapes empty: they are filled strand by strand, in the
+order of identifiers. `through` says how far that is; events of strands beyond are not put on the tape yet, since their
+strand is read whole when it is its turn. So nothing is missed and nothing is there twice, wherever it is killed.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from tillit.audience.catalog import Catalog, Kept
+from tillit.audience.memberships import LATE
+from tillit.language.tapes import Document, add_entries, entry_of, new_document
+from tillit.language.values import holds
+from tillit.records import TRUST_OPERATOR, Carrying, LogRow, carried_allows, carried_by
+from tillit.store import Reading, Writing
+
+WHOLE = 1 << 62  # a tape that every strand is on
+UNTOLD = 1 << 62  # people to be judged again wherever the fold is
+LATE_US = 60_000_000  # what came so long after it happened came late; taste
+Key = tuple[int, int]  # identifier_id, part
+_PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
+
+_decode = msgspec.msgpack.Decoder().decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Said(msgspec.Struct, gc=False):
+    properties: Any = None
+
+
+_properties = msgspec.json.Decoder(_Said).decode
+
+
+class Anchor(Protocol):
+    """What this room needs to know of an identifier."""
+
+    @property
+    def identifier_id(self) -> int:
+        """Give its id."""
+        ...
+
+
+class Seen(Protocol):
+    """What this room needs to know of a sighting."""
+
+    @property
+    def events(self) -> Sequence[tuple[LogRow, Any]]:
+        """Give log rows in order, each with what it says: type, event, name, traits, context."""
+        ...
+
+    @property
+    def anchor(self) -> Anchor:
+        """Give the strongest identifier."""
+        ...
+
+    @property
+    def part(self) -> int:
+        """Say which tenure of a device they fall in."""
+        ...
+
+
+class TapeMemory:
+    """The tapes of strands that were used last, kept between batches by the one process that folds."""
+
+    def __init__(self, most: int = 20_000) -> None:
+        """Hold the tapes of so many strands, some 500 bytes each."""
+        self._most = most
+        self.strands: dict[Key, dict[int, Document]] = {}
+
+    def clear(self) -> None:
+        """Forget all: after a transaction that failed, or when strands were changed by an act."""
+        self.strands.clear()
+
+    def trim(self) -> None:
+        """Let the oldest go."""
+        while len(self.strands) > self._most:
+            del self.strands[next(iter(self.strands))]
+
+    def load(self, reading: Reading, keys: Iterable[Key]) -> dict[Key, dict[int, Document]]:
+        """Give the tapes of strands, those that are not in memory from the state."""
+        wanted = list(keys)
+        missing = {key for key in wanted if key not in self.strands}
+        for key in missing:
+            self.strands[key] = {}
+        for identifier_id, part, tape_id, document in reading.read_in(
+            "SELECT identifier_id, part, tape_id, document FROM tape WHERE identifier_id IN {in}",
+            sorted({key[0] for key in missing}),
+        ):
+            if (identifier_id, part) in missing:
+                self.strands[identifier_id, part][tape_id] = _decode(document)
+        return {key: self.strands[key] for key in wanted}
+
+
+class Touched:
+    """Whose answers may have changed, and which: tapes by the strand's identifier; None stands for all."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self.tapes: dict[int, set[int] | None] = {}
+        self.traits: set[int] = set()
+        self.causes: dict[int, str] = {}  # where it is another one than an event that just happened
+
+    def __bool__(self) -> bool:
+        """Say whether there is anybody."""
+        return bool(self.tapes or self.traits)
+
+    def whole(self, ids: Iterable[int], cause: str = "") -> None:
+        """Note people of whom everything is to be judged again."""
+        for one in ids:
+            self.tapes[one] = None
+            if cause:
+                self.causes[one] = cause
+
+    def ids(self) -> set[int]:
+        """Give the identifiers."""
+        return self.traits | self.tapes.keys()
+
+
+class TapeWriter:
+    """Puts one micro-batch of sightings onto tapes."""
+
+    def __init__(
+        self,
+        tx: Writing,
+        catalog: Catalog,
+        memory: TapeMemory | None = None,
+        touched: Touched | None = None,
+        *,
+        filling: Collection[int] | None = None,
+    ) -> None:
+        """Start one batch. `filling`: tapes that strands come onto which were not on them; no others."""
+        self._tx = tx
+        self._catalog = catalog
+        self._memory = memory if memory is not None else TapeMemory(0)
+        self.touched = touched if touched is not None else Touched()
+        self._changed: set[tuple[int, int, int]] = set()
+        if filling is not None:
+            self._through = dict.fromkeys(filling, WHOLE)
+        else:
+            self._through = read_standing(tx) if catalog.tapes else {}
+        self._is_filling = filling is not None
+
+    def fold(self, sightings: Sequence[Seen]) -> None:
+        """Add the sightings to the tapes of their strands."""
+        if not self._catalog.entries:
+            return
+        wanted: dict[Key, dict[int, tuple[Kept, list[tuple[LogRow, Any]]]]] = {}
+        kept_of, through = self._catalog.kept_of, self._through
+        by_trait, by_permission = bool(self._catalog.by_trait), bool(self._catalog.by_permission)
+        touched = self.touched
+        for seen in sightings:
+            identifier_id = seen.anchor.identifier_id
+            mine = None
+            is_late = True
+            for item in seen.events:
+                row, event = item
+                is_late = is_late and row.logged_at - row.event_at > LATE_US
+                if self._is_filling:
+                    pass  # nobody is judged by it before it is whole
+                elif row.position == identifier_id // _PLACES:
+                    touched.tapes[identifier_id] = None  # nobody was known by this before
+                elif by_permission:
+                    touched.tapes[identifier_id] = None
+                if by_trait and not self._is_filling and (row.trust == TRUST_OPERATOR or type(event.traits) is dict):
+                    touched.traits.add(identifier_id)
+                told = kept_of(event.type, event.event if event.type == "track" else event.name)
+                if not told:
+                    continue
+                if mine is None:
+                    mine = wanted.setdefault((identifier_id, seen.part), {})
+                for kept in told:
+                    if identifier_id > through.get(kept.stored_id, -1):
+                        continue
+                    held = mine.get(kept.stored_id)
+                    if held is None:
+                        mine[kept.stored_id] = (kept, [item])
+                    else:
+                        held[1].append(item)
+            if is_late:
+                touched.causes.setdefault(identifier_id, LATE)
+            else:
+                touched.causes.pop(identifier_id, None)
+        if wanted:
+            self._put(wanted)
+
+    def _put(self, wanted: dict[Key, dict[int, tuple[Kept, list[tuple[LogRow, Any]]]]]) -> None:
+        strands = self._memory.load(self._tx, (key for key, mine in wanted.items() if mine))
+        properties: dict[int, Any] = {}
+        for key, mine in wanted.items():
+            for tape_id, (kept, items) in mine.items():
+                tape = kept.tape
+                entries, logged_at = [], 0
+                for row, event in items:
+                    if kept.lens is not None and not _allows(kept, event.context):
+                        continue
+                    told: Any = None
+                    if tape.matcher.where is not None or tape.paths:
+                        if row.position not in properties:
+                            properties[row.position] = _properties(row.body or b"{}").properties
+                        told = properties[row.position]
+                        if tape.matcher.where is not None and not holds(tape.matcher.where, told):
+                            continue
+                    entry = entry_of(tape, row.event_at, row.position, told)
+                    if entry is not None:
+                        entries.append(entry)
+                        logged_at = max(logged_at, row.logged_at)
+                if not entries:
+                    continue
+                strand = strands[key]
+                document = strand.get(tape_id)
+                if document is None:
+                    document = strand[tape_id] = new_document(tape)
+                add_entries(tape, document, entries, logged_at)
+                self._changed.add((*key, tape_id))
+                if self._is_filling:
+                    continue
+                ids = self.touched.tapes.setdefault(key[0], set())
+                if ids is not None:
+                    ids.add(tape_id)
+
+    def drop(self, keys: Sequence[Key]) -> None:
+        """Forget the tapes of these strands: their events are folded again."""
+        if not self._catalog.tapes:
+            return
+        self._tx.executemany("DELETE FROM tape WHERE identifier_id = ? AND part = ?", keys)
+        for key in keys:
+            self._memory.strands.pop(key, None)
+            self.touched.tapes[key[0]] = None
+
+    def write(self) -> None:
+        """Put what changed into the state."""
+        if self._changed:
+            strands = self._memory.strands
+            self._tx.executemany(
+                "INSERT INTO tape (identifier_id, part, tape_id, document) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (identifier_id, part, tape_id) DO UPDATE SET document = excluded.document",
+                [(one, part, tape_id, _encode(strands[one, part][tape_id])) for one, part, tape_id in
+                 sorted(self._changed)],
+            )  # fmt: skip
+            self._changed = set()
+        self._memory.trim()
+
+
+def _allows(kept: Kept, context: Carrying | None) -> bool:
+    assert kept.lens is not None
+    carried = carried_by(context)
+    return not carried or carried_allows(carried, *kept.lens)
+
+
+def touch(tx: Writing, ids: Collection[int], position: int) -> None:
+    """Note that whoever holds some identifiers is to be judged again."""
+    tx.executemany(
+        "INSERT INTO audience_touched (identifier_id, position) VALUES (?, ?) "
+        "ON CONFLICT (identifier_id) DO UPDATE SET position = excluded.position",
+        [(one, position) for one in sorted(ids)],
+    )
+
+
+def read_touched(reading: Reading) -> list[int]:
+    """Give the identifiers of people who wait to be judged again."""
+    return [one for (one,) in reading.read("SELECT identifier_id FROM audience_touched ORDER BY identifier_id")]
+
+
+def clear_touched(tx: Writing, position: int = UNTOLD) -> None:
+    """Forget who was judged, up to a position of the fold."""
+    tx.execute("DELETE FROM audience_touched WHERE position <= ?", (position,))
+
+
+# -- tapes that are filled
+
+
+def read_standing(reading: Reading) -> dict[int, int]:
+    """Give how far each tape is filled, by its id."""
+    return dict(reading.read("SELECT tape_id, through FROM tape_standing"))
+
+
+def begin_tapes(tx: Writing, catalog: Catalog) -> None:
+    """Make room for the tapes that definitions in force want, and let go of those that none wants any more."""
+    standing = read_standing(tx)
+    # Without anybody there is nothing to fill them from.
+    through = -1 if tx.read("SELECT 1 FROM identifier LIMIT 1") else WHOLE
+    tx.executemany(
+        "INSERT INTO tape_standing (tape_id, through) VALUES (?, ?)",
+        [(one, through) for one in sorted(catalog.tapes.keys() - standing.keys())],
+    )
+    for one in sorted(standing.keys() - catalog.tapes.keys()):
+        tx.execute("DELETE FROM tape WHERE tape_id = ?", (one,))
+        tx.execute("DELETE FROM tape_standing WHERE tape_id = ?", (one,))
+
+
+def unfilled(reading: Reading) -> tuple[list[int], int]:
+    """Give the tapes that are filled next, all that stand at one place, and the place. None: all are whole."""
+    rows = reading.read(
+        "SELECT tape_id, through FROM tape_standing WHERE through < ? AND through = "
+        "(SELECT min(through) FROM tape_standing) ORDER BY tape_id",
+        (WHOLE,),
+    )
+    return [one for one, _ in rows], rows[0][1] if rows else WHOLE
+
+
+def set_through(tx: Writing, tapes: Sequence[int], through: int) -> None:
+    """Note how far tapes are filled."""
+    tx.executemany("UPDATE tape_standing SET through = ? WHERE tape_id = ?", [(through, one) for one in tapes])

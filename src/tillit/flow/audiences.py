@@ -1,0 +1,480 @@
+"""Audiences: people are judged as the log goes on, and by the clock of the log when it does not.
+
+In:    whose answers may have changed; what is kept of them; the catalog of audiences in force.
+Out:   memberships and their changes; how far tapes are filled.
+Never: an answer by another clock than the log's. Who is in an audience at a place in the log follows from the events up
+       to it and the time at which its row was logged, and from nothing else.
+
+People are judged at the end of each micro-batch, which never spans more than a second of the log's time: what came and
+went within it is not told.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tillit.audience import (
+    CORRECTION,
+    EDIT,
+    ENTER,
+    ERASURE,
+    EVENT,
+    EXIT,
+    JOINED,
+    MERGE,
+    MOVE,
+    NOBODY,
+    TIMER,
+    WHOLE,
+    Catalog,
+    Change,
+    Entry,
+    Judged,
+    Lens,
+    Member,
+    Memberships,
+    TapeMemory,
+    TapeWriter,
+    Touched,
+    read_standing,
+    set_through,
+    unfilled,
+)
+from tillit.consent import Declared, lanes_of, policy_in_force, stretches
+from tillit.flow.catalog import catalog_of
+from tillit.flow.refold import ReadRows
+from tillit.flow.subjects import read_known
+from tillit.identity import Holder, find_holders, find_membership, part_of, profile_id, read_event
+from tillit.language.tapes import Document
+from tillit.language.values import NEVER
+from tillit.profile import load_traits
+from tillit.records import LogRow, carried_allows
+from tillit.store import Reading, State
+
+_WALK_AT_ONCE = 200  # people of a walk judged between two micro-batches: some 20 ms
+_FILL_AT_ONCE = 1_000  # events read again between two micro-batches
+_MOST_TURNS = 1_000  # instants of one person gone through after a long pause; then the present one
+
+
+# -- tapes that are filled from history
+
+
+def fill_tapes(state: State, catalog: Catalog, rows: ReadRows, memory: TapeMemory | None = None) -> bool:
+    """Put the events of some more strands onto tapes that are not whole; say whether there was any to do."""
+    tapes, through = unfilled(state)
+    if not tapes:
+        return False
+    with state.transaction() as tx:
+        anchors = _next_anchors(tx, through)
+        if anchors:
+            writer = TapeWriter(tx, catalog, memory, filling=tapes)
+            for anchor, places in anchors.items():
+                writer.fold(_sightings(tx, anchor, places, rows))
+            writer.write()
+        set_through(tx, tapes, max(anchors) if anchors else WHOLE)
+    return True
+
+
+def fill_all(state: State, rows: ReadRows) -> None:
+    """Fill every tape that definitions in force want."""
+    catalog = catalog_of(state)
+    while fill_tapes(state, catalog, rows):
+        pass
+
+
+def _next_anchors(reading: Reading, after: int) -> dict[int, list[int]]:
+    """Give the next identifiers that have events, each with the places of all of them."""
+    found: dict[int, list[int]] = {}
+    listed = reading.read(
+        "SELECT anchor_id, position FROM event_index WHERE anchor_id > ? ORDER BY anchor_id LIMIT ?",
+        (after, _FILL_AT_ONCE),
+    )
+    for anchor, position in listed:
+        found.setdefault(anchor, []).append(position)
+    if len(listed) == _FILL_AT_ONCE:
+        last = listed[-1][0]
+        if len(found) > 1:
+            del found[last]
+        else:
+            places = reading.read("SELECT position FROM event_index WHERE anchor_id = ?", (last,))
+            found[last] = [position for (position,) in places]
+    return found
+
+
+class _Anchor(NamedTuple):
+    identifier_id: int
+
+
+class _Stretch(NamedTuple):
+    """Events of one strand, as the writer reads them."""
+
+    events: list[tuple[LogRow, Any]]
+    anchor: _Anchor
+    part: int
+
+
+def _sightings(reading: Reading, anchor: int, places: Sequence[int], rows: ReadRows) -> list[_Stretch]:
+    tenures = reading.read(
+        "SELECT from_at, from_position, holder_id FROM tenure WHERE identifier_id = ? ORDER BY from_at, from_position",
+        (anchor,),
+    )
+    by_part: dict[int, list[tuple[LogRow, Any]]] = {}
+    for _, row in sorted(rows(places).items()):
+        if row.body:
+            part = part_of(tenures, row.event_at) if tenures else 0
+            by_part.setdefault(part, []).append((row, read_event(row.body)))
+    return [_Stretch(events, _Anchor(anchor), part) for part, events in by_part.items()]
+
+
+# -- one person
+
+
+class PersonView:
+    """What an evaluator is told of one person."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        holder: Holder,
+        strands: Iterable[Mapping[int, Document]],
+        permits: "Callable[[Reading, int, str, int], tuple[bool, int]]",
+    ) -> None:
+        """Know whose tapes these are; traits and permissions are read when they are asked for."""
+        self._reading = reading
+        self._holder = holder
+        self._strands = [strand for strand in strands if strand]
+        self._permits = permits
+        self._traits: dict[Lens, dict[str, Any]] = {}
+        self._lens: Lens = None
+        self._ids: Mapping[int, int] = {}
+        self.profile_id = profile_id(holder.root_id)
+
+    def through(self, entry: Entry) -> "PersonView":
+        """Look at the person as the purpose of an audience may."""
+        self._lens, self._ids = entry.lens, entry.tapes
+        return self
+
+    def documents(self, tape_id: int) -> Sequence[Document]:
+        """Give what stands on a tape, for each strand that has anything."""
+        stored = self._ids[tape_id]
+        return [strand[stored] for strand in self._strands if stored in strand]
+
+    def trait(self, name: str) -> Any:
+        """Give a trait as the profile shows it for the purpose."""
+        lens = self._lens
+        if lens not in self._traits:
+
+            def allows(carried: str) -> bool:
+                return lens is None or not carried or carried_allows(carried, *lens)
+
+            self._traits[lens] = load_traits(self._reading, self._holder.keys, allows)
+        return self._traits[lens].get(name)
+
+    def may(self, purpose: str, at: int) -> tuple[bool, int]:
+        """Say whether they may be used for a purpose, and until when."""
+        return self._permits(self._reading, self._holder.root_id, purpose, at)
+
+    def is_member(self, audience: str, at: int) -> tuple[bool, int]:
+        """Never asked: what an audience names of others stands in the place of the name."""
+        raise AssertionError(f"{audience} was to be put in its place before {at}")
+
+    def feature(self, name: str, at: int) -> tuple[Any, int]:
+        """Never asked either."""
+        raise AssertionError(f"{name} was to be put in its place before {at}")
+
+
+class Permissions:
+    """Whether people may be used for purposes, for conditions that ask for it."""
+
+    def __init__(self, declared: Declared, adult_age: int) -> None:
+        """Take the purposes in force."""
+        self._declared = declared
+        self._lanes = {lane.purpose: lane for lane in lanes_of(declared) if not lane.channel and not lane.jurisdiction}
+        self._adult_age = adult_age
+
+    def __call__(self, reading: Reading, root: int, purpose: str, at: int) -> tuple[bool, int]:
+        """Say whether somebody may be used for a purpose, and until when."""
+        lane, membership = self._lanes.get(purpose), find_membership(reading, profile_id(root))
+        if lane is None or membership is None:
+            return False, NEVER
+        known = read_known(reading, membership, adult_age=self._adult_age, epoch=1)
+        spans = stretches(self._declared, [lane], known.at, turns=known.turns())
+        is_otherwise = any(from_at <= at < until for _, from_at, until in spans)
+        turns = [turn for _, *ends in spans for turn in ends if turn > at]
+        return lane.is_open != is_otherwise, min(turns, default=NEVER)
+
+
+# -- judging
+
+
+class Judging:
+    """Judges people; used by the one process that folds."""
+
+    def __init__(self, state: State, memberships: Memberships, memory: TapeMemory, *, adult_age: int) -> None:
+        """Know the stores."""
+        self._state = state
+        self._memberships = memberships
+        self._memory = memory
+        self._adult_age = adult_age
+        self._judged = memberships.judged()
+        self._ready_of: tuple[Catalog, dict[int, int]] | None = None
+        self._ready: dict[str, Entry] = {}
+        self._permits: Permissions | None = None
+
+    @property
+    def judged(self) -> Judged:
+        """Say how far everybody was judged."""
+        return self._judged
+
+    def come_under(self, catalog: Catalog, *, epoch: int, position: int, at: int) -> None:
+        """Take the audiences that can be answered; where they are others than before, everybody is looked at again."""
+        standing = read_standing(self._state) if catalog.tapes else {}
+        if self._ready_of is not None and self._ready_of[0] is catalog and self._ready_of[1] == standing:
+            return
+        self._ready_of = catalog, standing
+        self._ready = {
+            name: entry
+            for name, entry in catalog.entries.items()
+            if all(standing.get(one) == WHOLE for one in entry.tapes.values())
+        }
+        declared = policy_in_force(self._state)
+        self._permits = Permissions(declared, self._adult_age)
+        under = repr(sorted((one.name, one.version, one.lens) for one in self._ready.values())) if self._ready else ""
+        if any(one.hangs_on_permissions for one in self._ready.values()):
+            under += declared.hash
+        if under != self._judged.under:
+            self.walk(EDIT, under=under, epoch=epoch, position=position, at=at)
+
+    def walk(self, cause: str, *, under: str | None = None, epoch: int, position: int, at: int) -> None:
+        """Ask for a look at everybody, from the first on."""
+        self._judged = Judged(epoch, position, at, 0, cause, self._judged.under if under is None else under)
+        self._memberships.write(self._judged, (), {}, versions={})
+
+    def wants(self, at: int) -> bool:
+        """Say whether somebody waits: for a walk, or for an instant that has come."""
+        if self._judged.walk != NOBODY:
+            return True
+        due = self._memberships.next_due()
+        return due is not None and due <= at
+
+    def judge_touched(self, touched: Touched, *, epoch: int, position: int, at: int) -> None:
+        """Judge people of whom more was said, and whoever is due by then."""
+        due = self._memberships.due(at, most=_WALK_AT_ONCE)
+        if touched or due:
+            self._judge(touched, due, epoch=epoch, position=position, at=at, cause=EVENT)
+        else:
+            self._judged = self._judged._replace(epoch=epoch, position=position, at=at)
+
+    def step(self, *, epoch: int, position: int, at: int) -> bool:
+        """Judge some of those who wait; say whether there were any."""
+        due = self._memberships.due(at, most=_WALK_AT_ONCE)
+        if due:
+            self._judge(Touched(), due, epoch=epoch, position=position, at=at, cause=TIMER)
+            return True
+        walk = self._judged.walk
+        if walk == NOBODY:
+            return False
+        ids = [
+            one
+            for (one,) in self._state.read(
+                "SELECT identifier_id FROM identifier WHERE identifier_id >= ? AND identifier_id = root_id "
+                "ORDER BY identifier_id LIMIT ?",
+                (walk, _WALK_AT_ONCE),
+            )
+        ]
+        if not ids:
+            ids = self._lost()
+        cause, onward = self._judged.cause, (ids[-1] + 1 if ids and ids[-1] >= walk else NOBODY)
+        touched = Touched()
+        touched.whole(ids)
+        self._judged = self._judged._replace(walk=onward)
+        self._judge(touched, (), epoch=epoch, position=position, at=at, cause=cause)
+        return True
+
+    def _lost(self) -> list[int]:
+        """Give roots of memberships that are nobody's root any more."""
+        found: list[int] = []
+        after = -1
+        while rows := self._memberships.store.read(
+            "SELECT DISTINCT root_id FROM membership WHERE root_id > ? ORDER BY root_id LIMIT 1000", (after,)
+        ):
+            roots = [one for (one,) in rows]
+            after = roots[-1]
+            own = {
+                one
+                for one, root in self._state.read_in(
+                    "SELECT identifier_id, root_id FROM identifier WHERE identifier_id IN {in}", roots
+                )
+                if one == root
+            }
+            found += [one for one in roots if one not in own]
+        return found
+
+    def _judge(self, touched: Touched, due: Sequence[int], *, epoch: int, position: int, at: int, cause: str) -> None:
+        state = self._state
+        ids = touched.ids() | set(due)
+        holders = find_holders(state, ids)
+        # By what each was known before: a root that went into another, a device that came to somebody.
+        former = {
+            one: holder.root_id
+            for holder in holders.values()
+            for one in (*holder.identifiers, *(key[0] for key in holder.keys if key[1] == 0))
+        }
+        held = self._memberships.of_roots(former.keys() | ids)
+        dues = self._memberships.dues_of(former.keys() | ids)
+        names = self._names(touched, holders, former)
+        assert self._ready_of is not None, "come under a catalog first"
+        declared = self._ready_of[0].names
+        strands = self._memory.load(state, (key for holder in holders.values() for key in holder.keys))
+        changes: list[Change] = []
+        new_dues: dict[int, int | None] = {}
+        before: dict[int, dict[int, dict[str, Member]]] = {}
+        for one, told_of in held.items():
+            if one in former:
+                before.setdefault(former[one], {})[one] = told_of
+            else:
+                # Nobody has it any more.
+                changes += [self._exit(member, at, ERASURE, position) for member in told_of.values()]
+        for one in dues.keys() - former.keys():
+            new_dues[one] = None
+        for root, holder in holders.items():
+            view = PersonView(state, holder, (strands[key] for key in holder.keys), self._permissions)
+            mine = before.get(root, {})
+            wanted = names.get(root, set())
+            others = [one for one in dues if one != root and former.get(one) == root]
+            due_at = dues.get(root)
+            if mine.keys() - {root} or others or (due_at is not None and due_at <= at):
+                wanted = None
+            if wanted is not None and not wanted:
+                continue
+            why = touched.causes.get(root) or next(
+                (touched.causes[one] for one in holder.identifiers if one in touched.causes), cause
+            )
+            told = _Told(self._ready, declared, view, mine, root, position)
+            if due_at is not None and due_at <= at and not _is_touched(touched, holder):
+                told.go_through(due_at, at)
+                why = TIMER
+            until = told.judge(wanted, at, why)
+            changes += told.changes
+            for one in others:
+                new_dues[one] = None
+            if wanted is None:
+                if due_at is None or not at < due_at <= until:
+                    new_dues[root] = until if until < NEVER else None
+            elif until < (NEVER if due_at is None else due_at):
+                new_dues[root] = until
+        new_dues = {one: when for one, when in new_dues.items() if when is not None or one in dues}
+        self._judged = self._judged._replace(epoch=epoch, position=position, at=at)
+        is_over = self._judged.walk == NOBODY and cause in (EDIT, CORRECTION)
+        if changes or new_dues or is_over or cause != EVENT:
+            versions = {name: entry.version for name, entry in self._ready.items()} if is_over else {}
+            self._memberships.write(self._judged, changes, new_dues, versions=versions)
+        self._memory.trim()
+
+    def _permissions(self, reading: Reading, root: int, purpose: str, at: int) -> tuple[bool, int]:
+        assert self._permits is not None, "permissions are read when audiences are"
+        return self._permits(reading, root, purpose, at)
+
+    def _exit(self, member: Member, at: int, cause: str, position: int) -> Change:
+        entry = self._ready.get(member.audience)
+        version = entry.version if entry is not None else 0
+        return Change(0, member.audience, version, member.root_id, EXIT, at, cause, position, member.since_at)
+
+    def _names(
+        self, touched: Touched, holders: Mapping[int, Holder], former: Mapping[int, int]
+    ) -> dict[int, set[str] | None]:
+        """Give the audiences to judge of each person; None: all."""
+        assert self._ready_of is not None, "come under a catalog first"
+        catalog = self._ready_of[0]
+        found: dict[int, set[str] | None] = {}
+        roots_of: dict[int, list[int]] = {}
+        for root, holder in holders.items():
+            for key in holder.keys:
+                if key[0] in touched.tapes or key[0] in touched.traits:
+                    roots_of.setdefault(key[0], []).append(root)
+        for one, tapes in touched.tapes.items():
+            for root in roots_of.get(one, (former[one],) if one in former else ()):
+                if tapes is None:
+                    found[root] = None
+                elif (mine := found.setdefault(root, set())) is not None:
+                    mine |= catalog.of_tapes(tapes)
+        for one in touched.traits:
+            for root in roots_of.get(one, ()):
+                mine = found.setdefault(root, set())
+                if mine is not None:
+                    mine.update(catalog.by_trait)
+        return found
+
+
+def _is_touched(touched: Touched, holder: Holder) -> bool:
+    return any(key[0] in touched.tapes or key[0] in touched.traits for key in holder.keys)
+
+
+class _Told:
+    """What one person is judged to be, one instant after another."""
+
+    def __init__(
+        self,
+        ready: Mapping[str, Entry],
+        declared: Collection[str],
+        view: PersonView,
+        before: Mapping[int, Mapping[str, Member]],
+        root: int,
+        position: int,
+    ) -> None:
+        self._ready = ready
+        self._declared = declared
+        self._view = view
+        self._root = root
+        self._position = position
+        self._own = dict(before.get(root, {}))
+        self._others = {one: dict(mine) for one, mine in before.items() if one != root}
+        self.changes: list[Change] = []
+
+    def go_through(self, first: int, at: int) -> None:
+        """Judge at each instant at which something changes by itself, before another."""
+        for _ in range(_MOST_TURNS):
+            if first >= at:
+                return
+            first = self.judge(None, first, TIMER)
+
+    def judge(self, wanted: Collection[str] | None, at: int, cause: str) -> int:
+        """Judge at an instant; give the next one at which something may change by itself."""
+        until = NEVER
+        for name in self._ready if wanted is None else wanted:
+            entry = self._ready.get(name)
+            if entry is None:
+                continue
+            holds, turn = entry.answers(self._view.through(entry), at)
+            until = min(until, turn)
+            self._settle(entry, holds, at, cause)
+        if wanted is None:
+            # Audiences that are no more. Those that are being filled stay as they were.
+            for root, mine in ((self._root, self._own), *self._others.items()):
+                for name in [one for one in mine if one not in self._declared]:
+                    member = mine.pop(name)
+                    self._note(name, 0, root, EXIT, at, EDIT, member.since_at)
+        return until
+
+    def _settle(self, entry: Entry, holds: bool, at: int, cause: str) -> None:
+        name = entry.name
+        own = self._own.get(name)
+        before = [(root, mine.pop(name)) for root, mine in self._others.items() if name in mine]
+        for root, member in before:
+            if not holds:
+                self._note(name, entry.version, root, EXIT, at, cause, member.since_at)
+            elif own is None:
+                self._note(name, entry.version, self._root, MOVE, at, MERGE, member.since_at, root)
+                own = self._own[name] = member._replace(root_id=self._root)
+            else:
+                self._note(name, entry.version, self._root, MOVE, at, JOINED, member.since_at, root)
+        if holds and own is None:
+            self._note(name, entry.version, self._root, ENTER, at, cause, at)
+            self._own[name] = Member(name, self._root, at, cause, self._position)
+        elif not holds and own is not None:
+            self._note(name, entry.version, self._root, EXIT, at, cause, own.since_at)
+            del self._own[name]
+
+    def _note(
+        self, name: str, version: int, root: int, kind: str, at: int, cause: str, since: int, from_root: int = 0
+    ) -> None:
+        self.changes.append(Change(0, name, version, root, kind, at, cause, self._position, since, from_root))
