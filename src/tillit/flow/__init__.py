@@ -5,6 +5,7 @@ Out:   derived state, the lake.
 Never: a concept of its own. Rooms say what a step means; this package says when it happens.
 """
 
+from tillit.flow.catalog import catalog_of
 from tillit.flow.changeover import Beside, take_over
 from tillit.flow.engine import Engine, EngineBusy, LakeWriter, file_lock, is_held
 from tillit.flow.fold import (
@@ -42,6 +43,7 @@ __all__ = [
     "LakeWriter",
     "Planned",
     "carry_fates",
+    "catalog_of",
     "compare_states",
     "file_lock",
     "find_telling",

@@ -38,6 +38,7 @@ from tillit.records import TRUST_SERVER, Membership, NewRow, QuarantineRow, Scop
 from tillit.settings import Settings
 from tillit.store import Log
 from tillit.store.lake import Lake
+from tillit.workspace.audiences import Audiences
 from tillit.workspace.consent import Consent
 from tillit.workspace.deliveries import Deliveries
 from tillit.workspace.erasure import Erasures
@@ -242,6 +243,16 @@ class Workspace:
             leave=self.profiles.leave,
             now=now,
         )
+        self.audiences = Audiences(
+            self.log,
+            self.state,
+            self.folding,
+            self.memberships,
+            scope=self.scope,
+            leave=self.profiles.leave,
+            append=self.append_rows,
+            now=now,
+        )
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.door)
         # Nothing is served before a log that was restored has let go of whom it still knew.
         self.erasure.resume()
@@ -410,7 +421,14 @@ class Workspace:
         if self._lake is not None:
             self._lake.close()
         self._ledger_keys.close()
-        for store in (self.state, self._registry, self._journal_store, self._deliveries_store, self.log):
+        for store in (
+            self.state,
+            self._registry,
+            self._journal_store,
+            self._deliveries_store,
+            self._audiences_store,
+            self.log,
+        ):
             store.close()
 
     def __enter__(self) -> Self:
