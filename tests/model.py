@@ -86,7 +86,8 @@ class RulesRead:
     """The rules that were applied last: they hold for the whole log."""
 
     def __init__(self, rows: Sequence[LogRow]) -> None:
-        texts = [json.loads(row.body or b"{}")["text"] for row in rows if row.kind == KIND_DEFINITION]
+        applied = [json.loads(row.body or b"{}") for row in rows if row.kind == KIND_DEFINITION]
+        texts = [told["text"] for told in applied if told["kind"] == "identity"]
         told = yaml.safe_load(texts[-1]) or {} if texts else {}
         named = told.get("namespaces", {})
         self.others = OTHERS | told.get("others", {})

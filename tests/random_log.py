@@ -9,7 +9,7 @@ import json
 import random
 from typing import Any
 
-from tests.strategies import NOON, POISON, place, row, tick
+from tests.strategies import AUDIENCES, NOON, POISON, audience, place, row, tick
 from tillit.consent import policy_row
 from tillit.deliver import definition_row
 from tillit.identity import rules_row
@@ -53,6 +53,8 @@ def random_log(seed: int, n_rows: int, *, n_people: int = 300) -> list[LogRow]:
                     *definition_row("destination", "crm", CRM, operator="kim", reason="", message_id="d", now=NOON),
                 )
             )
+        elif fate < 0.0395:
+            rows.append(audience(position, chance.choice(AUDIENCES)))
         elif fate < 0.045:
             rows.append(row(position, chance.choice(POISON), at=at, trust=trust))
         elif fate < 0.06:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tillit.audience import AUDIENCE, definition_row
 from tillit.records import KIND_EVENT, KIND_TICK, TRUST_CLAIMED, TRUST_SERVER, LogRow
 
 SECOND = 1_000_000
@@ -71,6 +72,13 @@ def row(position: int, body: Any, *, at: int, trust: int = TRUST_SERVER, message
 def tick(position: int) -> LogRow:
     """Give the engine's own note of time."""
     return LogRow(position, NOON + (1_000 + position) * SECOND, KIND_TICK, "", 2, NOON, NOON, b"", b"{}")
+
+
+def audience(position: int, text: str) -> LogRow:
+    """Give a definition of an audience that a colleague applied."""
+    name = text.split()[1]
+    told = definition_row(AUDIENCE, name, text, operator="kim", reason="", message_id=f"a{position}", now=NOON)
+    return LogRow(position, NOON + (1_000 + position) * SECOND, *told)
 
 
 def place(rows: Sequence[LogRow]) -> list[LogRow]:
@@ -179,8 +187,34 @@ def logs(
         rows.append(row(position, body, at=at, trust=draw(st.sampled_from(list(trusts))), message=message))
         if poison and draw(st.integers(0, 20)) == 0:
             rows[-1] = tick(position)
+        elif poison and draw(st.integers(0, 9)) == 0:
+            rows[-1] = audience(position, draw(st.sampled_from(AUDIENCES)))
     return rows
 
+
+# Definitions that keep something of nearly every event, in every way in which tapes keep it.
+AUDIENCES = [
+    """
+audience: busy
+purpose: service
+definition:
+  any:
+    - {event: "*", within: 4s, count: {at_least: 2}}
+    - {event: "*", sum: {of: n, at_least: 2}}
+    - {page: "*", within: 1d}
+""",
+    """
+audience: busy
+purpose: analytics
+definition:
+  all:
+    - {event: "*", distinct: {of: n, at_least: 1}, within: 2d}
+    - first_time: {event: "*", within: 5s}
+    - trait: name
+      is_set: true
+""",
+    "audience: nobody purpose: service",
+]
 
 # Bodies that are no event: each must be put aside alone.
 POISON: list[Any] = [

@@ -10,7 +10,7 @@ The file is a journal: it tells what was published, and is not made again with t
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tillit.store import Reading, SqliteState, Writing, migrations_of
+from tillit.store import SqliteState, Writing, migrations_of
 
 MEMBERSHIP_MIGRATIONS = migrations_of("tillit.audience", room="audience", folder="migrations/journal")
 
@@ -138,6 +138,17 @@ class Memberships:
 
     # -- reading
 
+    def version(self) -> int:
+        """Give a number that changes when somebody came or went in another process."""
+        return self.store.data_version()
+
+    def is_member(self, audience: str, roots: Collection[int]) -> bool:
+        """Say whether somebody is in an audience, by any identifier that they were known by."""
+        rows = self.store.read_in(
+            "SELECT root_id FROM membership WHERE audience = ? AND root_id IN {in} LIMIT 1", sorted(roots), (audience,)
+        )
+        return bool(rows)
+
     def standings(self) -> dict[str, Standing]:
         """Say how each audience stands that was ever judged."""
         rows = self.store.read("SELECT audience, version, judged_at, n_members FROM audience_standing")
@@ -253,13 +264,3 @@ def write_judged(tx: Writing, judged: Judged) -> None:
         "walk = excluded.walk, cause = excluded.cause, under = excluded.under",
         judged,
     )
-
-
-def is_member_row(reading: Reading, audience: str, roots: Collection[int]) -> list[Member]:
-    """Give one person's membership of an audience, by any of their identifiers."""
-    rows = reading.read_in(
-        "SELECT audience, root_id, since_at, cause, position FROM membership WHERE audience = ? AND root_id IN {in}",
-        sorted(roots),
-        (audience,),
-    )
-    return [Member(*row) for row in rows]

@@ -61,6 +61,13 @@ class Origin(Protocol):
         """Give what waits in the outbox after a position, and the position it goes through."""
         ...
 
+    def find_changed(self, after: int, *, most: int) -> tuple[list[int], int]:
+        """Give identifiers of people who came into audiences or went, after a change, and the change it goes through.
+
+        Of nobody where no destination has an audience.
+        """
+        ...
+
     def clear_work(self, through: int) -> None:
         """Delete from the outbox what was taken."""
         ...
@@ -211,7 +218,15 @@ class Courier:
         if work:
             self._origin.clear_work(through)
             self._at_step("outbox cleared")
-        return len(work)
+        return len(work) + self._follow_audiences()
+
+    def _follow_audiences(self) -> int:
+        after = self._queue.followed()
+        changed, through = self._origin.find_changed(after, most=_TAKEN_AT_ONCE)
+        if through != after:
+            self._queue.follow_changes(changed, through)
+            self._at_step("audiences followed")
+        return len(changed)
 
     def look(self) -> int:
         """Look at people of whom more was said, at leave that ended, and at everybody when that is due."""

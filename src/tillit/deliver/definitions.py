@@ -68,6 +68,7 @@ class Destination(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     recipient: str = ""  # as the purposes name the party; empty: the destination's own name
     title: str = ""
     events: tuple[str, ...] = ()  # names; "*": all
+    audience: str = ""  # of people: only its members; empty: everybody
     fields: dict[str, str] = {}  # their name: ours
     feedback: Feed | None = None
     limits: Limits = Limits()
@@ -131,6 +132,8 @@ def read_destination(text: str) -> Destination:
         raise DefinitionInvalid(where, "by e-mail only messages go. Say `send: messages`.")
     if told.kind in ("folder", "table") and told.send == "messages":
         raise DefinitionInvalid(where, f"no messages go to a {told.kind}. Say `send: people` or `send: events`.")
+    if told.audience and told.send != "people":
+        raise DefinitionInvalid(where, f"it sends {told.send}, and only people are members. Say `send: people`.")
     if told.send != "messages" and not told.fields:
         raise DefinitionInvalid(where, "`fields:` is empty. Name what leaves: their name, and ours behind it.")
     for theirs, ours in told.fields.items():

@@ -5,7 +5,7 @@ Out:   deliveries to work on; what became of each.
 Never: an outcome written under an old fence; a delivery made twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -139,6 +139,21 @@ class Queue:
                 (epoch, through),
             )
         return len(rows)
+
+    def followed(self) -> int:
+        """Say up to which change of audiences people were looked at."""
+        rows = self.store.read("SELECT change_id FROM followed")
+        return int(rows[0][0]) if rows else 0
+
+    def follow_changes(self, ids: Iterable[int], through: int) -> None:
+        """Ask for a look at people who came into audiences or went, up to a change."""
+        with self.store.transaction() as tx:
+            touch_people(tx, dict.fromkeys(ids, False), self._now())
+            tx.execute(
+                "INSERT INTO followed (one, change_id) VALUES (1, ?) "
+                "ON CONFLICT (one) DO UPDATE SET change_id = excluded.change_id",
+                (through,),
+            )
 
     def has_due(self, destination: str) -> bool:
         """Say whether a destination that neither is held nor rests has anything due, or on its way."""

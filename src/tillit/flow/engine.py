@@ -180,10 +180,10 @@ class Engine:
         On an idle log the engine notes the time when somebody is due.
         """
         judging = self._judging
-        if judging is None or not (self.fold.catalog.names or judging.judged.under):
-            return False
         if fill_tapes(self.state, self.fold.catalog, self.rows, self.fold.tapes):
             return True
+        if judging is None or not (self.fold.catalog.names or judging.judged.under):
+            return False
         at = self._come_under(judging)
         if self._has_untold:
             self._judge_untold(judging, at)

@@ -211,9 +211,9 @@ class Fold:
             self._recall_people()
         if not rows:
             return Applied(0, 0, 0, self.position)
-        act = next((i for i, row in enumerate(rows) if row.trust == TRUST_OPERATOR and is_identity_act(row)), None)
+        act = next((i for i, row in enumerate(rows) if _stands_alone(row)), None)
         if act is not None and len(rows) > 1:
-            # It changes what is already folded, so it is a micro-batch of its own.
+            # It changes what is already folded, or what is kept of what comes: it is a micro-batch of its own.
             parts = [part for part in (rows[:act], rows[act : act + 1], rows[act + 1 :]) if part]
             return _sum([self.apply(part, epoch=epoch) for part in parts])
         try:
@@ -531,6 +531,10 @@ def _sum(parts: Sequence[Applied]) -> Applied:
         sum(one.n_duplicates for one in parts),
         parts[-1].position,
     )
+
+
+def _stands_alone(row: LogRow) -> bool:
+    return row.kind == KIND_DEFINITION or (row.trust == TRUST_OPERATOR and is_identity_act(row))
 
 
 def _keep_position(tx: Writing, row: LogRow, epoch: int) -> None:

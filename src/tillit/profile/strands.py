@@ -169,7 +169,7 @@ def fold_sightings(document: Document, sightings: Sequence[Seen], news: News) ->
 
 
 def _fold_plain(document: Document, sightings: "Sequence[Seen | _Some]", news: News) -> None:
-    before = len(document[COUNTS]), len(document[TYPES]), len(document[SEEN])
+    before = [len(document[place]) for place in (COUNTS, TYPES, SEEN, TRAITS)]
     if len(sightings) > 1 and _may_meet_a_bound(document, sightings):
         # What comes first in the log stays: now the order counts, event by event.
         singles = [(item[0].position, item, seen.idents) for seen in sightings for item in seen.events]
@@ -178,8 +178,8 @@ def _fold_plain(document: Document, sightings: "Sequence[Seen | _Some]", news: N
     else:
         for seen in sightings:
             _fold_events(document, seen.events, seen.idents, news)
-    # The same strand is the same bytes, however its events were grouped. Traits lie as the log brought them.
-    for place, n_before in zip((COUNTS, TYPES, SEEN), before, strict=True):
+    # The same strand is the same bytes, however its events were grouped.
+    for place, n_before in zip((COUNTS, TYPES, SEEN, TRAITS), before, strict=True):
         if n_before < len(document[place]) > 1:
             document[place] = dict(sorted(document[place].items()))
     if news.has_month:

@@ -52,6 +52,7 @@ from tillit.identity import DEVICE_RANK, Handle, find_membership, rules_in_force
 from tillit.ledger import Ledger
 from tillit.records import KIND_EVENT, Membership, NewRow, Scope, read_yaml
 from tillit.store import Log, Reading, SqliteState, State
+from tillit.workspace.audiences import Audiences
 from tillit.workspace.consent import Consent
 from tillit.workspace.delivery_views import DeliveryViews
 from tillit.workspace.feedback import Feedbacks
@@ -165,6 +166,7 @@ class Deliveries:
         append: Callable[[Sequence[NewRow]], tuple[int, int]],
         outside: Outside,
         consent: Consent,
+        audiences: Audiences,
         lease_s: float,
         now: Callable[[], int],
     ) -> None:
@@ -173,6 +175,7 @@ class Deliveries:
         self._state = state
         self._folding = folding
         self._append = append
+        self._audiences = audiences
         self._outside = outside
         self._lease_s = lease_s
         self._now = now
@@ -207,6 +210,7 @@ class Deliveries:
             open_wire=outside.open_wire,
             refused=self.feedback.refused,
             secret=outside.hash_secret,
+            memberships=audiences.memberships,
             now=now,
         )
         self.views = DeliveryViews(state, folding, self.queue, self.origin, ledger)
@@ -299,8 +303,22 @@ class Deliveries:
                 f"the purpose {destination.purpose!r} does not declare the recipient {destination.party!r}. "
                 f"It declares: {listed}. Add it below `recipients:` of the purposes, and to those of this purpose.",
             )
+        if destination.audience:
+            self._hold_audience(where, destination)
         self._outside.check(destination)
         return destination
+
+    def _hold_audience(self, where: str, destination: Destination) -> None:
+        """See that an audience is in force and has the destination's purpose. Raises DefinitionInvalid."""
+        defined = self._audiences.definitions().audiences.get(destination.audience)
+        if defined is None:
+            raise DefinitionInvalid(where, f"there is no audience {destination.audience!r} in force. Apply it first.")
+        if defined.audience.purpose != destination.purpose:
+            raise DefinitionInvalid(
+                where,
+                f"the audience {destination.audience!r} is for the purpose {defined.audience.purpose!r}, and the "
+                f"destination for {destination.purpose!r}. Members leave under their audience's purpose alone.",
+            )
 
     def _hold_purpose(self, where: str, name: str, fields: Sequence[str]) -> Purpose:
         """Give a declared purpose that reaches these fields. Raises DefinitionInvalid."""

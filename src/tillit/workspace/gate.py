@@ -57,6 +57,7 @@ REASONS = {
     "retired": "The destination or the template is retired.",
     "expired": "The message could not go in the time that its template gives it.",
     "forgotten": "What it was about has been forgotten.",
+    "not_a_member": "The person is not in the destination's audience.",
     "nobody": "Nobody is known by what the request names.",
     "moved": "The address belongs to somebody else now.",
     "no_address": "The person has no address on this channel.",
@@ -157,6 +158,7 @@ class LastGate:
         leave: Callable[[Reading, Scope], Leave],
         epoch: int,
         secret: bytes,
+        is_member: Callable[[str, Membership], bool],
     ) -> None:
         """Know the moment, and the log rows that the deliveries are about."""
         self._reading = reading
@@ -169,6 +171,7 @@ class LastGate:
         self._leave = leave
         self._epoch = epoch
         self._secret = secret
+        self._is_member = is_member
         self._leaves: dict[tuple[str, str, str], Leave] = {}
 
     def add_rows(self, rows: Mapping[int, LogRow]) -> None:
@@ -370,6 +373,8 @@ class LastGate:
         told = leave.of(membership)
         if isinstance(told, Refusal):
             return told.reason
+        if destination.audience and not self._is_member(destination.audience, membership):
+            return "not_a_member"
         document = get_document(self._reading, membership, told, epoch=self._epoch)
         return told, map_fields(destination, document, None)
 

@@ -8,6 +8,7 @@ Never: a value handed on that the last gate did not let pass.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from tillit.audience import Memberships
 from tillit.consent import policy_in_force
 from tillit.deliver import (
     DESTINATION,
@@ -78,6 +79,7 @@ class WorkspaceOrigin:
         open_wire: Callable[[Destination], Wire],
         refused: Callable[[Sequence[Outcome]], None],
         secret: bytes,
+        memberships: Memberships,
         now: Callable[[], int],
     ) -> None:
         """Know the stores, and whom to ask."""
@@ -94,6 +96,7 @@ class WorkspaceOrigin:
         self._open_wire = open_wire
         self.refused = refused
         self._secret = secret
+        self._memberships = memberships
         self._now = now
         self._known: tuple[int, int, Definitions] | None = None  # version of the state, newest of them, they
 
@@ -114,6 +117,21 @@ class WorkspaceOrigin:
         """Give what waits in the outbox after a position, and the position it goes through."""
         with self._state.snapshot() as reading:
             return find_outbox(reading, after, most=most)
+
+    def find_changed(self, after: int, *, most: int) -> tuple[list[int], int]:
+        """Give identifiers of people who came into audiences or went, after a change, and the change it goes through.
+
+        Of nobody where no destination has an audience.
+        """
+        followed = {one.audience for _, one in self.definitions().destinations.values() if one.audience}
+        if not followed:
+            return [], after
+        if not after:
+            # A destination that comes is followed by a look at everybody.
+            return [], self._memberships.last_change_id()
+        changes = self._memberships.changes(after=after, limit=most)
+        ids = {one for change in changes for one in (change.root_id, change.from_root) if change.audience in followed}
+        return sorted(ids - {0}), changes[-1].change_id if changes else after
 
     def clear_work(self, through: int) -> None:
         """Delete from the outbox what was taken."""
@@ -230,8 +248,8 @@ class WorkspaceOrigin:
     # -- leaving
 
     def version(self) -> tuple[int, int]:
-        """Give numbers of which one changes when anything was said since, or somebody was suppressed."""
-        return self._state.data_version(), self._suppressions.version()
+        """Give numbers of which one changes when more was said, somebody was suppressed, or came or went."""
+        return self._state.data_version() + self._memberships.version(), self._suppressions.version()
 
     def pass_gate(self, deliveries: Sequence[Delivery]) -> list[Going | Stop]:
         """Say of each whether it may leave now, and what then leaves."""
@@ -267,7 +285,11 @@ class WorkspaceOrigin:
             leave=self._leave,
             epoch=self._log.epoch(),
             secret=self._secret,
+            is_member=self._is_member,
         )
+
+    def _is_member(self, audience: str, membership: Membership) -> bool:
+        return self._memberships.is_member(audience, [one.identifier_id for one in membership.identifiers])
 
     def open_wire(self, destination: Destination) -> Wire:
         """Open a destination."""

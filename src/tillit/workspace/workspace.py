@@ -218,6 +218,16 @@ class Workspace:
             now=now,
         )
         self.outside = Outside(self.settings, self._registry, root=self.paths.root, now=now)
+        self.audiences = Audiences(
+            self.log,
+            self.state,
+            self.folding,
+            self.memberships,
+            scope=self.scope,
+            leave=self.profiles.leave,
+            append=self.append_rows,
+            now=now,
+        )
         self.deliveries = Deliveries(
             self.log,
             self.state,
@@ -229,6 +239,7 @@ class Workspace:
             append=self.append_rows,
             outside=self.outside,
             consent=self.consent,
+            audiences=self.audiences,
             lease_s=self.settings.deliver.lease_s,
             now=now,
         )
@@ -241,16 +252,6 @@ class Workspace:
             definitions=self.deliveries.definitions,
             destination=self.deliveries.destination,
             leave=self.profiles.leave,
-            now=now,
-        )
-        self.audiences = Audiences(
-            self.log,
-            self.state,
-            self.folding,
-            self.memberships,
-            scope=self.scope,
-            leave=self.profiles.leave,
-            append=self.append_rows,
             now=now,
         )
         self.quarantine = Quarantine(self.log, limits=lambda: self.limits, append=self.append_rows, erased=self.door)

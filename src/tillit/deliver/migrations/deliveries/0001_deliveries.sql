@@ -167,3 +167,9 @@ CREATE TABLE verification (
 ) {clustered};
 CREATE INDEX verification_address ON verification (address_hash, created_at);
 CREATE INDEX verification_created ON verification (created_at);
+
+-- How far changes of audiences were followed: whoever came or went is looked at for destinations that have an audience.
+CREATE TABLE followed (
+  one       {int64} PRIMARY KEY,
+  change_id {int64} NOT NULL
+);
