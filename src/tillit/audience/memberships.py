@@ -7,7 +7,7 @@ Never: a change without its membership: both are one transaction, so that nothin
 The file is a journal: it tells what was published, and is not made again with the state.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from tillit.store import SqliteState, Writing, migrations_of
@@ -199,14 +199,6 @@ class Memberships:
             "SELECT day, n_members FROM audience_day WHERE audience = ? AND day >= ? ORDER BY day", (audience, since)
         )
         return [(day, n) for day, n in rows]
-
-    def forget(self, roots: Iterable[int]) -> None:
-        """Let go of who was in what: the person was erased. That somebody was stays."""
-        with self.store.transaction() as tx:
-            for root in sorted(roots):
-                tx.execute("UPDATE membership_change SET root_id = 0 WHERE root_id = ?", (root,))
-                tx.execute("UPDATE membership_change SET from_root = 0 WHERE from_root = ?", (root,))
-                tx.execute("DELETE FROM due WHERE root_id = ?", (root,))
 
 
 def _write_changes(tx: Writing, changes: Sequence[Change]) -> None:

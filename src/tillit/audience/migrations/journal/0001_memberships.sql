@@ -9,7 +9,7 @@ CREATE TABLE membership (
 ) {clustered};
 CREATE INDEX membership_root ON membership (root_id);
 
--- Every change that was published, once. root_id 0: the person was erased since.
+-- Every change that was published, once. The root of somebody erased leads nowhere.
 CREATE TABLE membership_change (
   change_id {int64} PRIMARY KEY,
   audience  {text} NOT NULL,
