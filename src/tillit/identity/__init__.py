@@ -33,6 +33,7 @@ from tillit.identity.definitions import (
     rules_in_force,
     rules_row,
 )
+from tillit.identity.everybody import iter_identifiers, iter_index, iter_tenures, profile_id_sql
 from tillit.identity.evidence import (
     Evidence,
     LinkEvidence,
@@ -165,6 +166,9 @@ __all__ = [
     "is_blocked_value",
     "is_identity_act",
     "iter_events",
+    "iter_identifiers",
+    "iter_index",
+    "iter_tenures",
     "joined_at",
     "keep_act",
     "keep_definition",
@@ -175,6 +179,7 @@ __all__ = [
     "newest_rules",
     "part_of",
     "profile_id",
+    "profile_id_sql",
     "read_applied",
     "read_decisions",
     "read_definition",

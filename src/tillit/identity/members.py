@@ -14,7 +14,7 @@ from tillit.records import MemberIdentifier, Membership
 from tillit.store import Reading
 
 _COLUMNS = "identifier_id, namespace, value, root_id, rank"
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 _FOREVER = 1 << 62
 # The oldest so many, of devices and of others each: a sender that makes up a device or an e-mail for every event must
 # not make its person unreadable. Taste: nobody has more.
@@ -32,17 +32,17 @@ def profile_id(identifier_id: int) -> str:
     rest = identifier_id
     for _ in range(13):
         rest, digit = divmod(rest, 32)
-        digits.append(_ALPHABET[digit])
+        digits.append(ALPHABET[digit])
     return "p" + "".join(reversed(digits))
 
 
 def identifier_of(profile: str) -> int | None:
     """Read a profile id; None when it is not one."""
-    if len(profile) != 14 or profile[0] != "p" or any(c not in _ALPHABET for c in profile[1:]):
+    if len(profile) != 14 or profile[0] != "p" or any(c not in ALPHABET for c in profile[1:]):
         return None
     value = 0
     for c in profile[1:]:
-        value = value * 32 + _ALPHABET.index(c)
+        value = value * 32 + ALPHABET.index(c)
     return value if value < _FOREVER else None
 
 

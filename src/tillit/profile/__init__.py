@@ -32,6 +32,7 @@ from tillit.profile.document import (
     refused_document,
     strand_keys,
 )
+from tillit.profile.everybody import ToldTrait, corrections_of, iter_told, load_all_acts
 from tillit.profile.history import Earlier, read_earlier
 from tillit.profile.past import Told, past_document
 from tillit.profile.search import Shown, answer, order_terms, read_question, search_strands, shown_by
@@ -63,15 +64,19 @@ __all__ = [
     "StrandMemory",
     "StrandWriter",
     "Told",
+    "ToldTrait",
     "act_row",
     "answer",
     "correct_body",
+    "corrections_of",
     "event_document",
     "event_id",
     "get_document",
     "is_act",
+    "iter_told",
     "judge_acts",
     "load_acts",
+    "load_all_acts",
     "load_facts",
     "load_person",
     "load_traits",

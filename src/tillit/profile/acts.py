@@ -93,10 +93,11 @@ def pack_act(row: LogRow) -> bytes | None:
 def read_act(row: LogRow) -> Act | None:
     """Read an act of the log; None when its body says nothing that can be read."""
     packed = pack_act(row)
-    return _act(row.position, row.event_at, packed) if packed is not None else None
+    return act_of(row.position, row.event_at, packed) if packed is not None else None
 
 
-def _act(position: int, event_at: int, packed: bytes) -> Act:
+def act_of(position: int, event_at: int, packed: bytes) -> Act:
+    """Read what is kept of an act."""
     said = _unpack(packed)
     return Act(
         position, event_at, said.type, said.messageId, said.operator, said.reason, said.text, said.traits, said.of
@@ -106,7 +107,7 @@ def _act(position: int, event_at: int, packed: bytes) -> Act:
 def load_acts(reading: Reading, keys: Iterable[tuple[int, int]]) -> list[Act]:
     """Read the acts of strands, oldest first."""
     found = [
-        _act(*row)
+        act_of(*row)
         for key in keys
         for row in reading.read(
             "SELECT position, event_at, document FROM operator_act WHERE identifier_id = ? AND part = ?", key

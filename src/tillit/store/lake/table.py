@@ -192,6 +192,14 @@ class Lake:
         """List the data files that make up the table now."""
         return [file.path for file in self._current()]
 
+    def moment(self) -> tuple[int, list[Path]]:
+        """Give a position and the data files of the table that holds everything up to it, for `reading_engine`."""
+        with self._read_lock, translated(self.path):
+            table = self._fresh_reader()
+            if table is None:
+                return 0, []
+            return _position(table), [file.path for file in _files_of(table, self.path)]
+
     def size(self) -> tuple[int, int]:
         """Say how many rows there are and how many bytes they take on disk."""
         live = self._current()
@@ -402,7 +410,7 @@ class Lake:
             try:
                 with answered():
                     _refuse_writing(cursor, sql)
-                    cursor.execute(_view(self._holding(positions)))
+                    cursor.execute(f"CREATE TEMP VIEW events AS {files_sql(self._holding(positions))}")
                     return cursor.execute(sql, list(params)).fetchall()
             except duckdb.IOException as exc:
                 # A merge or an erasure took a file away between the list and the read: ask again with a new list.
@@ -425,20 +433,35 @@ class Lake:
         return chosen
 
     def _connect(self) -> "duckdb.DuckDBPyConnection":
-        import duckdb
-
         with self._read_lock:
             if self._engine is None:
-                engine = duckdb.connect(":memory:")
-                engine.execute(f"SET memory_limit = {_quoted(self._memory_limit)}")
-                engine.execute("SET temp_directory = ''")
-                engine.execute("SET autoinstall_known_extensions = false")
-                engine.execute("SET autoload_known_extensions = false")
-                engine.execute(f"SET allowed_directories = [{_quoted(str(self.path))}]")
-                engine.execute("SET enable_external_access = false")
-                engine.execute("SET lock_configuration = true")
-                self._engine = engine
+                self._engine = reading_engine([self.path], memory_limit=self._memory_limit)
             return self._engine
+
+
+def reading_engine(folders: Sequence[Path], *, memory_limit: str) -> "duckdb.DuckDBPyConnection":
+    """Open an engine in memory that reaches these folders and nothing else, and spills nothing to disk."""
+    import duckdb
+
+    engine = duckdb.connect(":memory:")
+    listed = ", ".join(_quoted(str(folder)) for folder in folders)
+    engine.execute(f"SET memory_limit = {_quoted(memory_limit)}")
+    engine.execute("SET temp_directory = ''")
+    engine.execute("SET autoinstall_known_extensions = false")
+    engine.execute("SET autoload_known_extensions = false")
+    engine.execute(f"SET allowed_directories = [{listed}]")
+    engine.execute("SET enable_external_access = false")
+    engine.execute("SET lock_configuration = true")
+    return engine
+
+
+def files_sql(files: Sequence[Path]) -> str:
+    """Write the relation of the rows in some of the lake's files."""
+    if not files:
+        numbers = [f"NULL::BIGINT AS {name}" for name in NUMBERS]
+        others = [f"NULL::BLOB AS {name}" for name in BINARY] + [f"NULL::VARCHAR AS {name}" for name in TEXTS]
+        return f"SELECT {', '.join(numbers + others)} WHERE false"
+    return f"SELECT * FROM read_parquet([{', '.join(_quoted(str(file)) for file in files)}])"
 
 
 def _commit_properties(through: int) -> "CommitProperties":
@@ -508,15 +531,6 @@ def _predicate(positions: Sequence[int]) -> str:
     if alone:
         runs.append(f"position IN ({','.join(map(str, alone))})")
     return " OR ".join(runs)
-
-
-def _view(files: Sequence[Path]) -> str:
-    if not files:
-        numbers = [f"NULL::BIGINT AS {name}" for name in NUMBERS]
-        others = [f"NULL::BLOB AS {name}" for name in BINARY] + [f"NULL::VARCHAR AS {name}" for name in TEXTS]
-        return f"CREATE TEMP VIEW events AS SELECT {', '.join(numbers + others)} WHERE false"
-    listed = ", ".join(_quoted(str(file)) for file in files)
-    return f"CREATE TEMP VIEW events AS SELECT * FROM read_parquet([{listed}])"
 
 
 def _refuse_writing(cursor: "duckdb.DuckDBPyConnection", sql: str) -> None:
