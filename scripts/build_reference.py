@@ -1,7 +1,8 @@
 """Write the reference pages that are made from the code.
 
 In:    the source of the package, read and not run (settings are asked for themselves).
-Out:   `errors.md`, `settings.md`, `http-api.md`, `cli.md` and `workspace-tables.md` in `docs/reference/`.
+Out:   `errors.md`, `settings.md`, `http-api.md`, `cli.md`, `workspace-tables.md` and `audience-language.md` in
+       `docs/reference/`.
 Never: words of its own about a code: what it means stands beside it in the source.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.reference_cli import cli_page
+from scripts.reference_language import language_page
 from scripts.reference_tables import tables_page
 from tillit import settings
 from tillit.api import api_reference_page
@@ -180,6 +182,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "http-api.md": http_api_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "workspace-tables.md": tables_page(),
+        REFERENCE / "audience-language.md": language_page(),
     }
 
 

@@ -5,6 +5,7 @@ import tomllib
 
 from scripts.build_reference import REFERENCE
 from scripts.reference_cli import cli_page
+from scripts.reference_language import language_page
 from scripts.reference_tables import tables_page
 from tests.house.source_tree import ROOT
 from tillit import settings
@@ -28,6 +29,12 @@ def test_the_reference_of_tables_is_up_to_date() -> None:
     is_same = (REFERENCE / "workspace-tables.md").read_text(encoding="utf-8") == tables_page()
 
     assert is_same, "docs/reference/workspace-tables.md is out of date. Run `make docs`."
+
+
+def test_the_reference_of_the_language_is_up_to_date() -> None:
+    is_same = (REFERENCE / "audience-language.md").read_text(encoding="utf-8") == language_page()
+
+    assert is_same, "docs/reference/audience-language.md is out of date. Run `make docs`."
 
 
 def test_every_dependency_says_what_we_would_write_without_it() -> None:
