@@ -44,8 +44,8 @@ def ws(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def history_of(ws: Workspace) -> History:
-    def permits(reading: Reading, purpose: str) -> Many:
-        return ws.permissions.permit(reading, ws.scope(purpose))
+    def permits(reading: Reading, purpose: str, at: int) -> Many:
+        return ws.permissions.permit(reading, ws.scope(purpose)._replace(at=at))
 
     ws.flush()
     return History(ws.log, ws.state, lambda: ws.lake, ws.paths.run, permits=permits)

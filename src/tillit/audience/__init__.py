@@ -5,7 +5,7 @@ Out:   tapes beside the strands; memberships and every change of them, once.
 Never: a member's values; a membership that hangs on the order in which events came.
 """
 
-from tillit.audience.catalog import Catalog, Entry, Lens, is_broken, lens_of, read_catalog
+from tillit.audience.catalog import Catalog, Entry, Lens, is_broken, lens_of, read_catalog, stored_id
 from tillit.audience.definitions import (
     AUDIENCE,
     FEATURE,
@@ -127,6 +127,7 @@ __all__ = [
     "read_touched",
     "resolve_definitions",
     "set_through",
+    "stored_id",
     "touch",
     "unfilled",
 ]

@@ -5,6 +5,7 @@ Out:   derived state, the lake.
 Never: a concept of its own. Rooms say what a step means; this package says when it happens.
 """
 
+from tillit.flow.audiences import Permissions
 from tillit.flow.catalog import catalog_of
 from tillit.flow.changeover import Beside, take_over
 from tillit.flow.engine import Engine, EngineBusy, LakeWriter, file_lock, is_held
@@ -21,6 +22,7 @@ from tillit.flow.fold import (
     trusted_position,
 )
 from tillit.flow.forget import forget_act, is_husk, named_by
+from tillit.flow.history import History
 from tillit.flow.permissions import judge, judge_due, roots_of
 from tillit.flow.plan import Case, Cluster, Planned, measure
 from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, iter_log, reset_state, rules_of
@@ -40,7 +42,9 @@ __all__ = [
     "Fold",
     "FoldAhead",
     "FoldOutdated",
+    "History",
     "LakeWriter",
+    "Permissions",
     "Planned",
     "carry_fates",
     "catalog_of",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from tillit.audience import Lens
 from tillit.consent import Many
 from tillit.flow.fold import FOLD_VERSION, trusted_position
 from tillit.identity import iter_identifiers, iter_index, iter_tenures, profile_id_sql
@@ -27,7 +28,8 @@ from tillit.language.live import inputs_of
 from tillit.language.nodes import Condition, Value
 from tillit.language.sql import TYPES, members_sql, values_sql
 from tillit.profile import Act, ToldTrait, corrections_of, iter_told, load_all_acts
-from tillit.records import KIND_EVENT
+from tillit.records import KIND_EVENT, carried_allows, carried_text
+from tillit.records.carried import read_choices
 from tillit.store import Log, Reading, State
 from tillit.store.lake import Lake, LakeBusy, answered, batch, files_sql, reading_engine
 
@@ -40,7 +42,7 @@ _LOG_ROWS = 20_000  # read at once
 _BEFORE_ALL = -(1 << 62)
 _KEPT = ("owners", "roots", "holders")  # relations that are kept in files
 _decode = msgspec.json.Decoder().decode
-Permits = Callable[[Reading, str], Many]
+Permits = Callable[[Reading, str, int], Many]
 
 
 class Happening(NamedTuple):
@@ -58,6 +60,8 @@ class Needs(NamedTuple):
 
     traits: frozenset[str] = frozenset()
     purposes: frozenset[str] = frozenset()
+    at: int = 0  # the instant for which permissions hold
+    lens: Lens = None  # through which events and traits are seen: a purpose may not use what was refused for it
 
 
 class History:
@@ -88,6 +92,11 @@ class History:
         self._lock = threading.Lock()
         self.position = 0  # up to which the last answer was
 
+    def permits(self, reading: Reading, purpose: str, at: int) -> Many:
+        """Say which people a purpose may use at an instant."""
+        assert self._permits is not None, "nobody was named who says which people a purpose may use"
+        return self._permits(reading, purpose, at)
+
     def members(
         self,
         node: Condition,
@@ -95,6 +104,7 @@ class History:
         *,
         audiences: Mapping[str, Condition] | None = None,
         features: Mapping[str, Value] | None = None,
+        lens: Lens = None,
     ) -> list[int]:
         """Give whom a condition holds of at an instant, by the root of their identifiers, in order.
 
@@ -103,7 +113,10 @@ class History:
         """
         told, known = audiences or {}, features or {}
         sql = members_sql(node, at, audiences=told, features=known)
-        return [person for (person,) in self.ask(f"{sql} ORDER BY 1", needs_of(node, told, known))]
+        return [
+            person
+            for (person,) in self.ask(f"{sql} ORDER BY 1", needs_of(node, told, known)._replace(lens=lens, at=at))
+        ]
 
     def count(
         self,
@@ -112,11 +125,13 @@ class History:
         *,
         audiences: Mapping[str, Condition] | None = None,
         features: Mapping[str, Value] | None = None,
+        lens: Lens = None,
     ) -> int:
         """Count whom a condition holds of at an instant. Raises as `members`."""
         told, known = audiences or {}, features or {}
         sql = members_sql(node, at, audiences=told, features=known)
-        return int(self.ask(f"SELECT count(*) FROM ({sql}) AS listed", needs_of(node, told, known))[0][0])
+        needs = needs_of(node, told, known)._replace(lens=lens, at=at)
+        return int(self.ask(f"SELECT count(*) FROM ({sql}) AS listed", needs)[0][0])
 
     def values(
         self,
@@ -125,11 +140,12 @@ class History:
         *,
         audiences: Mapping[str, Condition] | None = None,
         features: Mapping[str, Value] | None = None,
+        lens: Lens = None,
     ) -> dict[int, Any]:
         """Give the value of everybody at an instant; None where it is missing. Raises as `members`."""
         told, known = audiences or {}, features or {}
         sql = values_sql(node, at, audiences=told, features=known)
-        rows = self.ask(sql, needs_of(node, told, known))
+        rows = self.ask(sql, needs_of(node, told, known)._replace(lens=lens, at=at))
         return {person: None if value is None else _decode(value) for person, value in rows}
 
     def events(self, person: int) -> list[Happening]:
@@ -186,9 +202,9 @@ class History:
         moment = f"{FOLD_VERSION}-{epoch}-{rules}-{through}"
         self._keep(cursor, reading, moment)
         self._relate_people(cursor)
-        self._relate_events(cursor, through)
-        self._relate_traits(cursor, reading, moment, needs.traits)
-        self._relate_permitted(cursor, reading, needs.purposes)
+        self._relate_events(cursor, through, needs.lens)
+        self._relate_traits(cursor, reading, f"{moment} {needs.lens!r}", needs)
+        self._relate_permitted(cursor, reading, needs)
         self.position = through
 
     def _connect(self) -> "duckdb.DuckDBPyConnection":
@@ -255,8 +271,8 @@ class History:
 
     # -- what happened
 
-    def _relate_events(self, cursor: "duckdb.DuckDBPyConnection", through: int) -> None:
-        columns = "position, event_at, type, name, properties"
+    def _relate_events(self, cursor: "duckdb.DuckDBPyConnection", through: int, lens: Lens) -> None:
+        columns = "position, event_at, type, name, properties" + (", body" if lens is not None else "")
         for _ in range(_TRIES):
             position, files = self._lake().moment()
             tail = self._tail(position, through)
@@ -272,10 +288,16 @@ class History:
             cursor.unregister("arrived")
             rows += f" UNION ALL SELECT {columns} FROM tail"
         kinds = ", ".join(f"'{kind}'" for kind in TYPES)
+        but = ""
+        if lens is not None:
+            sql = f"SELECT position, body FROM ({rows}) WHERE contains(body, '\"consent')"
+            refused = [at for at, body in cursor.execute(sql).fetchall() if not _allows(lens, _carried(body))]
+            _fill(cursor, "refused", ("position",), [(array("q", sorted(refused)),)])
+            but = " AND o.position NOT IN (SELECT position FROM refused)"
         # Only what was applied has an owner.
         cursor.execute(
             'CREATE TEMP VIEW events AS SELECT o.person, e.event_at AS "at", e.position, e.type, e.name, e.properties '
-            f"FROM ({rows}) AS e JOIN owners AS o ON o.position = e.position WHERE e.type IN ({kinds})"
+            f"FROM ({rows}) AS e JOIN owners AS o ON o.position = e.position WHERE e.type IN ({kinds}){but}"
         )
 
     def _tail(self, after: int, through: int) -> "Table | None":
@@ -295,23 +317,24 @@ class History:
 
     # -- what is known
 
-    def _relate_traits(
-        self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, moment: str, names: frozenset[str]
-    ) -> None:
+    def _relate_traits(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, moment: str, needs: Needs) -> None:
         known_at, known = self._known
+        names = needs.traits
         if known_at != moment or not names <= known:
             wanted = names if known_at != moment else names | known
             self._known = ("", frozenset())
-            self._read_traits(cursor, reading, wanted)
+            self._read_traits(cursor, reading, wanted, needs.lens)
             self._known = (moment, wanted)
 
-    def _read_traits(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, names: frozenset[str]) -> None:
+    def _read_traits(
+        self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, names: frozenset[str], lens: Lens
+    ) -> None:
         cursor.execute(
             "CREATE TEMP TABLE said (identifier_id BIGINT, part BIGINT, person BIGINT, name TEXT, weight BIGINT, "
             "told_at BIGINT, position BIGINT, value TEXT)"
         )
         if names:
-            for told in iter_told(reading, names):
+            for told in iter_told(reading, names, lambda carried: _allows(lens, carried)):
                 _add_told(cursor, [(None, one) for one in told])
             _add_told(cursor, self._corrections(cursor, reading, names))
         cursor.execute(
@@ -346,13 +369,10 @@ class History:
             said.setdefault(person, []).append(act)
         return list(corrections_of(said, names))
 
-    def _relate_permitted(
-        self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, purposes: frozenset[str]
-    ) -> None:
+    def _relate_permitted(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, needs: Needs) -> None:
         cursor.execute("CREATE TEMP TABLE permitted (person BIGINT, purpose TEXT)")
-        for purpose in sorted(purposes):
-            assert self._permits is not None, "nobody was named who says which people a purpose may use"
-            many = self._permits(reading, purpose)
+        for purpose in sorted(needs.purposes):
+            many = self.permits(reading, purpose, needs.at)
             roots = sorted({int(root) for (root,) in reading.read(many.otherwise, many.params)})
             _fill(cursor, "otherwise", ("person",), [(array("q", roots),)])
             which = "NOT IN" if many.is_open else "IN"
@@ -362,6 +382,27 @@ class History:
                 [purpose],
             )
             cursor.execute("DROP TABLE otherwise")
+
+
+class _Said(msgspec.Struct):
+    context: Any = None
+
+
+_decode_said = msgspec.json.Decoder(_Said).decode
+
+
+def _carried(body: str) -> str:
+    context = _decode_said(body).context
+    told = context if isinstance(context, dict) else {}
+    consent = told.get("consent")
+    preferences = consent.get("categoryPreferences") if isinstance(consent, dict) else None
+    if not isinstance(consent, dict) and told.get("consentManagement") is None:
+        return ""
+    return carried_text(read_choices(preferences, told.get("consentManagement")) or {})
+
+
+def _allows(lens: Lens, carried: str) -> bool:
+    return lens is None or not carried or carried_allows(carried, *lens)
 
 
 def needs_of(node: Condition | Value, audiences: Mapping[str, Condition], features: Mapping[str, Value]) -> Needs:

@@ -5,7 +5,7 @@ Out:   what each strand says, with the weight by which one strand's word is take
 Never: more of a strand than was asked for.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,8 +51,10 @@ _decode_value = msgspec.msgpack.Decoder().decode
 _write = msgspec.json.Encoder().encode
 
 
-def iter_told(reading: Reading, names: Collection[str]) -> Iterator[list[ToldTrait]]:
-    """Give what every strand says of some traits, a block at a time."""
+def iter_told(
+    reading: Reading, names: Collection[str], allows: Callable[[str], bool] = lambda _: True
+) -> Iterator[list[ToldTrait]]:
+    """Give what every strand says of some traits, a block at a time, as far as what events carried allows."""
     wanted = frozenset(names)
     sql = (
         "SELECT identifier_id, part, document FROM strand WHERE (identifier_id, part) > (?, ?) "
@@ -63,7 +65,9 @@ def iter_told(reading: Reading, names: Collection[str]) -> Iterator[list[ToldTra
         found: list[ToldTrait] = []
         for identifier_id, part, packed in rows:
             document = _decode(packed)
-            for one in (document, *document.carried.values()) if document.carried else (document,):
+            for carried, one in (("", document), *document.carried.items()):
+                if not allows(carried):
+                    continue
                 for name in wanted & one.traits.keys():
                     trust, at, position, _, value = one.traits[name]
                     written = _write(_decode_value(value)).decode()

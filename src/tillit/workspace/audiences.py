@@ -38,12 +38,13 @@ from tillit.audience import (
 from tillit.clock import DAY, rfc3339
 from tillit.consent import policy_in_force
 from tillit.errors import InputError, NotFound
-from tillit.flow import catalog_of
+from tillit.flow import History, catalog_of
 from tillit.identity import find_membership, profile_id
 from tillit.language.live import inputs_of
 from tillit.language.nodes import Condition, Value
 from tillit.records import Membership, NewRow, Permit, Scope
 from tillit.store import Log, Reading, State
+from tillit.workspace.audience_answers import Answers
 from tillit.workspace.folding import Folding
 from tillit.workspace.leave import Leave
 
@@ -103,7 +104,7 @@ class Shown(NamedTuple):
     after: int | None  # where the next page begins; None: this is the last
 
 
-class Audiences:
+class Audiences(Answers):
     """The audiences and features of a workspace."""
 
     def __init__(
@@ -113,20 +114,26 @@ class Audiences:
         folding: Folding,
         memberships: Memberships,
         *,
+        history: Callable[[], History],
         scope: Callable[..., Scope],
         leave: Callable[[Reading, Scope], Leave],
         append: Callable[[Sequence[NewRow]], tuple[int, int]],
+        adult_age: int,
         now: Callable[[], int],
     ) -> None:
         """Know the stores, and whom to ask."""
-        self._log = log
-        self._state = state
-        self._folding = folding
-        self.memberships = memberships
-        self._scope = scope
-        self._leave = leave
+        super().__init__(
+            state,
+            folding,
+            memberships,
+            history=history,
+            scope=scope,
+            leave=leave,
+            adult_age=adult_age,
+            epoch=log.epoch,
+            now=now,
+        )
         self._append = append
-        self._now = now
 
     # -- definitions
 
@@ -189,7 +196,7 @@ class Audiences:
         if broken is not None:
             raise AudienceInvalid(where, broken)
         found = resolved.audiences[name] if kind == AUDIENCE else resolved.features[name]
-        self._hold_purpose(where, told.purpose, found.node)
+        self.hold_purpose(where, told.purpose, found.node)
         others_broken = [one for one in resolved.broken if one not in self.catalog().broken]
         if others_broken:
             raise AudienceInvalid(where, f"with it {others_broken[0]} could not be answered any more.")
@@ -207,7 +214,7 @@ class Audiences:
         if users:
             raise AudienceInvalid(where, f"it is named by {', '.join(users)}. Change these first.")
 
-    def _hold_purpose(self, where: str, name: str, node: Condition | Value) -> None:
+    def hold_purpose(self, where: str, name: str, node: Condition | Value) -> None:
         """See that a purpose is declared and reaches what a definition hangs on. Raises AudienceInvalid."""
         declared = policy_in_force(self._state)
         if name not in declared.purposes:

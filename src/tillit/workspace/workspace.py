@@ -29,7 +29,7 @@ from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
 from tillit.consent import SERVICE, PurposeUnnamed, break_glass_scope, own_scope, policy_in_force, scope_for
 from tillit.errors import InputError
-from tillit.flow import forget_act, prepare
+from tillit.flow import History, forget_act, prepare
 from tillit.identity import read_provable
 from tillit.ledger import Accesses, Ledger, LedgerKeys
 from tillit.privacy import RequestJournal, RetentionNotes
@@ -218,14 +218,17 @@ class Workspace:
             now=now,
         )
         self.outside = Outside(self.settings, self._registry, root=self.paths.root, now=now)
+        self._history: History | None = None
         self.audiences = Audiences(
             self.log,
             self.state,
             self.folding,
             self.memberships,
+            history=lambda: self.history,
             scope=self.scope,
             leave=self.profiles.leave,
             append=self.append_rows,
+            adult_age=self.settings.people.adult_age,
             now=now,
         )
         self.deliveries = Deliveries(
@@ -264,6 +267,21 @@ class Workspace:
         if self._lake is None:
             self._lake = Lake.open(self.paths.lake, read_only=True)
         return self._lake
+
+    @property
+    def history(self) -> History:
+        """Give what answers a definition for everybody, over all that happened."""
+        if self._history is None:
+            self._history = History(
+                self.log,
+                open_state(self.paths, self.settings, read_only=True),
+                lambda: self.lake,
+                self.paths.run / "history",
+                permits=lambda reading, purpose, at: self.permissions.permit(
+                    reading, self.scope(purpose)._replace(at=at)
+                ),
+            )
+        return self._history
 
     # -- saying what happened (as the Segment specification names it)
 
@@ -419,6 +437,8 @@ class Workspace:
         self.accesses.close()
         self.quarantine.close()
         self.erasure.close()
+        if self._history is not None:
+            self._history.close()
         if self._lake is not None:
             self._lake.close()
         self._ledger_keys.close()

@@ -1,0 +1,475 @@
+"""Answers: what a definition would say of everybody, and why it says what it says of one.
+
+In:    definitions, also ones that nobody applied; who is meant; a scope.
+Out:   counts, samples, trends and overlaps; who would enter and leave; reasons; the live answer beside the batch one.
+Never: somebody for whom the purpose has no permission: they are counted. An answer about one person that is taken from
+       what the live evaluator keeps: it is read anew from their events.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tillit import clock
+from tillit.audience import (
+    AUDIENCE,
+    Catalog,
+    Defined,
+    DefinedFeature,
+    Definitions,
+    Lens,
+    Member,
+    Memberships,
+    lens_of,
+    read_standing,
+    stored_id,
+)
+from tillit.clock import DAY, rfc3339
+from tillit.consent import policy_in_force
+from tillit.flow import History, Permissions
+from tillit.identity import Event, find_holders, find_membership, identifier_of, iter_events, profile_id, read_event
+from tillit.language.inlining import inline
+from tillit.language.live import compile_value, inputs_of
+from tillit.language.nodes import Condition, Value
+from tillit.language.reading import read_condition
+from tillit.language.sentences import sentence
+from tillit.language.tapes import Document, Tape, add_entries, entry_of, matches, new_document
+from tillit.language.why import Reason, explain
+from tillit.profile import event_id, load_traits
+from tillit.records import Membership, Permit, Scope, carried_allows, carried_by
+from tillit.store import Reading, State
+from tillit.workspace.folding import Folding
+from tillit.workspace.leave import Leave, PersonWithheld
+
+_MOST_EVENTS = 1_000_000  # of one person, read to say why
+_MOST_REASONS = 2_000  # people who are asked one by one why they are withheld; of more only how many is told
+_MOST_OVERLAPS = 50
+_NEAR = 0.9  # of two audiences, members of both by members of either
+_TREND_POINTS = 13  # weeks
+_TREND_S = 4.0  # what a preview may take for its trend
+_BARS = 12
+_MOST_VALUES = 20  # different texts that are told apart
+
+
+class Answers:
+    """Answers questions about definitions."""
+
+    def __init__(
+        self,
+        state: State,
+        folding: Folding,
+        memberships: Memberships,
+        *,
+        history: Callable[[], History],
+        scope: Callable[..., Scope],
+        leave: Callable[[Reading, Scope], Leave],
+        adult_age: int,
+        epoch: Callable[[], int],
+        now: Callable[[], int],
+    ) -> None:
+        """Know the stores, and whom to ask."""
+        self._state = state
+        self._folding = folding
+        self.memberships = memberships
+        self._history = history
+        self._scope = scope
+        self._leave = leave
+        self._adult_age = adult_age
+        self._epoch = epoch
+        self._now = now
+
+    # What whoever has definitions in force says.
+
+    def catalog(self) -> Catalog:
+        """Give the audiences in force, ready to be answered."""
+        raise NotImplementedError
+
+    def definitions(self) -> Definitions:
+        """Give the audiences and features in force."""
+        raise NotImplementedError
+
+    def judge(self, text: str, planned: Mapping[str, str] | None = None) -> Defined | DefinedFeature:
+        """Read a definition and hold it against purposes and others."""
+        raise NotImplementedError
+
+    def diff(self, text: str) -> list[str]:
+        """Give the lines in which a definition differs from the one in force."""
+        raise NotImplementedError
+
+    def hold_purpose(self, where: str, name: str, node: Condition | Value) -> None:
+        """See that a purpose is declared and reaches what a definition hangs on."""
+        raise NotImplementedError
+
+    # -- everybody
+
+    def preview(self, definition: Any, purpose: str, scope: Scope, *, sample: int = 20) -> dict[str, Any]:
+        """Say what a definition would come to for a purpose; nothing is kept.
+
+        Shape:  {"sentence", "people", "of", "share", "permitted", "withheld": {reason: n}, "sample": [profile ids],
+                "trend": [[day, n]], "overlaps": [...], "near": [...], "cost": {...}}.
+        Raises: LanguageInvalid, Unresolved, AudienceInvalid; LakeBusy.
+        """
+        began_s = clock.monotonic_s()
+        said = read_condition(definition)
+        node = self._whole(said)
+        self.hold_purpose("This audience", purpose, node)
+        at = self._moment()
+        roots = self._members(node, purpose, at)
+        took_s = clock.monotonic_s() - began_s
+        of = self._count_people()
+        permitted, withheld, shown = self._permitted(roots, scope, sample)
+        overlaps, near = self._overlaps(roots)
+        return {
+            "sentence": sentence(said),
+            "people": len(roots),
+            "of": of,
+            "share": len(roots) / of if of else 0.0,
+            "permitted": permitted,
+            "withheld": withheld,
+            "sample": shown,
+            "trend": self._trend(node, purpose, at, len(roots), took_s),
+            "overlaps": overlaps,
+            "near": near,
+            "cost": self._cost(node, purpose, took_s),
+        }
+
+    def plan(self, text: str, *, n_cases: int = 20, planned: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Say what applying a definition would change.
+
+        Shape:  {"kind", "name", "purpose", "diff", "is_new", "people": {"before", "after", "entering", "leaving"},
+                "withheld", "cases": [{"profile_id", "change"}], "sentence"}.
+        Raises: AudienceInvalid; LakeBusy.
+        """
+        found = self.judge(text, planned)
+        diff = self.diff(text)
+        is_audience = isinstance(found, Defined)
+        told: dict[str, Any] = {
+            "kind": AUDIENCE if is_audience else "feature",
+            "name": found.audience.audience if isinstance(found, Defined) else found.feature.feature,
+            "purpose": found.audience.purpose if isinstance(found, Defined) else found.feature.purpose,
+            "diff": diff,
+            "sentence": sentence(found.said),
+        }
+        if not isinstance(found, Defined):
+            told["is_new"] = told["name"] not in self.definitions().features
+            return {**told, "people": None, "withheld": {}, "cases": []}
+        name = told["name"]
+        told["is_new"] = name not in self.definitions().audiences
+        before = {one.root_id for one in self._all_members(name)}
+        after = set() if found.audience.retired else set(self._members(found.node, told["purpose"], self._moment()))
+        scope = self._scope(told["purpose"])
+        entering, leaving = sorted(after - before), sorted(before - after)
+        cases = [{"profile_id": profile_id(root), "change": "enters"} for root in entering]
+        cases += [{"profile_id": profile_id(root), "change": "leaves"} for root in leaving]
+        shown = set(self._permitted([*entering[:n_cases], *leaving[:n_cases]], scope, 2 * n_cases)[2])
+        permitted, withheld, _ = self._permitted(sorted(after), scope, 0)
+        return {
+            **told,
+            "people": {
+                "before": len(before),
+                "after": len(after),
+                "entering": len(entering),
+                "leaving": len(leaving),
+                "permitted": permitted,
+            },
+            "withheld": withheld,
+            "cases": [one for one in cases if one["profile_id"] in shown][:n_cases],
+        }
+
+    def check(self, name: str) -> dict[str, Any]:
+        """Hold the live answer of an audience against the batch one, at the place up to which people are judged.
+
+        Shape:  {"audience", "position", "at", "live", "batch", "only_live", "only_batch", "cases": [profile ids]}.
+        Raises: UnknownAudience; LakeBusy.
+        """
+        defined = self.get(name)
+        for _ in range(20):
+            judged = self.memberships.judged()
+            live = {one.root_id for one in self._all_members(name)}
+            batch = set(self._members(defined.node, defined.audience.purpose, self._moment()))
+            # Both are of one moment when nothing was judged or folded in between.
+            if self.memberships.judged() == judged and self._history().position == judged.position:
+                break
+        wrong = sorted(live ^ batch)
+        return {
+            "audience": name,
+            "position": judged.position,
+            "at": rfc3339(self._moment()),
+            "live": len(live),
+            "batch": len(batch),
+            "only_live": len(live - batch),
+            "only_batch": len(batch - live),
+            "cases": [profile_id(root) for root in wrong[:20]],
+        }
+
+    def get(self, name: str) -> Defined:
+        """Give an audience in force."""
+        raise NotImplementedError
+
+    def feature(self, name: str) -> DefinedFeature:
+        """Give a feature in force."""
+        raise NotImplementedError
+
+    def distribution(self, name: str, scope: Scope) -> dict[str, Any]:
+        """Say how a feature's values lie, of everybody whom its purpose may use.
+
+        Shape:  {"n", "missing", "bars": [{"from", "until", "n"}]} of numbers, {"bars": [{"value", "n"}]} of others.
+        Raises: UnknownFeature; LakeBusy.
+        """
+        found = self.feature(name)
+        values = self._history().values(found.node, self._moment(), lens=self._lens(found.feature.purpose))
+        permitted = self._permitted_roots(scope)
+        told = [value for root, value in values.items() if permitted(root)]
+        known = [value for value in told if value is not None]
+        numbers = [float(value) for value in known if isinstance(value, int | float) and not isinstance(value, bool)]
+        is_numeric = len(numbers) == len(known)
+        return {
+            "n": len(told),
+            "missing": len(told) - len(known),
+            "bars": _number_bars(numbers) if is_numeric else _value_bars(known),
+        }
+
+    # -- one person
+
+    def why(self, name: str, membership: Membership, scope: Scope, *, at: int | None = None) -> dict[str, Any]:
+        """Say why somebody is in an audience or not, and what would change it.
+
+        Raises: UnknownAudience; PersonWithheld when the scope may not be told of them.
+        """
+        defined = self.get(name)
+        self._ask(membership, scope)
+        moment = self._moment() if at is None else at
+        person = _Replayed(self, membership, defined.node, self._lens(defined.audience.purpose), moment)
+        told = explain(defined.node, person, moment)
+        held = self.memberships.of_roots([one.identifier_id for one in membership.identifiers])
+        member = next((mine[name] for mine in held.values() if name in mine), None)
+        return {
+            "audience": name,
+            "profile_id": membership.profile_id,
+            "at": rfc3339(moment),
+            "is_member": told.holds,
+            "since": rfc3339(member.since_at) if member is not None and at is None else None,
+            "cause": member.cause if member is not None and at is None else None,
+            "sentence": sentence(defined.said),
+            "changes_at": _when(told.until),
+            "leaves": list(_leaves(told.reason, self._epoch(), 0, "")),
+            "flip": told.change.words if told.change is not None else None,
+            "words": list(told.words),
+        }
+
+    def value_of(self, name: str, membership: Membership, scope: Scope) -> dict[str, Any]:
+        """Give the value of a feature for one person, and when it changes by itself.
+
+        Shape:  {"feature", "profile_id", "value", "changes_at"}.
+        Raises: UnknownFeature; PersonWithheld.
+        """
+        found = self.feature(name)
+        self._ask(membership, scope)
+        at = self._moment()
+        person = _Replayed(self, membership, found.node, self._lens(found.feature.purpose), at)
+        value, until = compile_value(found.node)(person, at)
+        return {
+            "feature": name,
+            "profile_id": membership.profile_id,
+            "value": value,
+            "changes_at": _when(until),
+        }
+
+    def _ask(self, membership: Membership, scope: Scope) -> None:
+        permit = self._leave(self._state, scope).of(membership)
+        if not isinstance(permit, Permit):
+            raise PersonWithheld(scope, permit.reason)
+
+    # -- at work
+
+    def _moment(self) -> int:
+        """Give the instant for which people are judged: that of the log, as the live answer has it."""
+        rows = self._state.read("SELECT logged_at FROM fold")
+        return int(rows[0][0])
+
+    def _whole(self, said: Condition) -> Condition:
+        told = self.definitions()
+        audiences = {name: one.said for name, one in told.audiences.items()}
+        return inline(said, audiences, {name: one.said for name, one in told.features.items()})
+
+    def _lens(self, purpose: str) -> Lens:
+        declared = policy_in_force(self._state).purposes[purpose]
+        return lens_of(declared.basis, tuple(sorted(declared.categories)))
+
+    def _members(self, node: Condition, purpose: str, at: int) -> list[int]:
+        return self._history().members(node, at, lens=self._lens(purpose))
+
+    def _all_members(self, name: str) -> Iterable[Member]:
+        after = -1
+        while members := self.memberships.members(name, after=after, limit=10_000):
+            yield from members
+            after = members[-1].root_id
+
+    def _count_people(self) -> int:
+        return int(self._history().ask("SELECT count(*) FROM people")[0][0])
+
+    def _permitted_roots(self, scope: Scope) -> Callable[[int], bool]:
+        """Give what says of a root whether a purpose may use it."""
+        many = self._history().permits(self._state, scope.purpose, scope.at)
+        otherwise = {int(root) for (root,) in self._state.read(many.otherwise, many.params)}
+        return lambda root: (root in otherwise) != many.is_open
+
+    def _permitted(self, roots: Sequence[int], scope: Scope, sample: int) -> tuple[int, dict[str, int], list[str]]:
+        """Count whom a scope may be told of; give why not of the others, and some who may be shown."""
+        permitted = self._permitted_roots(scope)
+        allowed = [root for root in roots if permitted(root)]
+        refused = [root for root in roots if not permitted(root)]
+        leave = self._leave(self._state, scope)
+        reasons: Counter[str] = Counter()
+        for root in refused[:_MOST_REASONS]:
+            membership = find_membership(self._state, profile_id(root))
+            permit = leave.of(membership) if membership is not None else None
+            if permit is not None and not isinstance(permit, Permit):
+                reasons[permit.reason] += 1
+        if len(refused) > _MOST_REASONS:
+            reasons = Counter({"withheld": len(refused)})
+        step = max(1, len(allowed) // sample) if sample else 1
+        shown = [profile_id(root) for root in allowed[::step][:sample]]
+        return len(allowed), dict(sorted(reasons.items())), shown
+
+    def _overlaps(self, roots: Sequence[int]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        here = set(roots)
+        found = []
+        for name in list(self.definitions().audiences)[:_MOST_OVERLAPS]:
+            there = {one.root_id for one in self._all_members(name)}
+            both = len(here & there)
+            similarity = both / len(here | there) if here or there else 0.0
+            told = {"audience": name, "both": both, "here_only": len(here) - both, "there_only": len(there) - both}
+            found.append((-similarity, name, {**told, "similarity": similarity}))
+        found.sort(key=lambda one: one[:2])
+        near = [{"audience": name, "similarity": -less} for less, name, _ in found if -less >= _NEAR]
+        return [told for _, _, told in found], near
+
+    def _trend(self, node: Condition, purpose: str, at: int, n_now: int, took_s: float) -> list[list[int]]:
+        """Count members week by week over 90 days, under who is who today; fewer points when each takes long."""
+        n_points = max(1, min(_TREND_POINTS, int(_TREND_S / max(took_s, 0.001))))
+        step = 90 * DAY // n_points
+        history, lens = self._history(), self._lens(purpose)
+        earlier = [
+            [(at - back * step) // DAY, history.count(node, at - back * step, lens=lens)]
+            for back in range(n_points, 0, -1)
+        ]
+        return [*earlier, [at // DAY, n_now]]
+
+    def _cost(self, node: Condition, purpose: str, took_s: float) -> dict[str, Any]:
+        lens = self._lens(purpose)
+        wanted = {stored_id(tape, lens) for tape in inputs_of(node).tapes}
+        shared = wanted & read_standing(self._state).keys()
+        return {"tapes_shared": len(shared), "tapes_new": len(wanted - shared), "seconds": round(took_s, 3)}
+
+    def replay(self, membership: Membership, tapes: Iterable[Tape], lens: Lens, at: int) -> dict[int, Document]:
+        """Give what the events of one person up to an instant leave on tapes, read from log and lake."""
+        documents = {tape.tape_id: (tape, new_document(tape)) for tape in tapes}
+        before = (at, 1 << 62)
+        places = [position for _, position in iter_events(self._state, membership, before=None, limit=_MOST_EVENTS)]
+        for position, row in sorted(self._folding.rows(places).items()):
+            if not row.body or (row.event_at, position) > before:
+                continue
+            event = read_event(row.body)
+            if lens is not None and not _is_allowed(event, lens):
+                continue
+            name = event.event if event.type == "track" else event.name
+            properties = msgspec.json.decode(row.body).get("properties")
+            for tape, document in documents.values():
+                if matches(tape.matcher, event.type, name, properties):
+                    entry = entry_of(tape, row.event_at, position, properties)
+                    if entry is not None:
+                        add_entries(tape, document, [entry], at)
+        return {tape_id: document for tape_id, (_, document) in documents.items()}
+
+    def traits_of(self, membership: Membership, lens: Lens) -> dict[str, Any]:
+        """Give a person's traits as a purpose may use them."""
+        root = identifier_of(membership.profile_id)
+        holder = find_holders(self._state, [root] if root is not None else []).get(root or 0)
+        if holder is None:
+            return {}
+        return load_traits(
+            self._state,
+            holder.keys,
+            lambda carried: lens is None or not carried or carried_allows(carried, *lens),
+        )
+
+    def may(self, membership: Membership, purpose: str, at: int) -> tuple[bool, int]:
+        """Say whether somebody may be used for a purpose at an instant, and until when."""
+        root = identifier_of(membership.profile_id) or 0
+        return Permissions(policy_in_force(self._state), self._adult_age)(self._state, root, purpose, at)
+
+
+def _is_allowed(event: Event, lens: tuple[str, tuple[str, ...]]) -> bool:
+    carried = carried_by(event.context)
+    return not carried or carried_allows(carried, *lens)
+
+
+class _Replayed:
+    """One person, as their events tell."""
+
+    def __init__(self, answers: Answers, membership: Membership, node: Condition | Value, lens: Lens, at: int) -> None:
+        self._answers = answers
+        self._membership = membership
+        self._lens = lens
+        self._documents = answers.replay(membership, inputs_of(node).tapes, lens, at)
+        self._traits: dict[str, Any] | None = None
+        self.profile_id = membership.profile_id
+
+    def documents(self, tape_id: int) -> Sequence[Document]:
+        return [self._documents[tape_id]]
+
+    def trait(self, name: str) -> Any:
+        if self._traits is None:
+            self._traits = self._answers.traits_of(self._membership, self._lens)
+        return self._traits.get(name)
+
+    def may(self, purpose: str, at: int) -> tuple[bool, int]:
+        return self._answers.may(self._membership, purpose, at)
+
+    def is_member(self, audience: str, at: int) -> tuple[bool, int]:
+        raise AssertionError(f"{audience} was to be put in its place before {at}")
+
+    def feature(self, name: str, at: int) -> tuple[Any, int]:
+        raise AssertionError(f"{name} was to be put in its place before {at}")
+
+
+def _when(until: int | None) -> str | None:
+    return rfc3339(until) if until is not None and until < 1 << 61 else None
+
+
+def _leaves(reason: Reason, epoch: int, depth: int, joined_by: str) -> Iterable[dict[str, Any]]:
+    yield {
+        "kind": reason.kind,
+        "sentence": reason.sentence,
+        "holds": reason.holds,
+        "value": reason.told or None,
+        "wanted": reason.threshold or None,
+        "events": [{"event_id": event_id(one.position, epoch), "at": rfc3339(one.at)} for one in reason.deciding],
+        "changes_at": _when(reason.until),
+        "flip": reason.change.words if reason.change is not None else None,
+        "depth": depth,
+        "joined_by": joined_by,
+    }
+    for part in reason.parts:
+        yield from _leaves(part, epoch, depth + 1, reason.kind)
+
+
+def _number_bars(numbers: Sequence[float]) -> list[dict[str, Any]]:
+    if not numbers:
+        return []
+    low, high = min(numbers), max(numbers)
+    if low == high:
+        return [{"from": low, "until": high, "n": len(numbers)}]
+    width = (high - low) / _BARS
+    counts = Counter(min(_BARS - 1, int((one - low) / width)) for one in numbers)
+    return [{"from": low + i * width, "until": low + (i + 1) * width, "n": counts.get(i, 0)} for i in range(_BARS)]
+
+
+def _value_bars(values: Sequence[Any]) -> list[dict[str, Any]]:
+    counts = Counter(value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values)
+    told = counts.most_common(_MOST_VALUES)
+    rest = counts.total() - sum(n for _, n in told)
+    return [{"value": value, "n": n} for value, n in [*told, *([("(others)", rest)] if rest else [])]]
