@@ -17,7 +17,8 @@ _SPAN = re.compile(r"(\d{1,6})\s*(s|m|h|d|w|y)")
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY, "y": 365 * DAY}
 LONGEST = 100 * 366 * DAY
 # What counts as an instant in a property or a trait: one spelling, so that every engine reads the same.
-INSTANT = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?"
+# Hours end at 23: readers differ on 24:00, also those of two Python versions, and on minutes beyond 59.
+INSTANT = r"\d{4}-\d{2}-\d{2}([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?)?"
 _INSTANT = re.compile(INSTANT, re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,7 +61,7 @@ def read_instant(text: str) -> int | None:
     except ValueError:
         return None
     span = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - _EPOCH
-    return span.days * DAY + span.seconds * SECOND + span.microseconds
+    return _micros(span)
 
 
 @lru_cache(maxsize=256)
@@ -88,6 +89,13 @@ def next_turn(zone: str, unit: str, at: int) -> int:
 
 
 def _day(zone: str, at: int) -> date:
+    shown = _shown(zone, at)
+    after = shown + timedelta(days=1)
+    # A clock that is put back over midnight shows the day before again: the day that had begun goes on.
+    return after if _first_instant(after, zone) <= at else shown
+
+
+def _shown(zone: str, at: int) -> date:
     return (_EPOCH + timedelta(microseconds=at)).astimezone(_zone(zone)).date()
 
 
@@ -114,7 +122,20 @@ def _shift(day: date, unit: str, n: int) -> date:
     return date(months // 12, months % 12 + 1, 1)
 
 
+@lru_cache(maxsize=4_096)
 def _first_instant(day: date, zone: str) -> int:
-    # Where midnight does not exist (clocks that go forward at midnight), the day begins when the clock shows it.
-    moment = datetime(day.year, day.month, day.day, tzinfo=_zone(zone)).astimezone(UTC) - _EPOCH
-    return moment.days * DAY + moment.seconds * SECOND + moment.microseconds
+    midnight = datetime(day.year, day.month, day.day, tzinfo=_zone(zone))
+    first, other = (_micros(midnight.replace(fold=fold).astimezone(UTC) - _EPOCH) for fold in (0, 1))
+    # Of two midnights the first. Where there is none (clocks go forward over it), the two readings lie before and
+    # behind the change, and the day begins with the change.
+    while other < first:
+        middle = (other + first) // 2
+        if _shown(zone, middle) < day:
+            other = middle + 1
+        else:
+            first = middle
+    return first
+
+
+def _micros(span: timedelta) -> int:
+    return span.days * DAY + span.seconds * SECOND + span.microseconds

@@ -472,7 +472,8 @@ def _first_time(node: FirstTime) -> Answers:
         if isinstance(window, Calendar):
             begins, ends = calendar_span(window, at)
             return begins <= first < ends, next_turn(window.zone, window.unit, at)
-        return (window.from_at or -NEVER) <= first < (window.until_at or NEVER), NEVER
+        begins = -NEVER if window.from_at is None else window.from_at
+        return begins <= first < (NEVER if window.until_at is None else window.until_at), NEVER
 
     return answer
 

@@ -7,10 +7,26 @@ Never: code. A definition is data, and is read by an evaluator, a compiler and w
 Units: spans of time are microseconds, instants UTC epoch microseconds.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 Path = tuple[str, ...]  # a property within properties: ("shipping", "country")
 Scalar = bool | float | str
+
+_Kind = TypeVar("_Kind", bound=type)
+
+
+def _apart(kind: _Kind) -> _Kind:
+    """Let nodes be equal only to nodes of their own kind: tuples of the same parts are equal, "all" is not "any"."""
+
+    def is_equal(one: Any, other: object) -> bool:
+        return type(other) is kind and tuple.__eq__(one, other)
+
+    def is_other(one: Any, other: object) -> bool:
+        return not is_equal(one, other)
+
+    for name, method in (("__eq__", is_equal), ("__ne__", is_other)):
+        setattr(kind, name, method)
+    return kind
 
 
 class Test(NamedTuple):
@@ -23,7 +39,25 @@ class Test(NamedTuple):
     op: str
     value: Any
 
+    def __eq__(self, other: object) -> bool:
+        """Say whether they ask the same: true is not 1."""
+        return type(other) is Test and _spelled(self) == _spelled(other)
 
+    def __ne__(self, other: object) -> bool:
+        """Say whether they ask something else."""
+        return not self == other
+
+    def __hash__(self) -> int:
+        """Hash what is asked."""
+        return hash((self.op, self.value))
+
+
+def _spelled(test: Test) -> tuple[Any, ...]:
+    values = test.value if isinstance(test.value, tuple) else (test.value,)
+    return test.op, type(test.value), *((type(one), one) for one in values)
+
+
+@_apart
 class PropertyTest(NamedTuple):
     """A property passes every one of some tests."""
 
@@ -31,6 +65,7 @@ class PropertyTest(NamedTuple):
     tests: tuple[Test, ...]
 
 
+@_apart
 class Nested(NamedTuple):
     """Of the elements of a list `some`, `every` or `none` pass a clause, each with its own fields."""
 
@@ -39,18 +74,21 @@ class Nested(NamedTuple):
     clause: "Clause"
 
 
+@_apart
 class AllClauses(NamedTuple):
     """Every clause holds."""
 
     all_of: tuple["Clause", ...]
 
 
+@_apart
 class AnyClause(NamedTuple):
     """At least one clause holds."""
 
     any_of: tuple["Clause", ...]
 
 
+@_apart
 class NotClause(NamedTuple):
     """The clause does not hold."""
 
@@ -60,6 +98,7 @@ class NotClause(NamedTuple):
 Clause = PropertyTest | Nested | AllClauses | AnyClause | NotClause
 
 
+@_apart
 class Matcher(NamedTuple):
     """Which events count.
 
@@ -71,12 +110,14 @@ class Matcher(NamedTuple):
     where: Clause | None = None
 
 
+@_apart
 class Ever(NamedTuple):
     """All events up to now."""
 
     kind: str = "ever"
 
 
+@_apart
 class Rolling(NamedTuple):
     """Events that happened after now - `within`, and not after now - `older_than`."""
 
@@ -84,6 +125,7 @@ class Rolling(NamedTuple):
     older_than: int = 0
 
 
+@_apart
 class Absolute(NamedTuple):
     """Events from one instant on, and before another (None: without end on that side)."""
 
@@ -91,6 +133,7 @@ class Absolute(NamedTuple):
     until_at: int | None
 
 
+@_apart
 class Calendar(NamedTuple):
     """Events in whole days, weeks (from Monday), months, quarters or years of a time zone.
 
@@ -103,6 +146,7 @@ class Calendar(NamedTuple):
     zone: str
 
 
+@_apart
 class SinceLast(NamedTuple):
     """Events after the last of some other events, at most `within` back; when there was none: all within."""
 
@@ -110,6 +154,7 @@ class SinceLast(NamedTuple):
     within: int
 
 
+@_apart
 class Session(NamedTuple):
     """Events of the visit that goes on now: none of its pauses, nor the one since its last event, is over `gap`."""
 
@@ -119,6 +164,7 @@ class Session(NamedTuple):
 Window = Ever | Rolling | Absolute | Calendar | SinceLast | Session
 
 
+@_apart
 class Aggregate(NamedTuple):
     """What is made of the events: count; sum, average, minimum, maximum, distinct, first, last, most_frequent of."""
 
@@ -126,6 +172,7 @@ class Aggregate(NamedTuple):
     path: Path = ()
 
 
+@_apart
 class EventValue(NamedTuple):
     """A value made of a person's events."""
 
@@ -134,12 +181,14 @@ class EventValue(NamedTuple):
     aggregate: Aggregate
 
 
+@_apart
 class TraitValue(NamedTuple):
     """A trait as the profile shows it."""
 
     path: Path
 
 
+@_apart
 class FeatureValue(NamedTuple):
     """The value of a feature that is defined elsewhere."""
 
@@ -149,6 +198,7 @@ class FeatureValue(NamedTuple):
 Value = EventValue | TraitValue | FeatureValue
 
 
+@_apart
 class Compare(NamedTuple):
     """A value passes every one of some tests."""
 
@@ -156,6 +206,7 @@ class Compare(NamedTuple):
     tests: tuple[Test, ...]
 
 
+@_apart
 class FirstTime(NamedTuple):
     """The first such event ever lies in the window."""
 
@@ -163,6 +214,7 @@ class FirstTime(NamedTuple):
     window: Rolling | Absolute | Calendar
 
 
+@_apart
 class Restarted(NamedTuple):
     """Such an event happened within a span, and the one before it at least `quiet` earlier."""
 
@@ -171,6 +223,7 @@ class Restarted(NamedTuple):
     quiet: int
 
 
+@_apart
 class Regularly(NamedTuple):
     """In at least `at_least` of the last `of` stretches of time, each `every` long, such an event happened."""
 
@@ -180,6 +233,7 @@ class Regularly(NamedTuple):
     of: int
 
 
+@_apart
 class Step(NamedTuple):
     """One event of a sequence: what it is, how soon after the step before, and what may not lie in between."""
 
@@ -188,6 +242,7 @@ class Step(NamedTuple):
     without: Matcher | None = None
 
 
+@_apart
 class Sequence(NamedTuple):
     """Steps one after the other, all of them within a span up to now.
 
@@ -203,18 +258,21 @@ class Sequence(NamedTuple):
     unless_within: int = 0
 
 
+@_apart
 class InAudience(NamedTuple):
     """Is a member of another audience."""
 
     name: str
 
 
+@_apart
 class Permitted(NamedTuple):
     """May be used for a purpose now."""
 
     purpose: str
 
 
+@_apart
 class Sample(NamedTuple):
     """Falls into a part of everybody that is drawn once and stays: shares from 0 to 1 of a salt's drawing."""
 
@@ -223,24 +281,28 @@ class Sample(NamedTuple):
     until_share: float
 
 
+@_apart
 class Everybody(NamedTuple):
     """Holds for everyone."""
 
     kind: str = "everybody"
 
 
+@_apart
 class AllOf(NamedTuple):
     """Every condition holds."""
 
     all_of: tuple["Condition", ...]
 
 
+@_apart
 class AnyOf(NamedTuple):
     """At least one condition holds."""
 
     any_of: tuple["Condition", ...]
 
 
+@_apart
 class Not(NamedTuple):
     """The condition does not hold."""
 

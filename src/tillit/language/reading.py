@@ -70,6 +70,7 @@ _LISTS = frozenset({"one_of", "none_of", "all_of"})
 _SPANS = frozenset({"within_last", "more_than_ago", "within_next"})
 _CLAUSES = ("all", "any", "not", "property", "some", "every", "none")
 _DEFAULT_SINCE = 365 * DAY
+_MOST_UNITS = {"day": 4_000, "week": 4_000, "month": 1_200, "quarter": 400, "year": 100}  # 100 years at most
 
 
 class LanguageInvalid(InputError):
@@ -279,7 +280,7 @@ class _Reader:
             _refuse(here, "say `share` or `until`, not both.")
         if not first < last:
             _refuse(here, "is empty: `until` must be more than `from`.")
-        return Sample(_text(inner.get("salt", ""), f"{here}.salt"), first, last)
+        return Sample(_text(inner["salt"], f"{here}.salt") if "salt" in inner else "", first, last)
 
     # -- values
 
@@ -498,8 +499,9 @@ def _calendar(said: dict[str, Any], where: str) -> Calendar:
         _refuse(f"{where}.unit", f"wants one of {', '.join(UNITS)}.")
     if not isinstance(zone, str) or not is_zone(zone):
         _refuse(f"{where}.zone", "wants the name of a time zone, as Europe/Stockholm.")
-    back = _whole(said, "back", where, most=4_000) if said.get("back") else 0
-    return Calendar(unit, back, _whole(said, "length", where, most=4_000) if "length" in said else 1, zone)
+    most = _MOST_UNITS[unit]
+    back = _whole(said, "back", where, most=most) if said.get("back") else 0
+    return Calendar(unit, back, _whole(said, "length", where, most=most) if "length" in said else 1, zone)
 
 
 def _tests(told: Any, where: str, *, moving: bool) -> tuple[Test, ...]:
@@ -529,7 +531,8 @@ def _test(op: Any, told: Any, where: str, *, moving: bool) -> Test:
     if op in _LISTS:
         if not isinstance(told, list) or not 1 <= len(told) <= 1_000:
             _refuse(where, "wants a list of 1 to 1,000 values.")
-        return Test(op, tuple(_scalar(one, where) for one in told))
+        # Each once: what is said twice asks for nothing more. True and 1 are two.
+        return Test(op, tuple({(type(one), one): one for one in (_scalar(one, where) for one in told)}.values()))
     if op in ("before", "after"):
         return Test(op, _instant(told, where))
     if op in _SPANS:

@@ -92,7 +92,7 @@ def _scalar(value: Any) -> Any:
     if kind is bool:
         return value
     if kind is int or kind is float:
-        return float(value)
+        return float(value) + 0.0  # there is one zero: -0.0 is spelled otherwise and equals it
     return value if kind is str and len(value) <= LONGEST_VALUE else None
 
 

@@ -134,7 +134,7 @@ def _scalar_passes(op: str, wanted: Any, value: Any, at: int) -> bool:
     if op == "one_of":
         return any(_is(one, value) for one in wanted)
     if op == "all_of":
-        return len(wanted) == 1 and _is(wanted[0], value)
+        return all(_is(one, value) for one in wanted)
     kind = type(value)
     if kind is int or kind is float:
         return _number_passes(op, wanted, float(value))
