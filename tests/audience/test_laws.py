@@ -66,7 +66,7 @@ def waits(draw: st.DrawFn) -> Act:
     return lambda town: town.wait(by)
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(st.data())
 def test_after_anything_that_happens_live_is_batch_and_each_change_was_told_once(data: st.DataObject) -> None:
     done = data.draw(st.lists(st.one_of(events(), events(), events(), acts(), waits()), min_size=4, max_size=14))

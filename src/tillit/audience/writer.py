@@ -28,7 +28,7 @@ Key = tuple[int, int]  # identifier_id, part
 _PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 _decode = msgspec.msgpack.Decoder().decode
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode  # maps lie as their values came
 
 
 class _Said(msgspec.Struct, gc=False):
