@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 import tillit
-from bench import consent, customers, deliver, erasure, identity, ledger, mail
+from bench import audiences, consent, customers, deliver, erasure, identity, ledger, mail
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -372,6 +372,23 @@ def deliver_withdrawal() -> list[Figure]:
         return deliver.withdrawals(folder / "shop")
 
 
+def audiences_100() -> list[Figure]:
+    """Fold and judge with a hundred audiences."""
+    return _with_audiences(100)
+
+
+def audiences_1000() -> list[Figure]:
+    """Fold and judge with a thousand."""
+    return _with_audiences(1_000)
+
+
+def _with_audiences(n: int) -> list[Figure]:
+    with _folder() as folder:
+        _filled_log(folder / "filled", audiences.N_EVENTS, 20_000)
+        create_workspace(folder / "shop")
+        return audiences.cost(folder / "shop", n)
+
+
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "collect-batches": collect_batches,
     "collect-singles": collect_singles,
@@ -395,4 +412,6 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "deliver-webhooks": deliver_webhooks,
     "deliver-outbox": deliver_outbox,
     "deliver-withdrawal": deliver_withdrawal,
+    "audiences-100": audiences_100,
+    "audiences-1000": audiences_1000,
 }

@@ -7,6 +7,7 @@ Never: an edit. A definition that is applied again under its name is its new ver
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -81,12 +82,14 @@ class _Said(msgspec.Struct):
     reason: str = ""
 
 
+@lru_cache(maxsize=4_000)
 def read_audience(text: str) -> tuple[Audience, Condition]:
     """Read one audience. Raises AudienceInvalid. What it names is looked for by whoever holds the others."""
     told = _read(text, AUDIENCE, Audience)
     return told, _definition(told.audience, AUDIENCE, lambda: read_condition(told.definition))
 
 
+@lru_cache(maxsize=1_000)
 def read_feature(text: str) -> tuple[Feature, Value]:
     """Read one feature. Raises AudienceInvalid."""
     told = _read(text, FEATURE, Feature)

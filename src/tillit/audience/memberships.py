@@ -7,6 +7,7 @@ Never: a change without its membership: both are one transaction, so that nothin
 The file is a journal: it tells what was published, and is not made again with the state.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -209,37 +210,40 @@ def _write_changes(tx: Writing, changes: Sequence[Change]) -> None:
         f"INSERT INTO membership_change ({_CHANGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [change._replace(change_id=number) for number, change in enumerate(changes, last + 1)],
     )
+    # What each membership comes to in the end: of one that changed twice the last counts.
+    ends: dict[tuple[str, int], tuple[int, str, int] | None] = {}
     for change in changes:
         if change.kind != ENTER:
-            gone = change.from_root if change.kind == MOVE else change.root_id
-            tx.execute("DELETE FROM membership WHERE audience = ? AND root_id = ?", (change.audience, gone))
-        if change.kind != EXIT:
+            ends[change.audience, change.from_root if change.kind == MOVE else change.root_id] = None
+        if change.kind != EXIT and change.cause != JOINED:
             since = change.since_at if change.kind == MOVE else change.at
-            tx.execute(
-                "INSERT INTO membership (audience, root_id, since_at, cause, position) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (audience, root_id) DO NOTHING",
-                (change.audience, change.root_id, since, change.cause, change.position),
-            )
+            ends[change.audience, change.root_id] = since, change.cause, change.position
+    tx.executemany("DELETE FROM membership WHERE audience = ? AND root_id = ?", sorted(ends))
+    tx.executemany(
+        "INSERT INTO membership (audience, root_id, since_at, cause, position) VALUES (?, ?, ?, ?, ?)",
+        sorted((*key, *end) for key, end in ends.items() if end is not None),
+    )
 
 
 def _count(tx: Writing, changes: Sequence[Change], at: int, versions: Mapping[str, int]) -> None:
-    changed = {change.audience for change in changes}
-    for name in sorted(changed | versions.keys()):
-        n = tx.read("SELECT n_members FROM audience_standing WHERE audience = ?", (name,))
-        by = sum(_by(change) for change in changes if change.audience == name)
-        n_members = (n[0][0] if n else 0) + by
-        tx.execute(
-            "INSERT INTO audience_standing (audience, version, judged_at, n_members) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (audience) DO UPDATE SET judged_at = excluded.judged_at, n_members = excluded.n_members, "
-            "version = CASE WHEN excluded.version = 0 THEN audience_standing.version ELSE excluded.version END",
-            (name, versions.get(name, 0), at, n_members),
-        )
-        if by:
-            tx.execute(
-                "INSERT INTO audience_day (audience, day, n_members) VALUES (?, ?, ?) "
-                "ON CONFLICT (audience, day) DO UPDATE SET n_members = excluded.n_members",
-                (name, at // _DAY, n_members),
-            )
+    by: Counter[str] = Counter()
+    for change in changes:
+        by[change.audience] += _by(change)
+    names = sorted({*by, *versions})
+    told: dict[str, int] = dict(
+        tx.read_in("SELECT audience, n_members FROM audience_standing WHERE audience IN {in}", names)
+    )
+    tx.executemany(
+        "INSERT INTO audience_standing (audience, version, judged_at, n_members) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (audience) DO UPDATE SET judged_at = excluded.judged_at, n_members = excluded.n_members, "
+        "version = CASE WHEN excluded.version = 0 THEN audience_standing.version ELSE excluded.version END",
+        [(name, versions.get(name, 0), at, told.get(name, 0) + by[name]) for name in names],
+    )
+    tx.executemany(
+        "INSERT INTO audience_day (audience, day, n_members) VALUES (?, ?, ?) "
+        "ON CONFLICT (audience, day) DO UPDATE SET n_members = excluded.n_members",
+        [(name, at // _DAY, told.get(name, 0) + by[name]) for name in names if by[name]],
+    )
 
 
 def _by(change: Change) -> int:

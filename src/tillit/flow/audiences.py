@@ -141,22 +141,24 @@ class PersonView:
         """Know whose tapes these are; traits and permissions are read when they are asked for."""
         self._reading = reading
         self._holder = holder
-        self._strands = [strand for strand in strands if strand]
+        self._tapes: dict[int, list[Document]] = {}
+        for strand in strands:
+            for tape_id, document in strand.items():
+                self._tapes.setdefault(tape_id, []).append(document)
         self._permits = permits
         self._traits: dict[Lens, dict[str, Any]] = {}
         self._lens: Lens = None
-        self._ids: Mapping[int, int] = {}
+        self._ids: Mapping[int, int] | None = None  # None: tapes are stored under their own ids
         self.profile_id = profile_id(holder.root_id)
 
-    def through(self, entry: Entry) -> "PersonView":
+    def through(self, entry: Entry) -> None:
         """Look at the person as the purpose of an audience may."""
-        self._lens, self._ids = entry.lens, entry.tapes
-        return self
+        self._lens = entry.lens
+        self._ids = entry.tapes if entry.lens is not None else None
 
     def documents(self, tape_id: int) -> Sequence[Document]:
         """Give what stands on a tape, for each strand that has anything."""
-        stored = self._ids[tape_id]
-        return [strand[stored] for strand in self._strands if stored in strand]
+        return self._tapes.get(tape_id if self._ids is None else self._ids[tape_id], ())
 
     def trait(self, name: str) -> Any:
         """Give a trait as the profile shows it for the purpose."""
@@ -440,13 +442,20 @@ class _Told:
     def judge(self, wanted: Collection[str] | None, at: int, cause: str) -> int:
         """Judge at an instant; give the next one at which something may change by itself."""
         until = NEVER
-        for name in self._ready if wanted is None else wanted:
-            entry = self._ready.get(name)
+        ready, view, own, others = self._ready, self._view, self._own, self._others
+        lens: Any = ()
+        for name in ready if wanted is None else wanted:
+            entry = ready.get(name)
             if entry is None:
                 continue
-            holds, turn = entry.answers(self._view.through(entry), at)
-            until = min(until, turn)
-            self._settle(entry, holds, at, cause)
+            if entry.lens is not None or lens is not None:
+                view.through(entry)
+                lens = entry.lens
+            holds, turn = entry.answers(view, at)
+            if turn < until:
+                until = turn
+            if others or holds != (name in own):
+                self._settle(entry, holds, at, cause)
         if wanted is None:
             # Audiences that are no more. Those that are being filled stay as they were.
             for root, mine in ((self._root, self._own), *self._others.items()):

@@ -73,7 +73,7 @@ from tillit.language.tapes import (
     horizon_of,
     new_base,
 )
-from tillit.language.values import NEVER, at_path, changes_at, passes
+from tillit.language.values import NEVER, at_path, changes_at, micros_of, passes
 
 SESSION_REACHES = DAY  # a visit is looked at for a day back
 _UNIT_DAYS = {"day": 2, "week": 8, "month": 32, "quarter": 93, "year": 367}  # at most, with a change of clocks
@@ -257,9 +257,11 @@ def _compare(node: Compare) -> Answers:
 
 def _compare_count(value: EventValue, test: Test) -> Answers:
     """Count, and say until when the comparison holds, not the number."""
-    spans = _span_finder(value.window)
-    tape_id = _main_tape(value).tape_id
-    with_base = _has_base(value.window)
+    window, tape_id = value.window, _main_tape(value).tape_id
+    holds_of, gone_of = _count_test(test)
+    if isinstance(window, Rolling) and not window.older_than and window.within < LONGEST:
+        return partial(_count_rolling, tape_id, window.within, holds_of, gone_of)
+    spans, with_base = _span_finder(window), _has_base(window)
 
     def answer(person: Person, at: int) -> tuple[bool, int]:
         span = spans(person, at)
@@ -269,29 +271,73 @@ def _compare_count(value: EventValue, test: Test) -> Answers:
             if with_base:
                 n += document[BASE][B_N]
             entries = document[ENTRIES]
+            if not entries:
+                continue
             low, high, arrives = _bounds(entries, span)
-            until = min(until, arrives)
+            if arrives < until:
+                until = arrives
             if low < high:
                 n += high - low
                 within.append((entries, low, high))
         if span.leaves_after and within:
-            gone = _gone_until_other(test, n)
+            gone = gone_of(n)
             if 0 < gone <= n:
                 until = min(until, _nth(within, gone) + span.leaves_after)
-        return passes(test, float(n), at), until
+        return holds_of(n), until
 
     return answer
 
 
-def _gone_until_other(test: Test, n: int) -> int:
-    """Say how many of `n` must go until the answer of a test is another one; 0: it never is."""
+def _count_rolling(
+    tape_id: int,
+    span: int,
+    holds_of: Callable[[int], bool],
+    gone_of: Callable[[int], int],
+    person: Person,
+    at: int,
+) -> tuple[bool, int]:
+    """Count over a plain rolling window: what most audiences ask."""
+    n, until, after = 0, NEVER, at - span
+    within: list[tuple[Sequence[list[Any]], int, int]] = []
+    for document in person.documents(tape_id):
+        entries = document[ENTRIES]
+        if not entries:
+            continue
+        high = len(entries)
+        if entries[-1][0] > at:
+            high = bisect_right(entries, at, key=_at)
+            until = min(until, entries[high][0])
+        low = 0 if entries[0][0] > after else bisect_right(entries, after, 0, high, key=_at)
+        if low < high:
+            n += high - low
+            within.append((entries, low, high))
+    if within:
+        gone = gone_of(n)
+        if 0 < gone <= n:
+            leaves = _nth(within, gone) + span
+            if leaves < until:
+                until = leaves
+    return holds_of(n), until
+
+
+def _count_test(test: Test) -> tuple[Callable[[int], bool], Callable[[int], int]]:
+    """Give what says whether a number passes, and how many must go until the answer is another one; 0: it never is."""
     wanted = test.value
     if test.op in ("at_least", "less"):
-        return max(0, n - ceil(float(wanted)) + 1)
+        least, is_less = ceil(float(wanted)), test.op == "less"
+        return (lambda n: (n >= least) != is_less), (lambda n: n - least + 1 if n >= least else 0)
     if test.op in ("greater", "at_most"):
-        return max(0, n - floor(float(wanted)))
-    holds = passes(test, float(n), 0)
-    return next((gone for gone in range(1, n + 1) if passes(test, float(n - gone), 0) != holds), 0)
+        most, is_most = floor(float(wanted)), test.op == "at_most"
+        return (lambda n: (n > most) != is_most), (lambda n: n - most if n > most else 0)
+
+    def holds(n: int) -> bool:
+        return passes(test, float(n), 0)
+
+    def gone(n: int) -> int:
+        now = holds(n)
+        return next((left for left in range(1, n + 1) if holds(n - left) != now), 0)
+
+    return holds, gone
 
 
 def _nth(within: Sequence[tuple[Sequence[list[Any]], int, int]], n: int) -> int:
@@ -389,7 +435,41 @@ def _session(window: Session, visit_id: int, person: Person, at: int) -> _Span:
     return _Span(start - 1, at, at, SESSION_REACHES, until=min(arrives, ends, start + SESSION_REACHES))
 
 
+def _total(node: EventValue) -> Measures:
+    """Add numbers up: what most values ask."""
+    spans, tape_id = _span_finder(node.window), _main_tape(node).tape_id
+    with_base, is_sum = _has_base(node.window), node.aggregate.kind == "sum"
+
+    def measure(person: Person, at: int) -> tuple[Any, int]:
+        span = spans(person, at)
+        until, n, total = span.until, 0, 0
+        for document in person.documents(tape_id):
+            if with_base:
+                held = document[BASE][B_PATHS][0]
+                n += held[P_N]
+                total += held[P_SUM]
+            entries = document[ENTRIES]
+            if not entries:
+                continue
+            low, high, arrives = _bounds(entries, span)
+            until = min(until, arrives)
+            if low < high and span.leaves_after:
+                until = min(until, entries[low][0] + span.leaves_after)
+            for entry in entries[low:high]:
+                micros = micros_of(entry[2])
+                if micros is not None:
+                    n += 1
+                    total += micros
+        if is_sum:
+            return float(total) / 1_000_000, until
+        return float(total) / 1_000_000 / n if n else None, until
+
+    return measure
+
+
 def _event_value(node: EventValue) -> Measures:
+    if node.aggregate.kind in ("sum", "average"):
+        return _total(node)
     tape = _main_tape(node)
     spans, tape_id = _span_finder(node.window), tape.tape_id
     with_base, make = _has_base(node.window), _MADE[node.aggregate.kind]
@@ -428,15 +508,8 @@ def _frequency(held: list[Any]) -> tuple[Any, ...]:
     return held[V_N], held[V_AT], held[V_POSITION], kind, value
 
 
-def _average(base: list[Any]) -> float | None:
-    told = base[B_PATHS][0]
-    return float(told[P_SUM]) / 1_000_000 / told[P_N] if told[P_N] else None
-
-
 _MADE: dict[str, Callable[[list[Any]], Any]] = {
     "count": lambda base: float(base[B_N]),
-    "sum": lambda base: float(base[B_PATHS][0][P_SUM]) / 1_000_000,
-    "average": _average,
     "minimum": lambda base: base[B_PATHS][0][P_MIN],
     "maximum": lambda base: base[B_PATHS][0][P_MAX],
     "distinct": lambda base: float(len(base[B_PATHS][0][P_VALUES])),
@@ -533,6 +606,8 @@ def _sequence(node: Steps) -> Answers:
         span = _Span(at - node.within, at, at)
         until = NEVER
         told: dict[int, list[list[Any]]] = {}
+        if not person.documents(ids[0]):
+            return False, NEVER  # it never began
         for tape_id in wanted_ids:
             found: list[list[Any]] = []
             for document in person.documents(tape_id):
