@@ -8,16 +8,17 @@ Never: a stand-in for log, state, engine or journal.
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tests.still_clock import Clock
-from tillit.audience import ENTER, EXIT, MOVE
+from tillit.audience import AUDIENCE, ENTER, EXIT, MOVE, definition_row
 from tillit.clock import SECOND, rfc3339
 from tillit.consent import Choice
 from tillit.errors import InputError, NotFound
-from tillit.identity import profile_id
+from tillit.records import NewRow
 from tillit.workspace import Workspace, create_workspace
 
 PURPOSES = """
@@ -128,10 +129,20 @@ class Town:
 
     def apply(self, name: str, version: int, *, is_retired: bool = False) -> None:
         """Apply a definition; one that names what is not there is refused."""
-        purpose, definition = DEFINITIONS[name][version]
-        text = _yaml({"audience": name, "purpose": purpose, "definition": definition, "retired": is_retired})
         with contextlib.suppress(InputError):
-            self.ws.audiences.apply(text, reason="", operator="kim")
+            self.ws.audiences.apply(self.text(name, version, is_retired=is_retired), reason="", operator="kim")
+
+    def text(self, name: str, version: int, *, is_retired: bool = False) -> str:
+        """Write a definition."""
+        purpose, definition = DEFINITIONS[name][version]
+        # JSON is YAML.
+        return json.dumps({"audience": name, "purpose": purpose, "definition": definition, "retired": is_retired})
+
+    def row(self, name: str, text: str, number: int) -> NewRow:
+        """Write a definition for the log, for whoever folds next."""
+        message_id = f"definition-{number}"
+        now = self.clock.now()
+        return definition_row(AUDIENCE, name, text, operator="kim", reason="", message_id=message_id, now=now)
 
     # -- what holds
 
@@ -163,12 +174,3 @@ class Town:
                 members.remove(change.from_root)
                 assert (change.root_id in members) == (change.cause == "joined"), change
                 members.add(change.root_id)
-
-
-def _yaml(told: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(told)  # JSON is YAML
-
-
-__all__ = ["DEFINITIONS", "PURPOSES", "Town", "profile_id"]

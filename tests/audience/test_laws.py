@@ -5,11 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.audience.shop import DEFINITIONS, PURPOSES, Town
+from tests.audience.shop import DEFINITIONS, Town
 from tests.still_clock import Clock
 from tillit.clock import DAY, HOUR, SECOND
 
@@ -82,5 +81,3 @@ def test_after_anything_that_happens_live_is_batch_and_each_change_was_told_once
         town.look()
 
         assert town.ws.folding.check() == []
-        assert msgspec.json.encode(town.told) is not None
-        assert PURPOSES

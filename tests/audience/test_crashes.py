@@ -1,0 +1,76 @@
+"""L5 under `kill -9`: whoever folds, fills and judges dies at random points, and nothing is told twice or missed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.audience.shop import DEFINITIONS, Town
+from tests.still_clock import Clock
+from tillit import clock
+from tillit.clock import rfc3339
+
+N_ROUNDS = int(os.environ.get("TILLIT_CRASH_ROUNDS", "2"))
+FIRST_SEED = int(os.environ.get("TILLIT_CRASH_SEED", "1"))
+N_PEOPLE = 60
+# Folds, fills and judges until nothing is left; a definition or more events may come before each.
+FOLD = """
+import sys
+from pathlib import Path
+from tillit.workspace import Workspace
+ws = Workspace(Path(sys.argv[1]))
+ws.flush()
+ws.close()
+"""
+
+
+def pour(town: Town, chance: random.Random, n: int) -> None:
+    """Put events into the log that nobody has folded yet: some late, some of shared devices, some identify."""
+    now = clock.now_us()
+    told = []
+    for number in range(n):
+        who = chance.randrange(N_PEOPLE)
+        one = {
+            "type": "track",
+            "event": chance.choice(["Order Completed", "Product Viewed", "Cart Viewed"]),
+            "anonymousId": f"device-{who % 40}",
+            "properties": {"total": chance.choice([20, 60.5]), "sku": chance.choice("ab")},
+            "timestamp": rfc3339(now - chance.choice([0, 0, 1, 3_600, 500_000]) * 1_000_000 - number),
+        }
+        if chance.random() < 0.5:
+            one["userId"] = f"user-{who}"
+        told.append(one)
+    town.ws.append(told)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + N_ROUNDS))
+def test_killed_while_it_folds_fills_and_judges_everything_is_told_once(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    real = Clock()
+    real.now = clock.now_us  # type: ignore[method-assign]
+    names = sorted(DEFINITIONS)
+    n_killed = 0
+    with Town(tmp_path / "town", real) as town:
+        town.ws.folding.leave_to_others()
+        for number in range(6):
+            pour(town, chance, 400)
+            if number < len(names):
+                text = town.text(names[number], chance.randrange(2))
+                town.ws.append_rows([town.row(names[number], text, number)])
+            folding = subprocess.Popen([sys.executable, "-c", FOLD, str(tmp_path / "town")])
+            time.sleep(chance.uniform(0.3, 1.6))
+            if folding.poll() is None:
+                folding.send_signal(signal.SIGKILL)
+                n_killed += 1
+            folding.wait()
+        town.restart()
+        town.look()
+
+        assert town.ws.folding.check() == []
+    assert n_killed, "nothing was killed in the middle"
