@@ -12,12 +12,12 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tillit.language.sql import members_sql, values_sql
 
 from tests.audience_model import Person, is_member, value_of
 from tests.language_cases import AUDIENCES, FEATURES, OPERATORS, START, Case, any_case, as_written, turns
 from tillit.clock import DAY, rfc3339
 from tillit.language.reading import read_condition, read_value
+from tillit.language.sql import members_sql, values_sql
 
 N_PEOPLE = 30
 N_DEFINITIONS = 1  # of each operator, people and instant

@@ -162,6 +162,15 @@ def test_one_event_that_serves_two_parts_is_asked_for_once() -> None:
     told = why("{all: [{event: '*'}, {event: Order Completed, where: {total: {greater: 50}}}]}", ana())
 
     assert told.words == ("needs 1 more Order Completed with total over 50",)
+    assert told.change is not None
+    assert [act.words for act in told.change.acts] == ["1 more Order Completed with total over 50"]
+
+
+def test_one_event_that_may_happen_only_once_is_asked_for_once() -> None:
+    once = "{event: A, count: {equals: 1}}"
+
+    for other in ("{first_time: {event: A, within: 1s}}", "{event: A, where: {total: {greater: 50}}}"):
+        assert why(f"{{all: [{once}, {other}]}}", ana()).words[-1].startswith("needs 1 more A")
 
 
 def test_what_would_spoil_another_part_is_not_proposed() -> None:
@@ -262,3 +271,18 @@ def test_a_large_definition_is_explained_in_full() -> None:
 
     assert told.change is not None
     assert len(told.change.acts) == 31
+
+
+def test_where_too_much_would_have_to_be_looked_at_it_is_said_not_to_change_before() -> None:
+    node = read_condition({"event": "A", "within": "90d", "sum": {"of": "total", "at_least": 10}})
+    person = SmallPerson(
+        strands=[[Happening(NOON - (1_200 - i) * HOUR, "track", "A", {"total": 5}) for i in range(1_200)]]
+    )
+
+    told = explain(node, person.with_tapes(node), NOON)
+
+    assert (told.holds, told.is_sure) == (True, False)
+    assert told.words[0].startswith("does not change by itself before ")
+    assert told.until is not None
+    assert told.until > NOON
+    assert compile_condition(node)(person, told.until)[0]

@@ -13,7 +13,7 @@ from math import floor
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from tillit.clock import DAY
+from tillit.clock import DAY, SECOND
 from tillit.language.imagined import Act, Imagined, candidates, example_properties, passing
 from tillit.language.live import (
     _UNIT_DAYS,
@@ -34,6 +34,7 @@ from tillit.language.live import (
     inputs_of,
 )
 from tillit.language.nodes import (
+    MOVING,
     Absolute,
     AllOf,
     AnyOf,
@@ -65,10 +66,11 @@ from tillit.language.values import NEVER, changes_at, passes
 MOST_DECIDING = 20
 MOST_EVENTS = 1_000  # more are not proposed
 _MOST_TURNS = 1_000  # until the next change of the answer; each is one evaluation
-_MOST_DEADLINES = 100  # turns that are tried with a change
+_MOST_DEADLINES = 1_000  # turns that are tried with a change
 _MOST_OPTIONS = 4  # changes of one part that are tried together with those of others
 _MOST_TRIALS = 400  # of changes of one part
 _MOST_WAITS = 20  # changes of one part after which it is looked whether time does the rest
+_MOST_WORK = 100_000  # events that are looked at in one search; whoever has thousands gets fewer tries, but ten
 _place = itemgetter(0, 1)
 
 
@@ -141,15 +143,16 @@ def explain(node: Condition, person: Person, at: int) -> Explained:
 def next_change(node: Condition, person: Person, at: int) -> tuple[int | None, bool]:
     """Give the next instant at which an answer changes by itself, None when it does not, and whether that is sure.
 
-    It is not where a thousand instants lie before that could change it and do not: it holds until then at least.
+    It is not where very many instants lie before that could change it and do not: it holds until then at least.
     """
     answers = compile_condition(node)
     leaves = list(_leaves(node))
-    settled = _settled_at(leaves, person, at)
+    settled = _settled(leaves, person, at)
+    steady = max(settled.values(), default=NEVER)
     now, (is_held, turn) = at, answers(person, at)
-    for _ in range(_MOST_TURNS):
-        if turn > settled:
-            turn = min((_next_turn(leaf, person, now, settled) for leaf in leaves), default=NEVER)
+    for _ in range(_tries(node, person, _MOST_TURNS)):
+        if turn > steady:
+            turn = min((_turn(leaf, person, now, settled) for leaf in leaves), default=NEVER)
         if turn >= NEVER:
             return None, True
         now = turn
@@ -159,16 +162,29 @@ def next_change(node: Condition, person: Person, at: int) -> tuple[int | None, b
     return now, False
 
 
-def _settled_at(leaves: Sequence[Condition], person: Person, at: int) -> int:
-    """Give an instant from which on no event is in a calendar window any more: then it turns, and nothing changes."""
-    newest, reach = at, 0
+def _tries(node: Condition, person: Person, most: int) -> int:
+    documents = (one for tape in inputs_of(node).tapes for one in person.documents(tape.tape_id))
+    return max(10, min(most, _MOST_WORK // (1 + sum(len(one[ENTRIES]) for one in documents))))
+
+
+def _turn(leaf: Condition, person: Person, at: int, settled: dict[Condition, int]) -> int:
+    if at >= settled.get(leaf, NEVER):
+        return NEVER
+    return compile_condition(leaf)(person, at)[1]
+
+
+def _settled(leaves: Sequence[Condition], person: Person, at: int) -> dict[Condition, int]:
+    """Give for each part with a calendar when no event is in its window any more: it turns, and nothing changes."""
+    found = {}
     for leaf in leaves:
         limits = _calendar_of(leaf)
         if limits is not None:
-            reach = max(reach, (limits.back + 2) * _UNIT_DAYS[limits.unit] * DAY)
-            for tape in inputs_of(leaf).tapes:
-                newest = max([newest, *(one[ENTRIES][-1][0] for one in person.documents(tape.tape_id) if one[ENTRIES])])
-    return newest + reach
+            reach = (limits.back + 2) * _UNIT_DAYS[limits.unit] * DAY
+            documents = [one for tape in inputs_of(leaf).tapes for one in person.documents(tape.tape_id)]
+            times = [one[ENTRIES][-1][0] for one in documents if one[ENTRIES]]
+            times += [one[BASE][B_LAST][0] for one in documents if one[BASE] is not None and one[BASE][B_LAST]]
+            found[leaf] = max([at, *(then + reach for then in times)])
+    return found
 
 
 def _calendar_of(leaf: Condition) -> Calendar | None:
@@ -179,9 +195,10 @@ def _calendar_of(leaf: Condition) -> Calendar | None:
 
 
 def _words(is_held: bool, until: int | None, is_sure: bool, change: Change | None) -> Iterator[str]:
-    if until is not None:
-        when = "at" if is_sure else "not before"
-        yield f"{'leaves' if is_held else 'enters'} by itself {when} {instant(until)}"
+    if until is not None and is_sure:
+        yield f"{'leaves' if is_held else 'enters'} by itself at {instant(until)}"
+    elif until is not None:
+        yield f"does not change by itself before {instant(until)}"
     if change is not None:
         yield change.words
     elif until is None:
@@ -437,31 +454,43 @@ def _change(node: Condition, person: Person, tapes: Sequence[Tape], at: int, *, 
     """Find the smallest change that gives the wanted answer, among those tried."""
     trial = _Trial(person, tapes, at)
     options = _options(node, trial, wanted=wanted)
-    if not options:
-        return None
-    acts = options[0]
+    return _at_once(node, trial, options[0], wanted=wanted) if options else None
+
+
+def _at_once(node: Condition, trial: _Trial, acts: _Acts, *, wanted: bool) -> Change:
     before = _deadline(node, trial, acts, wanted=wanted)
-    when = f" before {instant(before)}" if before is not None else ""
-    return Change(acts, at, before, f"{_said(acts, wanted=wanted)}{when}")
+    when = "" if before is None else f" before {instant(before)}"
+    if before is not None and before % SECOND == 1:
+        when = f" by {instant(before - 1)}"  # it does at that instant, and not after it
+    return Change(_worded(acts), trial.at, before, f"{_said(acts, wanted=wanted)}{when}")
 
 
 def _change_in_time(node: Condition, trial: _Trial, until: int | None, *, wanted: bool) -> Change | None:
     """Find acts after which time alone gives the wanted answer, earlier than it would without them."""
     found: list[tuple[int, _Acts]] = []
+    answers = compile_condition(node)
     for leaf in _leaves(node):
         proposed = (acts for turned in (True, False) for acts in _PROPOSALS[type(leaf)](leaf, trial, turned))
-        for acts in islice(proposed, _MOST_WAITS):
+        for acts in islice(proposed, max(2, _tries(node, trial.person, 10 * _MOST_WAITS) // 10)):
+            if trial.gives(answers, acts) == wanted:
+                return _at_once(node, trial, _shrunk(answers, trial, acts, wanted=wanted), wanted=wanted)
             then, is_sure = next_change(node, Imagined(trial.person, trial.tapes, acts, trial.at), trial.at)
             if is_sure and then is not None and (until is None or then < until):
                 found.append((then, acts))
     if not found:
         return None
     then, acts = min(found, key=lambda one: (_cost(one[1]), one[0]))
-    return Change(acts, then, None, f"{_said(acts, wanted=wanted)}, and then nothing else until {instant(then)}")
+    return Change(
+        _worded(acts), then, None, f"{_said(acts, wanted=wanted)}, and then nothing else until {instant(then)}"
+    )
+
+
+def _worded(acts: _Acts) -> _Acts:
+    return tuple(act._replace(words=act.words.format(n=number(act.n))) for act in acts)
 
 
 def _said(acts: _Acts, *, wanted: bool) -> str:
-    parts = [act.words.format(n=number(act.n)) for act in acts]
+    parts = [act.words for act in _worded(acts)]
     told = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
     return f"{'needs' if wanted else 'would end with'} {told}"
 
@@ -485,7 +514,7 @@ def _options(node: Condition, trial: _Trial, *, wanted: bool) -> list[_Acts]:
     else:
         proposed = _PROPOSALS[type(node)](node, trial, wanted)
     found: list[_Acts] = []
-    for acts in islice(proposed, _MOST_TRIALS):
+    for acts in islice(proposed, _tries(node, trial.person, _MOST_TRIALS)):
         if acts and trial.gives(answers, acts) == wanted:
             small = _shrunk(answers, trial, acts, wanted=wanted)
             if small not in found:
@@ -503,6 +532,8 @@ def _together(each: Sequence[Sequence[_Acts]]) -> Iterator[_Acts]:
     if not all(each):
         return  # one part cannot be had
     first = [options[0] for options in each]
+    yield from sorted(first, key=_cost)  # what serves one part may serve all
+    yield _merged(_joined(first))
     yield _joined(first)
     yield _joined(reversed(first))
     for place, options in enumerate(each):
@@ -512,6 +543,16 @@ def _together(each: Sequence[Sequence[_Acts]]) -> Iterator[_Acts]:
 
 def _joined(several: Iterable[_Acts]) -> _Acts:
     return tuple(act for acts in several for act in acts)
+
+
+def _merged(acts: _Acts) -> _Acts:
+    """Let an event that several parts want happen as often as the one that wants it most."""
+    most: dict[str, Act] = {}
+    for act in acts:
+        key = repr(act._replace(n=1, words=""))
+        if key not in most or most[key].n < act.n:
+            most[key] = act
+    return tuple(most.values())
 
 
 def _shrunk(answers: Answers, trial: _Trial, acts: _Acts, *, wanted: bool) -> _Acts:
@@ -749,12 +790,15 @@ def _deadline(node: Condition, trial: _Trial, acts: _Acts, *, wanted: bool) -> i
     answers = compile_condition(node)
     leaves = list(_leaves(node))
     beside = sorted({turn for leaf in leaves for turn in _turns_beside(leaf, trial)})
-    settled = _settled_at(leaves, trial.person, trial.at)
+    settled = _settled(leaves, trial.person, trial.at)
+    moving = [leaf for leaf in leaves if isinstance(leaf, Compare) and any(test.op in MOVING for test in leaf.tests)]
     now = trial.at
-    for _ in range(_MOST_DEADLINES):
+    for _ in range(_tries(node, trial.person, _MOST_DEADLINES)):
         following = bisect_right(beside, now)
-        imagined = Imagined(trial.person, (), acts, now)  # a trait that was set may turn with time as well
-        turns = [_next_turn(leaf, imagined, now, settled) for leaf in leaves]
+        turns = [_next_turn(leaf, trial.person, now, settled) for leaf in leaves]
+        imagined = Imagined(trial.person, trial.tapes if moving else (), acts, now)
+        # What the acts would set may turn with time as well.
+        turns += [_turn_of_tests(leaf, imagined, now) for leaf in moving]
         now = min([*turns, *beside[following : following + 1]], default=NEVER)
         if now >= NEVER:
             return None
@@ -773,14 +817,16 @@ def _leaves(node: Condition) -> Iterator[Condition]:
         yield node
 
 
-def _next_turn(leaf: Condition, person: Person, at: int, settled: int) -> int:
-    if at >= settled and _calendar_of(leaf) is not None:
-        return NEVER
-    if isinstance(leaf, Compare):
-        # The number, and not the comparison alone: a change is about what is missing in it.
-        found, until = compile_value(leaf.value)(person, at)
-        return min([until, *(changes_at(test, found, at) for test in leaf.tests)])
-    return compile_condition(leaf)(person, at)[1]
+def _next_turn(leaf: Condition, person: Person, at: int, settled: dict[Condition, int]) -> int:
+    if not isinstance(leaf, Compare) or at >= settled.get(leaf, NEVER):
+        return _turn(leaf, person, at, settled)
+    # The number, and not the comparison alone: a change is about what is missing in it.
+    return min(compile_value(leaf.value)(person, at)[1], _turn_of_tests(leaf, person, at))
+
+
+def _turn_of_tests(leaf: Compare, person: Person, at: int) -> int:
+    found = compile_value(leaf.value)(person, at)[0]
+    return min(changes_at(test, found, at) for test in leaf.tests)
 
 
 def _turns_beside(leaf: Condition, trial: _Trial) -> Iterator[int]:

@@ -6,6 +6,7 @@ Never: an alias (with them a short text stands for more than any memory holds); 
        would silently win.
 """
 
+import re
 from typing import Any
 
 import yaml
@@ -15,10 +16,14 @@ class NotReadable(Exception):
     """The text is none that can be read; the message goes on after "it is" or "they are"."""
 
 
+_TRUTH = "tag:yaml.org,2002:bool"
+
+
 class _Loader(yaml.SafeLoader):
-    # A day stays as it was written: which kind of instant it is says the field that it stands in.
+    # A day stays as it was written: which kind of instant it is says the field that it stands in. And only true and
+    # false are truths, as YAML 1.2 has it: NO is a country.
     yaml_implicit_resolvers = {  # noqa: RUF012 -- as the library declares it
-        first: [one for one in told if one[0] != "tag:yaml.org,2002:timestamp"]
+        first: [one for one in told if one[0] not in ("tag:yaml.org,2002:timestamp", _TRUTH)]
         for first, told in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -39,6 +44,9 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(_TRUTH, re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def read_yaml(text: str) -> Any:
