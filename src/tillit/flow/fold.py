@@ -211,10 +211,9 @@ class Fold:
             self._recall_people()
         if not rows:
             return Applied(0, 0, 0, self.position)
-        act = next((i for i, row in enumerate(rows) if _stands_alone(row)), None)
-        if act is not None and len(rows) > 1:
-            # It changes what is already folded, or what is kept of what comes: it is a micro-batch of its own.
-            parts = [part for part in (rows[:act], rows[act : act + 1], rows[act + 1 :]) if part]
+        # What changes what is already folded, or what is kept of what comes, is a micro-batch of its own.
+        parts = list(_parts(rows))
+        if len(parts) > 1:
             return _sum([self.apply(part, epoch=epoch) for part in parts])
         try:
             return self._apply(rows, epoch)
@@ -533,8 +532,20 @@ def _sum(parts: Sequence[Applied]) -> Applied:
     )
 
 
-def _stands_alone(row: LogRow) -> bool:
-    return row.kind == KIND_DEFINITION or (row.trust == TRUST_OPERATOR and is_identity_act(row))
+def _parts(rows: Sequence[LogRow]) -> Iterator[Sequence[LogRow]]:
+    """Part rows, in order: each act about who is who by itself, definitions that follow one another together."""
+    start = 0
+    for place, row in enumerate(rows):
+        is_act = row.trust == TRUST_OPERATOR and is_identity_act(row)
+        is_other = (row.kind == KIND_DEFINITION) != (rows[start].kind == KIND_DEFINITION)
+        if place > start and (is_act or is_other):
+            yield rows[start:place]
+            start = place
+        if is_act:
+            yield rows[place : place + 1]
+            start = place + 1
+    if start < len(rows):
+        yield rows[start:]
 
 
 def _keep_position(tx: Writing, row: LogRow, epoch: int) -> None:
