@@ -22,9 +22,21 @@ _FILES = {
     "truth": "NAME.truth.db",
     "erasures": "erasures.db",
     "keys": "ledger-keys.db",
+    "deliveries": "deliveries.db",
 }
+_JOURNALS = {"audience": "audiences.db"}  # rooms whose journal is a file of its own
 _STATE = "state.db"
-_ORDER = ("log.db", _STATE, "registry.db", "journal.db", "erasures.db", "ledger-keys.db", "NAME.truth.db")
+_ORDER = (
+    "log.db",
+    _STATE,
+    "registry.db",
+    "journal.db",
+    "deliveries.db",
+    "audiences.db",
+    "erasures.db",
+    "ledger-keys.db",
+    "NAME.truth.db",
+)
 _TYPES = {
     "{int64}": "whole number",
     "INTEGER": "whole number",
@@ -74,6 +86,8 @@ def tables() -> list[Table]:
     for path in sorted(SOURCE.rglob("migrations/**/*.sql")):
         parts = path.relative_to(SOURCE).parts
         file = _FILES.get(parts[-2], _STATE)
+        if parts[-2] == "journal":
+            file = _JOURNALS.get(parts[0], file)
         text = path.read_text(encoding="utf-8")
         # What a table is stays said when it is made anew without a word.
         said = {name: old.told for name in _DROP.findall(text) if (old := found.pop((file, name), None)) is not None}

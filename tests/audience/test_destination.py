@@ -68,6 +68,6 @@ def test_members_come_to_a_table_and_go_as_they_enter_and_leave(shop: Shop, cloc
 def test_an_audience_goes_to_no_destination_of_another_purpose(shop: Shop) -> None:
     shop.ws.audiences.apply(AUDIENCE, reason="", operator="kim")
     with pytest.raises(DefinitionInvalid, match="is for the purpose 'newsletter'"):
-        shop.apply({**TABLE, "purpose": "service", "to": {"url": "/tmp/x.db", "table": "people"}})
+        shop.apply({**TABLE, "purpose": "service", "to": {"url": "/people.db", "table": "people"}})
     with pytest.raises(DefinitionInvalid, match="no audience 'nobody' in force"):
-        shop.apply({**TABLE, "audience": "nobody", "to": {"url": "/tmp/x.db", "table": "people"}})
+        shop.apply({**TABLE, "audience": "nobody", "to": {"url": "/people.db", "table": "people"}})

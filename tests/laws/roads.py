@@ -20,7 +20,7 @@ from urllib.parse import quote
 from litestar.exceptions import LitestarDeprecationWarning
 from typer.testing import CliRunner
 
-from tests.api.asking import Asker
+from tests.api.asking import Asker, Listener
 from tests.console.desk_in_process import DeskInProcess
 from tillit.access import API_SCOPES
 from tillit.api import create_api
@@ -29,6 +29,7 @@ from tillit.consent import Choice
 from tillit.deliver import Answer, Beginning
 from tillit.deliver.deliveries import Outcome
 from tillit.errors import InputError, TillitError
+from tillit.identity import profile_id
 from tillit.privacy import OPERATOR
 from tillit.workspace import MARK
 
@@ -88,6 +89,13 @@ HELLO = (
     "template: hello\npurpose: analytics\nclass: marketing\ndestination: messenger\n"
     "body: {text: 'Hello {{ profile.traits.firstName }}'}\n"
 )
+# Everybody of whom anything is known; a name is what their reasons show.
+NAMED = (
+    "audience: named\npurpose: analytics\n"
+    "definition: {all: [{trait: firstName, is_set: true}, {any: [{page: Home}, {not: {page: Home}}]}]}\n"
+)
+NOBODY = NAMED.replace("is_set: true", "is_set: false")
+SEEN = "feature: seen\npurpose: analytics\ndefinition: {trait: firstName}\n"
 RULES = "namespaces: {user_id: {limit: 3}}"  # under which two logins with one address are one person
 
 
@@ -144,6 +152,8 @@ class World:
             ).request_id
             for word in (self.mark, self.glad)
         }
+        for text in (SEEN, NAMED):
+            self.ws.audiences.apply(text, reason="", operator="kim")
         for text in (COPY, MESSENGER, HELLO):
             self.ws.deliveries.apply(text, reason="", operator="kim")
         self.message = {word: self._refused(word) for word in (self.mark, self.glad)}
@@ -262,6 +272,10 @@ class World:
         """Name somebody without a value of theirs."""
         return self.ids[word]
 
+    def named(self, told: str) -> str:
+        """Write their word beside each whom an id names: an id tells who is in an audience as a name does."""
+        return told + " ".join(word for word, one in self.ids.items() if one in told)
+
     def event_ids(self) -> list[str]:
         """Give the id of every row there is."""
         return [f"e{self.ws.log.epoch()}-{position}" for position in self.positions]
@@ -287,12 +301,39 @@ def everyone(ask: Callable[[World, str], Any]) -> Road:
     return lambda world: world.both(lambda word: ask(world, word))
 
 
+def by_id(road: Road) -> Road:
+    """Make a road on which an id names somebody."""
+    return lambda world: world.named(road(world))
+
+
 def _path(word: str) -> str:
     return quote(f"user_id:{word}-user", safe="")
 
 
 def _ends(word: str) -> dict[str, str]:
     return {"a": f"user_id:{word}-user", "b": f"email:{word}@example.org"}
+
+
+def _changes(world: World) -> str:
+    found = world.ws.audiences.shown_changes(lambda one: world.ws.scope(P) if one == P else None, limit=1_000)
+    return world.named(written(found.changes) + written(found.people))
+
+
+def _change_frames(world: World) -> str:
+    """Listen for changes as a program does, to all that there were."""
+
+    async def first() -> str:
+        listener = Listener(world.api, "/api/audiences/changes/stream?after=0", world.key)
+        await listener.status()
+        frames = listener.frames()
+        told: list[str] = []
+        last = world.ws.audiences.shown_changes(lambda one: world.ws.scope(P) if one == P else None, limit=1_000)
+        while len(told) < 1 + len(last.changes):  # what the connection says, and the rows
+            told.append(await anext(frames))
+        await listener.leave()
+        return "".join(told)
+
+    return world.named(world.ask.runner.run(first()))
 
 
 def _frames(world: World) -> str:
@@ -360,6 +401,23 @@ API: dict[str, Road] = {
     ),
     "GET /api/suppressions": lambda w: w.http("GET", "/api/suppressions?with_lifted=true"),
     "GET /api/destinations/{name}": lambda w: w.http("GET", "/api/destinations/messenger"),
+    "GET /api/audiences/{name}/members": by_id(lambda w: w.http("GET", "/api/audiences/named/members")),
+    "GET /api/audiences/{name}/why/{who}": by_id(
+        everyone(lambda w, m: w.http("GET", f"/api/audiences/named/why/{_path(m)}"))
+    ),
+    "POST /api/audiences/{name}/why": by_id(
+        everyone(lambda w, m: w.http("POST", "/api/audiences/named/why", {"identifier": f"user_id:{m}-user"}))
+    ),
+    "GET /api/audiences/{name}/changes": by_id(lambda w: w.http("GET", "/api/audiences/named/changes")),
+    "GET /api/audiences/changes/stream": _change_frames,
+    "POST /api/audiences/preview": by_id(
+        lambda w: w.http("POST", "/api/audiences/preview", {"definition": "everybody", "purpose": P, "sample": 100})
+    ),
+    "GET /api/features/{name}": lambda w: w.http("GET", "/api/features/seen"),
+    "GET /api/features/{name}/values": lambda w: w.http("GET", "/api/features/seen/values"),
+    "POST /api/features/{name}/values/lookup": everyone(
+        lambda w, m: w.http("POST", "/api/features/seen/values/lookup", {"identifier": f"user_id:{m}-user"})
+    ),
     "GET /metrics": lambda w: w.http("GET", "/metrics"),
 }
 # What a decision about who is who answers is walked one by one: it changes the shop.
@@ -391,6 +449,9 @@ API_NOT: dict[str, str] = {
     "POST /api/destinations/{name}/pause": _COUNTS,
     "POST /api/destinations/{name}/resume": _COUNTS,
     "POST /api/destinations/{name}/replay": _COUNTS,
+    "GET /api/audiences": _COUNTS,
+    "GET /api/audiences/{name}": _COUNTS,
+    "GET /api/features": _SHOP,
     "POST /api/destinations/{name}/check": "reaches a destination with nobody's values",
     "GET /api/identity/rules": _SHOP,
     "POST /api/identity/rules": _SHOP,
@@ -448,6 +509,25 @@ def _shared(world: World) -> str:
         return repr(lake.query("SELECT * FROM events"))
 
 
+def _members(world: World) -> str:
+    told = world.ws.audiences.members("named", world.ws.scope(P))
+    documents = [*world.ws.audiences["named"].members(), *world.ws.audiences["named"].changes()]
+    return written([profile_id(one.root_id) for one in told.members]) + written(documents)
+
+
+def _belonging(world: World, word: str) -> Any:
+    held = world.ws.profiles.get(world.who(word), purpose=P)["audiences"]
+    return word if held else ""
+
+
+def _why(world: World, word: str) -> Any:
+    return world.ws.audiences.why("named", world.ws.audiences.membership(world.who(word)), world.ws.scope(P))
+
+
+def _value(world: World, word: str) -> Any:
+    return world.ws.audiences.value_of("seen", world.ws.audiences.membership(world.who(word)), world.ws.scope(P))
+
+
 PYTHON: dict[str, Road] = {
     "profiles.get": everyone(lambda w, m: w.ws.profiles.get(f"user_id:{m}-user", purpose=P)),
     "profiles.find": everyone(lambda w, m: w.ws.profiles.find(f"email:{m}@example.org", w.ws.scope(P))),
@@ -490,6 +570,20 @@ PYTHON: dict[str, Road] = {
     "messages.list_messages": everyone(lambda w, m: w.ws.messages.list_messages(who=w.who(m))),
     "messages.suppressions": lambda w: written(w.ws.messages.suppressions(w.ws.scope(P), with_lifted=True)),
     "messages.destination": lambda w: written(w.ws.messages.destination("messenger")),
+    "audiences.members": by_id(_members),
+    "audiences.list_members": by_id(lambda w: written(w.ws.audiences.list_members("named", w.ws.scope(P)))),
+    "audiences.shown_changes": _changes,
+    "audiences.of_person": everyone(_belonging),
+    "audiences.why": by_id(everyone(_why)),
+    "audiences.why_of": by_id(everyone(lambda w, m: w.ws.audiences.why_of("named", w.who(m), w.ws.scope(P)))),
+    "audiences.preview": by_id(lambda w: written(w.ws.audiences.preview("everybody", P, w.ws.scope(P), sample=100))),
+    "audiences.plan": by_id(lambda w: written(w.ws.audiences.plan(NOBODY, n_cases=100))),
+    "audiences.permitted_of": by_id(
+        lambda w: written(w.ws.audiences.permitted_of([*w.ids.values()], w.ws.scope(P))[0])
+    ),
+    "audiences.value_of": everyone(_value),
+    "audiences.values": lambda w: written(w.ws.audiences.values("seen", w.ws.scope(P))),
+    "audiences.distribution": lambda w: written(w.ws.audiences.distribution("seen", w.ws.scope(P))),
     "audit.list_actions": lambda w: repr(w.ws.audit.list_actions()),
 }
 _ACT = "says something new; what it answers is an id"
@@ -502,6 +596,7 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
     _ACT: (
         "profiles.correct", "profiles.note", "profiles.undo", "groups.join", "groups.leave", "consent.set",
         "deliveries.send", "deliveries.suppress", "deliveries.lift", "deliveries.apply",
+        "audiences.apply", "audiences.define",
         "consent.apply", "rules.apply", "rules.undo", "identity.block", "identity.free",
     ),
     "walked from the API, where they change a shop of their own": (
@@ -510,6 +605,9 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
     _SHOP: (
         "deliveries.before_last", "deliveries.check", "deliveries.definitions", "deliveries.destination",
         "deliveries.history", "deliveries.judge", "deliveries.template",
+        "audiences.before_last", "audiences.catalog", "audiences.definitions", "audiences.diff", "audiences.feature",
+        "audiences.get", "audiences.health", "audiences.history", "audiences.hold_purpose", "audiences.judge",
+        "audiences.list_features", "audiences.purpose_of", "audiences.scope_of", "audiences.whole",
         "consent.before_last", "consent.declared", "consent.door", "consent.history", "consent.tally",
         "consent.text", "consent.plan",
         "rules.before_last",
@@ -525,10 +623,13 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
     ),
     _SEAM: (
         "deliveries.courier", "deliveries.forget", "deliveries.taken", "messages.people_of",
+        "audiences.changes", "audiences.check", "audiences.iter_members", "audiences.may", "audiences.membership",
+        "audiences.replay", "audiences.traits_of",
         "profiles.holders", "profiles.leave", "profiles.membership", "permissions.permit", "permissions.settle",
         "events.about", "events.people",
     ),
     _COUNTS: (
+        "audiences.count", "audiences.overview", "audiences.trend",
         "deliveries.pause", "deliveries.replay", "deliveries.resume",
         "messages.count_doubtful", "messages.destinations",
         "permissions.count", "permissions.count_where", "retention.is_declared", "retention.kept_after",
@@ -546,7 +647,7 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # Parts of a workspace that are no roads, whole.
 PARTS_NOT: dict[str, str] = {
-    **dict.fromkeys(("log", "state", "lake", "folding"), _STORE),
+    **dict.fromkeys(("log", "state", "lake", "folding", "memberships"), _STORE),
     **dict.fromkeys(("keys", "identity_tokens", "openings", "operators", "sessions", "sign_in", "sources"), _STAFF),
     **dict.fromkeys(("paths", "settings", "limits", "now", "outside"), "no person is in it"),
     "accesses": "takes notes and gives none",
@@ -562,6 +663,25 @@ def _command(*words: str) -> Road:
 
 def _one(*words: str, last: Callable[[World, str], list[str]]) -> Road:
     return everyone(lambda w, m: w.command(*words, *last(w, m)))
+
+
+def _preview(world: World) -> str:
+    file = world.folder.parent / "named.yaml"
+    file.write_text(NAMED, encoding="utf-8")
+    return world.command("audience", "preview", str(file))
+
+
+def _unlike(world: World) -> str:
+    """Hold the members against history where a member of each is missing; they come back."""
+    store = world.ws.memberships.store
+    lost = store.read("SELECT audience, root_id, since_at, cause, position FROM membership WHERE audience = 'named'")
+    with store.transaction() as tx:
+        tx.execute("DELETE FROM membership WHERE audience = 'named'")
+    try:
+        return world.command("audience", "check", "named")
+    finally:
+        with store.transaction() as tx:
+            tx.executemany("INSERT INTO membership VALUES (?, ?, ?, ?, ?)", lost)
 
 
 COMMANDS: dict[str, Road] = {
@@ -582,6 +702,13 @@ COMMANDS: dict[str, Road] = {
     "message list": _command("message", "list", "--purpose", P),
     "message show": _one("message", "show", last=lambda w, m: [w.message[m], "--purpose", P]),
     "suppression list": _command("suppression", "list", "--lifted", "--purpose", P, "--json"),
+    "audience members": by_id(_command("audience", "members", "named")),
+    "audience why": by_id(_one("audience", "why", last=lambda w, m: ["named", w.who(m)])),
+    "audience preview": by_id(_preview),
+    "audience check": by_id(_unlike),
+    "feature values": lambda world: (
+        world.command("feature", "values", "seen") + world.command("feature", "values", "seen", "--people")
+    ),
     "lake share": lambda world: world.command("lake", "share", P) + _shared(world),
     "keys list": _command("keys", "list"),
     "doctor": _command("doctor"),
@@ -593,7 +720,7 @@ COMMANDS_NOT: dict[str, tuple[str, ...]] = {
         "apply", "rules", "purposes", "init", "serve", "import", "rebuild", "forget", "demo", "version", "keys create",
         "keys revoke", "settings explain", "settings sample", "console link", "simulate make", "simulate score",
         "operators create", "operators list", "operators role", "operators disable", "operators enable",
-        "operators password", "consent validate",
+        "operators password", "consent validate", "feature list",
     ),
     _ACT: ("group join", "group leave", "consent set", "identity block", "identity free"),
     "walked from the API: one function answers, for `service` where no purpose is named": (
@@ -606,6 +733,7 @@ COMMANDS_NOT: dict[str, tuple[str, ...]] = {
         "privacy requests answer",
     ),
     _COUNTS: (
+        "audience count", "audience list",
         "profile count", "privacy retention", "destination list", "destination check", "destination pause",
         "destination resume", "destination replay", "message bounced",
     ),

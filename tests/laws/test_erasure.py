@@ -86,8 +86,12 @@ def found_in(folder: Path, markers: list[str]) -> set[str]:
     return places
 
 
+SECRETIVE = "audience: secretive\npurpose: service\ndefinition: {event: Seen, last: {of: secret, is_set: true}}\n"
+
+
 def plant(ws: Workspace, now: Clock, marker: str) -> None:
     """Put a random word of Ana's into every kind of store."""
+    ws.audiences.apply(SECRETIVE, reason="", operator="kim")
     user = f"{ANA}-{marker}"
     said = {"name": f"Ana {marker}", "email": f"{marker}@example.org", "birthday": "1984-02-29"}
     ws.append([identify(now, user, anonymousId=f"laptop-{marker}", traits=said)])

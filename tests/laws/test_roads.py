@@ -34,13 +34,13 @@ from tests.laws.roads import (
 from tillit.api import quarantine
 from tillit.api.app import list_routes
 from tillit.cli.commands import app as commands
-from tillit.consent import permit_for
+from tillit.consent import Many, permit_for
 from tillit.privacy.erasure import find_store
 from tillit.profile import document as profile_document
 from tillit.profile import get_document
 from tillit.records import Permit, Scope
 from tillit.store.scan import find_bytes
-from tillit.workspace import events, identity, leave, people, profiles, shares
+from tillit.workspace import events, identity, leave, people, permissions, profiles, shares
 
 # Roads on which somebody who agreed does not show, and why.
 NOTHING_TO_SHOW = {
@@ -304,6 +304,25 @@ def test_without_a_gate_the_walk_finds_what_it_should_not(
     monkeypatch.setattr(where, name, open_to_all)
 
     assert any(world.mark in road(world) for road in PYTHON.values())
+
+
+_EVERYBODY = Many(is_open=True, otherwise="SELECT 0 WHERE 1 = 0", params=())
+# Roads on which somebody is told of because they are a member, by their id.
+_OF_MEMBERS = [
+    name
+    for name in (*PYTHON, *API, *COMMANDS)
+    if name.startswith(("audiences.", "audience ")) or "/api/audiences/" in name
+]
+
+
+@pytest.mark.parametrize("road", _OF_MEMBERS)
+def test_without_the_decision_about_a_person_each_road_of_audiences_tells_of_members_it_should_not(
+    world: World, monkeypatch: pytest.MonkeyPatch, road: str
+) -> None:
+    monkeypatch.setattr(leave, "permit_for", _permit)
+    monkeypatch.setattr(permissions, "permit_many", lambda *_, **__: _EVERYBODY)
+
+    assert world.mark in {**PYTHON, **API, **COMMANDS}[road](world)
 
 
 def test_without_the_gate_of_the_live_pages_the_walk_finds_what_it_should_not(

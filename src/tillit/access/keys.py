@@ -36,6 +36,7 @@ API_SCOPES = (
     "messages:read",
     "destinations:read",
     "destinations:write",
+    "audiences:read",
     "keys:read",
     "keys:write",
     "feedback:write",

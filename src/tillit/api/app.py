@@ -6,6 +6,7 @@ Never: a path, a value or a trace in a log; a route that was not listed in `ROUT
 """
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -14,11 +15,13 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
 from tillit import clock
+from tillit.api.audiences import audience_routes
 from tillit.api.consent import consent_routes
 from tillit.api.description import description_routes, openapi_document, reference_page
 from tillit.api.desk import Desk
 from tillit.api.destinations import destination_routes
 from tillit.api.events import event_routes
+from tillit.api.features import feature_routes
 from tillit.api.feedback import feedback_routes
 from tillit.api.gate import ASKED, Asked
 from tillit.api.groups import group_routes
@@ -53,6 +56,8 @@ ROUTES = (
     event_routes,  # everybody's events, live
     message_routes,  # messages to people, and whom nothing is sent to
     destination_routes,  # where values leave for
+    audience_routes,  # which customers, since when, and why
+    feature_routes,  # what is made of what they did
     quarantine_routes,  # what the door turned away
     key_routes,  # sources and keys
     health_routes,  # /health /ready /metrics
@@ -63,6 +68,8 @@ _NAMING = {
     "/api/profiles/": frozenset({"count", "lookup", "lookup/events", "lookup/decisions", "search"}),
     "/api/consent/": frozenset({"lookup"}),
 }
+# The same where a name stands before: /api/audiences/lapsing/why/email:…
+_NAMING_BELOW = re.compile(r"(/api/audiences/[a-z0-9-]+/why/)(?=.)", re.ASCII)
 _BELOW = ("/events", "/decisions", "/possible")
 
 _SAFE: tuple[Header, ...] = (
@@ -189,17 +196,18 @@ def _split(scope: Scope) -> tuple[str | None, str]:
     own. The router sees a stand-in, so that its caches hold no personal value.
     """
     path: str = scope["path"]
-    head = next((head for head in _NAMING if path.startswith(head)), None)
+    below = _NAMING_BELOW.match(path)
+    head = below[0] if below is not None else next((head for head in _NAMING if path.startswith(head)), None)
     if head is None:
         return None, path
     raw = scope.get("raw_path")
     sent = raw.decode("latin-1") if raw else quote(path)
     rest = sent[len(head) :]
-    if not sent.startswith(head) or rest in _NAMING[head] or not rest:
+    if not sent.startswith(head) or rest in _NAMING.get(head, ()) or not rest:
         return None, path
-    for below in _BELOW:
-        if head == "/api/profiles/" and rest.endswith(below) and len(rest) > len(below):
-            return unquote(rest[: -len(below)]), f"{head}-{below}"
+    for ending in _BELOW:
+        if head == "/api/profiles/" and rest.endswith(ending) and len(rest) > len(ending):
+            return unquote(rest[: -len(ending)]), f"{head}-{ending}"
     return unquote(rest), f"{head}-"
 
 

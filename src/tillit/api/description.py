@@ -91,6 +91,7 @@ _PROFILE = {
     ],
     "withheld": [],
     "facts": {"deceased": None, "minor": None, "minor_evidence": None, "guardians": []},
+    "audiences": {"lapsing": {"since": "2026-03-02T10:15:01Z", "cause": "timer"}},
 }
 _GROUP = {
     "group": "household:h1",
@@ -117,6 +118,75 @@ _GROUP = {
         }
     ],
     "next": None,
+}
+_AUDIENCE = {
+    "audience": "lapsing",
+    "title": "Lapsing regulars",
+    "purpose": "newsletter",
+    "description": "Bought twice over 50 in 90 days, nothing in 30.",
+    "members": 412,
+    "change_since_yesterday": -3,
+    "state": "live",
+    "words": "Every event and every passing second counts at once.",
+    "version": 9,
+}
+_LAPSING = {"event": "Order Completed", "within": "30d", "count": {"equals": 0}}
+_LAPSING_READ = "Order Completed did not happen in the last 30 days"
+_WHOLE_AUDIENCE = {
+    **_AUDIENCE,
+    "trend": [[20513, 415], [20514, 412]],
+    "sentence": _LAPSING_READ,
+    "lines": [{"text": _LAPSING_READ, "depth": 0, "joined": ""}],
+    "definition": _LAPSING,
+    "versions": [{"version": 9, "at": "2026-03-01T09:00:00Z", "operator": "kim", "reason": "spring"}],
+}
+_WHY_AUDIENCE = {
+    "audience": "lapsing",
+    "profile_id": "p0000000000020",
+    "at": "2026-03-02T10:15:01Z",
+    "is_member": True,
+    "since": "2026-03-02T10:15:01Z",
+    "cause": "timer",
+    "sentence": _LAPSING_READ,
+    "changes_at": None,
+    "leaves": [
+        {
+            "kind": "compare",
+            "sentence": _LAPSING_READ,
+            "holds": True,
+            "value": "0 times",
+            "wanted": "0 times",
+            "events": [{"event_id": "e1-4", "at": "2026-01-31T10:15:01Z"}],
+            "changes_at": None,
+            "flip": "1 more Order Completed",
+            "depth": 0,
+            "joined_by": "",
+        }
+    ],
+    "flip": "1 more Order Completed",
+    "words": ["0 times"],
+}
+_CHANGE = {
+    "change_id": 71,
+    "audience": "lapsing",
+    "kind": "enter",
+    "profile_id": "p0000000000020",
+    "from_profile_id": None,
+    "at": "2026-03-02T10:15:01Z",
+    "cause": "timer",
+    "since": "2026-03-02T10:15:01Z",
+    "version": 9,
+}
+_FEATURE = {
+    "feature": "spend",
+    "title": "Spent in a year",
+    "description": "",
+    "purpose": "newsletter",
+    "sentence": "the sum of total of Order Completed in the last 365 days",
+    "definition": {"event": "Order Completed", "within": "365d", "sum": "total"},
+    "version": 8,
+    "state": "live",
+    "words": "It is made whenever it is asked for.",
 }
 _LEAVE = {
     "permitted": True,
@@ -517,6 +587,66 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "POST /api/destinations/{name}/check": (
         None,
         {"destination": "crm", "is_well": True, "words": "It answered 200.", "took_ms": 31.5},
+    ),
+    "GET /api/audiences": (None, {"audiences": [_AUDIENCE]}),
+    "GET /api/audiences/{name}": (None, _WHOLE_AUDIENCE),
+    "GET /api/audiences/{name}/members": (
+        None,
+        {
+            "audience": "lapsing",
+            "purpose": "newsletter",
+            "members": [{"profile_id": "p0000000000020", "since": "2026-03-02T10:15:01Z", "cause": "timer"}],
+            "withheld": {"no_consent": 1},
+            "next": 64,
+        },
+    ),
+    "GET /api/audiences/{name}/why/{who}": (None, _WHY_AUDIENCE),
+    "POST /api/audiences/{name}/why": ({"identifier": "email:ana@example.org"}, _WHY_AUDIENCE),
+    "GET /api/audiences/{name}/changes": (
+        None,
+        {"changes": [_CHANGE], "withheld": {"no_consent": 1}, "next": 72, "is_last": True},
+    ),
+    "GET /api/audiences/changes/stream": (None, "id: 71\ndata: " + msgspec.json.encode(_CHANGE).decode() + "\n\n"),
+    "POST /api/audiences/preview": (
+        {"definition": _LAPSING, "purpose": "newsletter", "sample": 1},
+        {
+            "purpose": "newsletter",
+            "sentence": _LAPSING_READ,
+            "people": 412,
+            "of": 10_000,
+            "share": 0.0412,
+            "permitted": 171,
+            "withheld": {"no_consent": 241},
+            "sample": ["p0000000000020"],
+            "trend": [[20513, 415], [20514, 412]],
+            "overlaps": [{"audience": "regulars", "both": 300, "here_only": 112, "there_only": 2_100}],
+            "near": [{"audience": "quiet", "similarity": 0.97}],
+            "cost": {"tapes_shared": 1, "tapes_new": 0, "seconds": 0.4},
+        },
+    ),
+    "GET /api/features": (None, {"features": [_FEATURE]}),
+    "GET /api/features/{name}": (
+        None,
+        {**_FEATURE, "n": 4_120, "missing": 0, "bars": [{"from": 0.0, "until": 50.0, "n": 4_120}]},
+    ),
+    "GET /api/features/{name}/values": (
+        None,
+        {
+            "feature": "spend",
+            "purpose": "newsletter",
+            "values": [{"profile_id": "p0000000000020", "value": 212.5}],
+            "withheld": {"no_consent": 1},
+            "next": 64,
+        },
+    ),
+    "POST /api/features/{name}/values/lookup": (
+        {"identifier": "email:ana@example.org"},
+        {
+            "feature": "spend",
+            "profile_id": "p0000000000020",
+            "value": 212.5,
+            "changes_at": "2026-06-02T10:15:01Z",
+        },
     ),
     "GET /api/events": (None, {"events": [_EVENT], "next": 4}),
     "GET /api/events/stream": (None, "id: 4\ndata: " + msgspec.json.encode(_EVENT).decode() + "\n\n"),

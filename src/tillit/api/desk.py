@@ -88,7 +88,7 @@ class Desk:
 
     def close(self) -> None:
         """End streams and threads."""
-        self.streams.pulse.close()
+        self.streams.close()
         self._slow.shutdown(wait=False, cancel_futures=True)
         self._trial.shutdown(wait=False, cancel_futures=True)
 

@@ -468,6 +468,13 @@ class SaidConsentDocument(TypedDict):
     event_id: str
 
 
+class BelongingDocument(TypedDict):
+    """That somebody is in an audience: since when, and what brought them there."""
+
+    since: str
+    cause: str
+
+
 class ProfileDocument(TypedDict):
     """One person, as far as the purpose reaches."""
 
@@ -481,6 +488,7 @@ class ProfileDocument(TypedDict):
     last_seen_at: str | None
     withheld: list[WithheldDocument]
     groups: list[PlaceDocument]
+    audiences: dict[str, BelongingDocument]
     facts: FactsDocument
 
 

@@ -54,7 +54,7 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
         """Give events as they are applied, as server-sent events; `Last-Event-ID` or `after` says where to go on."""
         desk.scope(request, purpose)  # refused now, rather than in the middle of a stream
         desk.streams.check(key_of(request).key_id)
-        start = _last_event_id(request)
+        start = last_event_id(request)
         if start is None:
             start = after if after is not None else ws.folding.position()
         frames: AsyncIterator[bytes] = desk.streams.follow(
@@ -68,7 +68,8 @@ def event_routes(desk: Desk) -> list[HTTPRouteHandler]:
     return [read_events, stream_events]
 
 
-def _last_event_id(request: Asking) -> int | None:
+def last_event_id(request: Asking) -> int | None:
+    """Give where a listener who comes back goes on. Raises BadRequest."""
     told = request.headers.get("last-event-id")
     if not told:
         return None

@@ -105,7 +105,7 @@ class Gate:
             self._check_parameters(scope["query_string"], handler)
         if told.who is not None:
             # The router saw a stand-in; handlers see what was asked for.
-            scope["path_params"] = {"who": told.who}
+            scope["path_params"] = {**scope["path_params"], "who": told.who}
 
     def living(self, told: Asked) -> bool:
         """Say whether the key of a long answer still lives."""

@@ -7,7 +7,7 @@ Never: a thread or a poll per listener; a listener whose key was revoked; a stre
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 from tillit import clock
@@ -26,8 +26,12 @@ _KEY_EVERY_S = 1.0
 _BLOCK_ROWS = 200  # about 3 ms of the event loop, then others have their turn (measured)
 
 
+# One look for what is new after an id: the frames to send, and the last id that was looked at. Raises AccessesBehind.
+Look = Callable[[int], Awaitable[tuple[bytes, int]]]
+
+
 class Pulse:
-    """Watches the fold's position while somebody listens, and wakes whoever waits."""
+    """Watches a number that grows while somebody listens, and wakes whoever waits."""
 
     def __init__(self, position: Callable[[], int]) -> None:
         """Watch nothing yet."""
@@ -37,7 +41,7 @@ class Pulse:
         self.is_closed = False
 
     async def wait(self, beyond: int, timeout_s: float) -> None:
-        """Return when the fold is beyond a position, when the time is over, or when the server ends."""
+        """Return when the number is beyond a position, when the time is over, or when the server ends."""
         if self.is_closed:
             return
         woken = asyncio.Event()
@@ -75,11 +79,17 @@ class Streams:
         self._gate = gate
         self._open: dict[str, int] = {}
         self.pulse = Pulse(workspace.folding.position)
+        self.changes = Pulse(workspace.memberships.last_change_id)
 
     @property
     def n_open(self) -> int:
         """Say how many there are."""
         return sum(self._open.values())
+
+    def close(self) -> None:
+        """End all streams."""
+        self.pulse.close()
+        self.changes.close()
 
     @contextlib.contextmanager
     def place(self, key_id: str) -> Iterator[None]:
@@ -98,28 +108,37 @@ class Streams:
         if self._open.get(key_id, 0) >= MOST_PER_KEY:
             raise TooManyStreams(MOST_PER_KEY)
 
-    async def follow(
+    def follow(
         self, told: Asked, scope: Callable[[], Scope], *, after: int, wanted: dict[str, Any]
     ) -> AsyncIterator[bytes]:
         """Give frames of server-sent events until the listener, its key or the server is gone."""
+
+        async def look(position: int) -> tuple[bytes, int]:
+            leave = scope()
+            events, seen = self._workspace.events.applied(position, leave, limit=_BLOCK_ROWS, **wanted)
+            self._note([place for place, _ in events], leave)
+            return b"".join(frame(place, document) for place, document in events), seen
+
+        return self.flow(told, self.pulse, look, after=after, of="position")
+
+    async def flow(self, told: Asked, pulse: Pulse, look: Look, *, after: int, of: str) -> AsyncIterator[bytes]:
+        """Give what one look after the other finds, and signs of life between; `of`: what ids count."""
         assert told.key is not None
         with self.place(told.key.key_id):
             position = after
-            yield f"retry: 2000\n: from position {position}\n\n".encode()
+            yield f"retry: 2000\n: from {of} {position}\n\n".encode()
             spoke_at = looked_at = clock.monotonic_s()
-            while not self.pulse.is_closed:
-                leave = scope()
-                events, seen = self._workspace.events.applied(position, leave, limit=_BLOCK_ROWS, **wanted)
+            while not pulse.is_closed:
                 try:
-                    self._note([place for place, _ in events], leave)
+                    frames, seen = await look(position)
                 except AccessesBehind:
                     # What cannot be noted is not handed out: it is told when it can.
-                    events, seen = [], position
+                    frames, seen = b"", position
                 moved, position = seen != position, seen
                 now = clock.monotonic_s()
-                if events:
+                if frames:
                     spoke_at = now
-                    yield b"".join(_frame(place, document) for place, document in events)
+                    yield frames
                 elif now - spoke_at >= HEARTBEAT_S:
                     spoke_at = now
                     # An id without data is not dispatched, but a listener that returns goes on from there.
@@ -131,13 +150,14 @@ class Streams:
                 if moved:
                     await asyncio.sleep(0)
                 else:
-                    await self.pulse.wait(position, _KEY_EVERY_S)
+                    await pulse.wait(position, _KEY_EVERY_S)
 
     def _note(self, positions: Sequence[int], scope: Scope) -> None:
         people = self._workspace.events.people(positions, scope)
         self._workspace.journal.note_flow(people, asked_by=scope.asked_by, route=ROUTE, purpose=scope.purpose)
 
 
-def _frame(position: int, document: dict[str, Any]) -> bytes:
+def frame(position: int, document: dict[str, Any]) -> bytes:
+    """Write one event of a stream."""
     # The encoder escapes line breaks within texts, so one line holds the whole document.
     return b"id: %d\ndata: %b\n\n" % (position, encode(document))

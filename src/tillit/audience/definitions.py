@@ -25,6 +25,7 @@ KINDS = (FEATURE, AUDIENCE)
 SOURCE = "definition"
 _LONGEST_REASON = 500
 _LONGEST_TEXT = 100_000
+_TAKEN = ("changes", "preview")  # what stands in an address where an audience's name does
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 Known = TypeVar("Known", "Audience", "Feature")
@@ -86,6 +87,8 @@ class _Said(msgspec.Struct):
 def read_audience(text: str) -> tuple[Audience, Condition]:
     """Read one audience. Raises AudienceInvalid. What it names is looked for by whoever holds the others."""
     told = _read(text, AUDIENCE, Audience)
+    if told.audience in _TAKEN:
+        raise AudienceInvalid(f"Audience {told.audience!r}", "addresses of the API use this word. Choose another name.")
     return told, _definition(told.audience, AUDIENCE, lambda: read_condition(told.definition))
 
 

@@ -1,6 +1,6 @@
 """`tillit plan`, `apply`, `rules`, `purposes`: what other definitions would change, and putting them in force.
 
-In:    files of identity rules, purposes, destinations, templates.
+In:    files of identity rules, purposes, features, audiences, destinations, templates.
 Out:   a report with sampled cases; definitions in the log, with how far they are folded.
 Never: a definition in force that nobody was shown the effect of, unless they say `--yes`.
 """
@@ -15,6 +15,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tillit.audience import AUDIENCE, FEATURE, AudienceInvalid, read_audience, read_feature
+from tillit.audience import KINDS as AUDIENCE_KINDS
 from tillit.cli.destinations import dry_lines
 from tillit.cli.terminal import (
     ACTOR,
@@ -28,11 +30,12 @@ from tillit.cli.terminal import (
     show,
     talk,
 )
-from tillit.consent import OWN_DATA, SECTIONS, join_policies
+from tillit.consent import OWN_DATA, REASONS, SECTIONS, join_policies
 from tillit.deliver import DESTINATION, TEMPLATE, Destination, read_destination
 from tillit.deliver.definitions import KINDS as DELIVERY_KINDS
 from tillit.errors import BusyError, InputError, TillitError
 from tillit.identity import RulesInvalid
+from tillit.language.live import inputs_of
 from tillit.profile import event_id
 from tillit.records import NotReadable, read_yaml
 from tillit.workspace import Workspace, people_shown
@@ -42,13 +45,19 @@ from tillit.workspace.rules import RulesUnchanged
 FileArgument = Annotated[
     Path | None,
     typer.Argument(
-        help="A file of identity rules, a destination or a template, or a file or folder of purposes, destinations or "
-        "templates. Without one: identity.yaml, purposes/, destinations/ and templates/ of the workspace."
+        help="A file of identity rules, a feature, an audience, a destination or a template, or a file or folder of "
+        "purposes, features, audiences, destinations or templates. Without one: identity.yaml, purposes/, features/, "
+        "audiences/, destinations/ and templates/ of the workspace."
     ),
 ]
 _LOOK_S = 0.2
 _DEFAULT_FILE, _DEFAULT_FOLDER = "identity.yaml", "purposes"
-_OF_EACH = ("destinations", "templates")  # folders in which each file is a definition of its own
+_OF_EACH = (
+    "features",
+    "audiences",
+    "destinations",
+    "templates",
+)  # folders in which each file is a definition of its own
 RULES, PURPOSES = "identity rules", "purposes"
 
 
@@ -82,6 +91,7 @@ class Asking(NamedTuple):
     purpose: str | None  # for which sampled people are shown
     is_offline: bool  # destinations are not reached
     planned: dict[str, Destination]  # destinations that come before what is planned
+    texts: dict[str, str]  # and features and audiences, by kind and name
 
 
 def plan(
@@ -92,9 +102,12 @@ def plan(
     purpose: PurposeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what other rules, purposes, destinations or templates would change, on the real history; change nothing."""
+    """Say what other definitions would change, on the real history; change nothing.
+
+    Of audiences it says who would enter and who would leave.
+    """
     definitions = _read(workspace, file)
-    asking = Asking(cases, purpose, offline, {})
+    asking = Asking(cases, purpose, offline, {}, {})
     with Workspace(workspace) as ws:
         ws.flush()
         found = [(one, KINDS[one.kind].plan(ws, one, asking)) for one in definitions]
@@ -120,7 +133,7 @@ def apply(
 ) -> None:
     """Put identity rules in force for all of history, or all else from now on, while everything goes on."""
     definitions = _to_undo(file) if undo else _read(workspace, file)
-    asking = Asking(5, purpose, offline, {})
+    asking = Asking(5, purpose, offline, {}, {})
     outcomes = []
     with Workspace(workspace) as ws:
         ws.flush()
@@ -206,8 +219,42 @@ def _read(workspace: Path, file: Path | None) -> list[Definition]:
 
 
 def _ordered(found: list[Definition]) -> list[Definition]:
-    # What a definition names is in force before it: a destination its purpose, a template its destination.
-    return sorted(found, key=lambda one: list(KINDS).index(one.kind))
+    """Put first what others name: a destination its purpose, an audience the features and audiences in it.
+
+    What is retired comes last, whoever names it before it.
+    """
+    named = {(one.kind, one.name): one for one in found if one.kind in AUDIENCE_KINDS}
+    told = {key: _names_of(one) for key, one in named.items()}
+    depths = {key: _depth(key, {each: names for each, (names, _) in told.items()}, ()) for key in named}
+
+    def place(one: Definition) -> tuple[bool, int, int]:
+        key, kind = (one.kind, one.name), list(KINDS).index(one.kind)
+        if key in told and told[key][1]:
+            return True, -kind, -depths[key]
+        return False, kind, depths.get(key, 0)
+
+    return sorted(found, key=place)
+
+
+Key = tuple[str, str]
+
+
+def _names_of(one: Definition) -> tuple[set[Key], bool]:
+    """Say what a feature or an audience names, and whether it is retired; of one that cannot be read, nothing."""
+    try:
+        told, node = read_audience(one.text) if one.kind == AUDIENCE else read_feature(one.text)
+    except AudienceInvalid:
+        return set(), False  # whoever judges it says why
+    inputs = inputs_of(node)
+    return {*((AUDIENCE, name) for name in inputs.audiences), *((FEATURE, name) for name in inputs.features)}, (
+        told.retired
+    )
+
+
+def _depth(key: Key, names: dict[Key, set[Key]], within: tuple[Key, ...]) -> int:
+    if key in within:
+        return 0  # a circle, which whoever judges it refuses
+    return 1 + max((_depth(one, names, (*within, key)) for one in names[key] & names.keys()), default=0)
 
 
 def _to_undo(file: Path | None) -> list[Definition]:
@@ -239,8 +286,9 @@ def _definition(path: Path) -> Definition:
         told = read_yaml(text)
     except NotReadable:
         told = None  # the rules say where
-    # A template names its destination: it is looked for first.
-    kind = next((kind for kind in (TEMPLATE, DESTINATION) if isinstance(told, dict) and kind in told), None)
+    # A template names its destination, a destination may name an audience: these are looked for first.
+    kinds = (TEMPLATE, DESTINATION, AUDIENCE, FEATURE)
+    kind = next((kind for kind in kinds if isinstance(told, dict) and kind in told), None)
     if kind is not None:
         return Definition(kind, text, str(told[kind]), str(path))
     is_policy = isinstance(told, dict) and bool(told.keys() & set(SECTIONS))
@@ -305,6 +353,16 @@ def _plan_delivery(ws: Workspace, one: Definition, asking: Asking) -> dict[str, 
     return told
 
 
+def _plan_audience(ws: Workspace, one: Definition, asking: Asking) -> dict[str, Any]:
+    with _bar() as bar:
+        bar.add_task("asking everybody's history", total=None)
+        told = ws.audiences.plan(one.text, n_cases=asking.cases, planned=asking.texts)
+    people = (case["profile_id"] for case in told["cases"])
+    ws.journal.note(people, asked_by=reader(), route="tillit plan", purpose=told["purpose"])
+    asking.texts[f"{one.kind} {one.name}"] = one.text
+    return told
+
+
 def _checked(ws: Workspace, destination: Destination) -> dict[str, Any]:
     try:
         checked = asyncio.run(ws.deliveries.check(destination))
@@ -324,6 +382,30 @@ def _apply_rules(ws: Workspace, text: str, reason: str, operator: str) -> dict[s
 def _apply_delivery(ws: Workspace, text: str, reason: str, operator: str) -> dict[str, Any]:
     applied = ws.deliveries.apply(text, reason=reason, operator=operator)
     return {"kind": applied.kind, "name": applied.name, "action": event_id(applied.position, ws.log.epoch())}
+
+
+def _apply_audience(ws: Workspace, text: str, reason: str, operator: str) -> dict[str, Any]:
+    applied = ws.audiences.apply(text, reason=reason, operator=operator)
+    return {"kind": applied.kind, "name": applied.name, "action": event_id(applied.position, ws.log.epoch())}
+
+
+def _is_audience_in_force(ws: Workspace, one: Definition) -> bool:
+    return any(told.text == one.text for told in ws.audiences.history(one.kind, one.name)[:1])
+
+
+def _wait_audience(ws: Workspace, status: dict[str, Any]) -> dict[str, Any]:
+    """Wait until everybody was asked under a new definition."""
+    name = status["name"]
+    if status["kind"] != AUDIENCE or name not in ws.audiences.definitions().audiences:
+        return status
+    with _bar() as bar:
+        task = bar.add_task("asking everybody's history", total=None)
+        while (health := ws.audiences.health(name)).state == "filling":
+            bar.update(task, completed=health.done, total=health.of)
+            time.sleep(_LOOK_S)
+            with contextlib.suppress(BusyError):
+                ws.flush()  # whoever folded may be gone: then it is done here
+    return {**status, "state": health.state, "members": ws.memberships.count(name)}
 
 
 def _is_delivery_in_force(ws: Workspace, one: Definition) -> bool:
@@ -435,6 +517,27 @@ def delivery_lines(told: dict[str, Any]) -> Iterator[str]:
         yield from dry_lines(case)
 
 
+def audience_lines(told: dict[str, Any]) -> Iterator[str]:
+    """Write a plan of a feature or an audience for a terminal."""
+    if not told["diff"]:
+        yield f"{told['kind']} {told['name']}: as it is in force."
+    else:
+        yield f"{told['kind']} {told['name']}, " + ("new:" if told["is_new"] else "changed:")
+        # The first two lines name the texts, the third the place.
+        yield from (f"  {line}" for line in told["diff"][2:] if not line.startswith("@@"))
+    yield f"It reads: {told['sentence']}"
+    people = told["people"]
+    if people is not None:
+        yield f"{people['entering']:,} would enter, {people['leaving']:,} would leave."
+        yield f"Members: {people['before']:,} now, {people['after']:,} then."
+    for reason, n in told["withheld"].items():
+        yield f"  {n:,} of these may not be used: {REASONS.get(reason, reason)}"
+    if told["cases"]:
+        yield f"{len(told['cases'])} cases, sampled:"
+    for case in told["cases"]:
+        yield f"  {'+' if case['change'] == 'enters' else '-'} {case['profile_id']} {case['change']}"
+
+
 class Kind(NamedTuple):
     """What can be done with definitions of one kind."""
 
@@ -460,6 +563,19 @@ def _delivery_kind(kind: str) -> Kind:
     )
 
 
+def _audience_kind(kind: str) -> Kind:
+    return Kind(
+        f"this {kind}",
+        f"{kind}.apply",
+        _plan_audience,
+        audience_lines,
+        _apply_audience,
+        lambda ws, name: ws.audiences.before_last(kind, name),
+        _is_audience_in_force,
+        _wait_audience,
+    )
+
+
 # In the order in which they are applied.
 KINDS = {
     RULES: Kind(
@@ -479,5 +595,6 @@ KINDS = {
         _apply_purposes,
         lambda ws, _: ws.consent.before_last(),
     ),
+    **{kind: _audience_kind(kind) for kind in AUDIENCE_KINDS},
     **{kind: _delivery_kind(kind) for kind in DELIVERY_KINDS},
 }

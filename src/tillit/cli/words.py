@@ -28,7 +28,7 @@ WORDS = (
     Word(
         "plan",
         "tillit.cli.definitions:plan",
-        "Say what other rules, purposes, destinations or templates would change, on the real history; change nothing.",
+        "Say what other definitions would change, on the real history; change nothing.",
     ),
     Word(
         "apply",
@@ -60,6 +60,8 @@ WORDS = (
     Word("keys", "tillit.cli.keys:keys", "Keys of sources and programs."),
     Word("profile", "tillit.cli.profile:profile", "People."),
     Word("group", "tillit.cli.groups:groups", "Households and accounts: who belongs to them."),
+    Word("audience", "tillit.cli.audiences:audience", "Which customers: who is in it, since when, and why."),
+    Word("feature", "tillit.cli.audiences:feature", "Values that are made of what customers did."),
     Word("consent", "tillit.cli.consent:consent", "What people's data may be used for, and what they said of it."),
     Word("privacy", "tillit.cli.privacy:privacy", "What customers ask of us about their data."),
     Word("destination", "tillit.cli.destinations:destination", "Where values of people leave for."),

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import yaml
+
 from tillit.audience import (
     AUDIENCE,
     FEATURE,
@@ -36,7 +38,7 @@ from tillit.audience import (
     resolve_definitions,
 )
 from tillit.clock import DAY, rfc3339
-from tillit.consent import policy_in_force
+from tillit.consent import OWN_DATA, policy_in_force
 from tillit.errors import InputError, NotFound
 from tillit.flow import History, catalog_of
 from tillit.identity import find_membership, profile_id
@@ -45,11 +47,24 @@ from tillit.language.nodes import Condition, Value
 from tillit.records import Membership, NewRow, Permit, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.audience_answers import Answers
+from tillit.workspace.audience_told import (
+    AudienceView,
+    ShownChanges,
+    ShownValues,
+    audience_document,
+    feature_document,
+    held_at,
+    iter_roots,
+    member_document,
+    tell_changes,
+)
 from tillit.workspace.folding import Folding
 from tillit.workspace.leave import Leave
+from tillit.workspace.people import find_membership_of, unknown_profile
 
 _APPLY_S = 30.0
 _PAGE = 1_000
+_MOST_CHANGES = 10_000  # of one person, looked at to say where they were then
 
 
 class UnknownAudience(NotFound):
@@ -74,7 +89,7 @@ class UnknownFeature(NotFound):
         super().__init__(f"There is no feature of that name in force. There are: {listed}.")
 
 
-class NothingBefore(InputError):
+class NoEarlierDefinition(InputError):
     """A definition is to go back to what was before, and nothing was."""
 
     code = "audience.nothing-before"
@@ -135,6 +150,10 @@ class Audiences(Answers):
         )
         self._append = append
 
+    def __getitem__(self, name: str) -> AudienceView:
+        """Give one audience in force, to be asked for its own purpose. Raises UnknownAudience."""
+        return AudienceView(self, name)
+
     # -- definitions
 
     def catalog(self) -> Catalog:
@@ -167,10 +186,10 @@ class Audiences(Answers):
         return list_applied(self._state, kind, name)
 
     def before_last(self, kind: str, name: str) -> str:
-        """Give the text of a definition before the one in force. Raises NothingBefore."""
+        """Give the text of a definition before the one in force. Raises NoEarlierDefinition."""
         told = self.history(kind, name)
         if len(told) < 2:
-            raise NothingBefore(kind, name)
+            raise NoEarlierDefinition(kind, name)
         return told[1].text
 
     def judge(self, text: str, planned: Mapping[str, str] | None = None) -> Defined | DefinedFeature:
@@ -257,6 +276,29 @@ class Audiences(Answers):
         self._folding.reach(last, _APPLY_S)
         return self.history(kind, name)[0]
 
+    def define(
+        self,
+        name: str,
+        definition: Any,
+        *,
+        purpose: str,
+        kind: str = AUDIENCE,
+        title: str = "",
+        description: str = "",
+        reason: str = "",
+        operator: str = "process",
+    ) -> Applied:
+        """Put an audience or a feature in force that is written in Python, or as plain values. Raises AudienceInvalid.
+
+        `definition`: as `tillit.language.python` makes it, or what stands under `definition:` of a file.
+        """
+        told = {kind: name, "title": title, "description": description, "purpose": purpose}
+        told["definition"] = getattr(definition, "plain", definition)
+        text = yaml.safe_dump(
+            {word: one for word, one in told.items() if one != ""}, sort_keys=False, allow_unicode=True, width=100
+        )
+        return self.apply(text, reason=reason, operator=operator)
+
     # -- who is in it
 
     def health(self, name: str) -> Health:
@@ -339,21 +381,31 @@ class Audiences(Answers):
             "withheld": dict(sorted(withheld.items())),
         }
 
-    def of_person(self, membership: Membership, scope: Scope) -> dict[str, dict[str, Any]]:
+    def of_person(self, membership: Membership, scope: Scope, *, at: int | None = None) -> dict[str, dict[str, Any]]:
         """Give the audiences of one person that a scope may be told of, as their profile has them.
 
-        Shape: {name: {"since", "cause"}}; audiences for other purposes are left out.
+        Shape: {name: {"since", "cause"}}; audiences for other purposes are left out. With `at` (UTC epoch
+        microseconds) those in which they were then.
         """
         roots = [one.identifier_id for one in membership.identifiers]
-        held = self.memberships.of_roots(roots)
+        if at is None:
+            found = {
+                name: (member.since_at, member.cause)
+                for mine in self.memberships.of_roots(roots).values()
+                for name, member in mine.items()
+            }
+        else:
+            found = held_at(self.memberships.changes_of(roots, limit=_MOST_CHANGES), at)
+        if not found:
+            return {}
         definitions = self.definitions().audiences
-        found: dict[str, dict[str, Any]] = {}
-        for mine in held.values():
-            for name, member in mine.items():
-                defined = definitions.get(name)
-                if defined is not None and defined.audience.purpose == scope.purpose:
-                    found[name] = {"since": rfc3339(member.since_at), "cause": member.cause}
-        return dict(sorted(found.items()))
+        # What somebody is taken for is theirs to see, whatever it is for.
+        is_all = scope.purpose == OWN_DATA or scope.is_break_glass
+        return {
+            name: {"since": rfc3339(since_at), "cause": cause}
+            for name, (since_at, cause) in sorted(found.items())
+            if (defined := definitions.get(name)) is not None and (is_all or defined.audience.purpose == scope.purpose)
+        }
 
     def overview(self) -> list[dict[str, Any]]:
         """Give each audience in force with its size, what changed in a day and how it stands; no person."""
@@ -397,6 +449,159 @@ class Audiences(Answers):
     def changes(self, *, after: int = 0, name: str = "", limit: int = 100) -> list[Change]:
         """Give changes of membership after one of them, in the order in which they were published."""
         return self.memberships.changes(after=after, audience=name, limit=limit)
+
+    # -- what doors tell
+
+    def membership(self, who: str) -> Membership:
+        """Say who is meant by `namespace:value` or a profile id. Raises NotFound."""
+        found = find_membership_of(self._state, who)
+        if found is None:
+            raise unknown_profile()
+        return found
+
+    def why_of(self, name: str, who: str, scope: Scope, *, at: int | None = None) -> dict[str, Any]:
+        """Say why somebody is in an audience or not, and what would change it.
+
+        Raises: UnknownAudience, NotFound, PersonWithheld.
+        """
+        self.get(name)
+        return self.why(name, self.membership(who), scope, at=at)
+
+    def whole(self, name: str) -> dict[str, Any]:
+        """Give an audience with its definition, how it stands, and its versions. Raises UnknownAudience."""
+        defined = self.get(name)
+        overview = next(one for one in self.overview() if one["audience"] == name)
+        told = {**overview, "trend": [list(one) for one in self.trend(name)]}
+        return audience_document(defined, told, self.history(AUDIENCE, name))
+
+    def list_members(self, name: str, scope: Scope, *, after: int = -1, limit: int = 100) -> dict[str, Any]:
+        """Give a page of members as every door shows it.
+
+        Shape: {"audience", "purpose", "members": [{"profile_id", "since", "cause"}], "withheld": {reason: people},
+        "next"}; `next` is the `after` of the page after.
+        """
+        found = self.members(name, scope, after=after, limit=limit)
+        return {
+            "audience": name,
+            "purpose": scope.purpose,
+            "members": [member_document(one) for one in found.members],
+            "withheld": dict(sorted(found.withheld.items())),
+            "next": found.after,
+        }
+
+    def purpose_of(self, name: str) -> str:
+        """Give the purpose of an audience by its newest version, though it be retired. Raises UnknownAudience."""
+        found = self.history(AUDIENCE, name)
+        if not found:
+            raise UnknownAudience(sorted(self.definitions().audiences))
+        return _purpose(found[0].text)
+
+    def permitted_of(self, people: Sequence[str], scope: Scope) -> tuple[list[str], Counter[str]]:
+        """Give those of some profile ids that a scope may be told of, and count the others by the reason."""
+        leave = self._leave(self._state, scope)
+        shown: list[str] = []
+        withheld: Counter[str] = Counter()
+        for one in people:
+            membership = find_membership(self._state, one)
+            permit = leave.of(membership) if membership is not None else None
+            if isinstance(permit, Permit):
+                shown.append(one)
+            elif permit is not None:
+                withheld[permit.reason] += 1
+        return shown, withheld
+
+    def shown_changes(
+        self, purposes: Callable[[str], Scope | None], *, after: int = 0, name: str = "", limit: int = 100
+    ) -> ShownChanges:
+        """Give changes of membership that may be told, in the order in which they were published.
+
+        `purposes`: leave by the purpose for which a change was decided; None: nothing of it is told. Each change is
+        held to the purpose of the version that decided it, not of the one in force.
+        Raises: UnknownAudience when nothing was ever applied under a name.
+        """
+        if name:
+            self.purpose_of(name)
+        found = self.changes(after=after, name=name, limit=limit)
+        purpose_of = _PurposesOf(lambda one: self.history(AUDIENCE, one))
+        with self._state.snapshot() as reading:
+            leaves: dict[str, Leave | None] = {}
+
+            def leave_of(change: Change) -> Leave | None:
+                purpose = purpose_of(change)
+                if purpose not in leaves:
+                    scope = purposes(purpose) if purpose else None
+                    leaves[purpose] = self._leave(reading, scope) if scope is not None else None
+                return leaves[purpose]
+
+            told = tell_changes(reading, found, leave_of)
+        return told._replace(through=max(told.through, after), is_last=len(found) < limit)
+
+    def list_features(self) -> list[dict[str, Any]]:
+        """Give each feature in force; nobody's value."""
+        told = self.catalog()
+        found = [feature_document(one) for _, one in sorted(told.definitions.features.items())]
+        return [{**one, "state": "live", "words": "It is made whenever it is asked for."} for one in found] + [
+            {
+                "feature": name,
+                "title": "",
+                "description": "",
+                "purpose": "",
+                "sentence": "",
+                "definition": None,
+                "version": None,
+                "state": "broken",
+                "words": why,
+            }
+            for key, why in sorted(told.broken.items())
+            if (name := key.removeprefix(f"{FEATURE} ")) != key
+        ]
+
+    def values(self, name: str, scope: Scope, *, after: int = -1, limit: int = 100) -> ShownValues:
+        """Give a feature's value of some people who may be used for a scope, in the order of their ids.
+
+        Those for whom there is none are there with None. Raises: UnknownFeature.
+        """
+        self.feature(name)
+        values: list[dict[str, Any]] = []
+        withheld: Counter[str] = Counter()
+        with self._state.snapshot() as reading:
+            leave, last = self._leave(reading, scope), after
+            for root, membership in iter_roots(reading, after):
+                if len(values) == limit:
+                    return ShownValues(values, withheld, last)
+                permit = leave.of(membership)
+                if not isinstance(permit, Permit):
+                    withheld[permit.reason] += 1
+                    continue
+                last = root
+                values.append(
+                    {"profile_id": membership.profile_id, "value": self.value_of(name, membership, scope)["value"]}
+                )
+        return ShownValues(values, withheld, None)
+
+
+class _PurposesOf:
+    """For what purpose a change was decided: by the version that decided it, else by the newest before it."""
+
+    def __init__(self, history: Callable[[str], list[Applied]]) -> None:
+        self._history = history
+        self._known: dict[str, list[tuple[int, str]]] = {}
+
+    def __call__(self, change: Change) -> str:
+        known = self._known.get(change.audience)
+        if known is None:
+            known = self._known[change.audience] = [
+                (one.position, _purpose(one.text)) for one in self._history(change.audience)
+            ]
+        decided = change.version or change.position
+        return next((purpose for position, purpose in known if position <= decided), "")
+
+
+def _purpose(text: str) -> str:
+    try:
+        return read_audience(text)[0].purpose
+    except AudienceInvalid:
+        return ""
 
 
 def kind_of(text: str) -> tuple[str, str]:

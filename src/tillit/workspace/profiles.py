@@ -62,6 +62,14 @@ class Ask(Protocol):
         ...
 
 
+class Belonging(Protocol):
+    """How the audiences of a person are asked for."""
+
+    def __call__(self, membership: Membership, scope: Scope, *, at: int | None = None) -> dict[str, dict[str, Any]]:
+        """Give those that a scope may be told of, now or at an instant."""
+        ...
+
+
 class Timeline(NamedTuple):
     """A page of one person's events, newest first."""
 
@@ -96,6 +104,7 @@ class Profiles:
         folding: Folding,
         *,
         groups: Groups,
+        audiences: Belonging,
         scope: Ask,
         append: Append,
         now: Callable[[], int],
@@ -105,6 +114,7 @@ class Profiles:
         self._state = state
         self._folding = folding
         self._groups = groups
+        self._audiences = audiences
         self._scope = scope
         self._append = append
         self._now = now
@@ -158,6 +168,7 @@ class Profiles:
             told_of = with_groups(
                 reading, document, membership, view, near=near, known=known, kept_after=scope.kept_after
             )
+            told_of["audiences"] = self._audiences(membership, scope, at=instant)
             return _within(scope, told_of)
 
     def facts(self, who: str, scope: Scope) -> dict[str, Any] | None:
@@ -321,6 +332,7 @@ class Profiles:
     ) -> dict[str, Any]:
         near = Near(self.leave(reading, scope))
         told = with_groups(reading, document, membership, self._groups.view(), near=near, kept_after=scope.kept_after)
+        told["audiences"] = self._audiences(membership, scope)
         return _within(scope, told)
 
 
@@ -338,7 +350,7 @@ def _named_only(found: Evidence, near: Near) -> Evidence:
 
 
 def _refused(refusal: Refusal) -> dict[str, Any]:
-    return {**refused_document(refusal), "groups": [], "facts": NO_FACTS}
+    return {**refused_document(refusal), "groups": [], "facts": NO_FACTS, "audiences": {}}
 
 
 def _within(scope: Scope, document: dict[str, Any]) -> dict[str, Any]:

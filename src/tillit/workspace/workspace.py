@@ -128,6 +128,7 @@ class Workspace:
             self.state,
             self.folding,
             groups=self.groups,
+            audiences=self._audiences_of,
             scope=self.scope,
             append=self.append_rows,
             now=now,
@@ -422,6 +423,12 @@ class Workspace:
             at=self.now(),
             profile_id=profile_id,
         )
+
+    def _audiences_of(
+        self, membership: Membership, scope: Scope, *, at: int | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Give the audiences of somebody; whoever composes documents is made before the audiences are."""
+        return self.audiences.of_person(membership, scope, at=at)
 
     def _let_go(self, membership: Membership) -> None:
         """Let go of what is kept about somebody who is being erased, beside the log."""

@@ -110,6 +110,10 @@ STORES: tuple[Store, ...] = (
     _table("state.db", "consent_signal", PERSON, REFOLD, "name", f"{_OF_STRAND} said received_at trust"),
     _table("state.db", "delivery_definition", STAFF, WORDS, "text reason", "position kind name operator event_at"),
     _table("state.db", "outbox", NOBODY, IDS, "", "position work destination identifier_id message_hash"),
+    _table("state.db", "audience_definition", STAFF, WORDS, "text reason", "position kind name operator event_at"),
+    _table("state.db", "tape", PERSON, REFOLD, "document", "identifier_id part tape_id"),
+    _table("state.db", "tape_standing", NOBODY, NOT_THEIRS, "", "tape_id through"),
+    _table("state.db", "audience_touched", NOBODY, IDS, "", "identifier_id position"),
     _table("state.db", "permission", PERSON, REFOLD, "", "lane root_id from_at until_at"),
     _table("state.db", "permission_ground", PERSON, REFOLD, "", "identifier_id terms"),
     _table(
@@ -174,6 +178,7 @@ STORES: tuple[Store, ...] = (
     _table("journal.db", "retention_left", NOBODY, NOT_THEIRS, "", "position"),
     _table("journal.db", "retention_sweep", NOBODY, NOT_THEIRS, "", "policy swept_at n_events"),
     _table("deliveries.db", "taken", NOBODY, NOT_THEIRS, "", "one epoch position"),
+    _table("deliveries.db", "followed", NOBODY, NOT_THEIRS, "", "one change_id"),
     # Keys, codes and ids of ours; what is sent is read again from log and state each time.
     _table(
         "deliveries.db",
@@ -240,6 +245,20 @@ STORES: tuple[Store, ...] = (
         "verification_id asked_by address_hash position n_tries created_at verified_at",
     ),
     _table("deliveries.db", "feedback", NOBODY, IDS, "", "feedback_hash delivery_id kind code at"),
+    # Names of audiences and numbers of ours; of whom a change was is taken out.
+    _table("audiences.db", "membership", NOBODY, IDS, "", "audience root_id since_at cause position"),
+    _table(
+        "audiences.db",
+        "membership_change",
+        NOBODY,
+        IDS,
+        "",
+        "change_id audience version root_id kind at cause position since_at from_root",
+    ),
+    _table("audiences.db", "due", NOBODY, IDS, "", "root_id due_at"),
+    _table("audiences.db", "audience_standing", NOBODY, NOT_THEIRS, "", "audience version judged_at n_members"),
+    _table("audiences.db", "audience_day", NOBODY, NOT_THEIRS, "", "audience day n_members"),
+    _table("audiences.db", "judged", NOBODY, NOT_THEIRS, "", "one epoch position at walk cause under"),
     # Sealed under a key of the person, which is destroyed.
     _table(
         "journal.db",
@@ -276,6 +295,7 @@ STORES: tuple[Store, ...] = (
             "registry.db",
             "journal.db",
             "deliveries.db",
+            "audiences.db",
             "erasures.db",
             "ledger-keys.db",
         )
