@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 from tillit import clock
+from tillit.simulate.circles import keep_circles
 from tillit.simulate.desk import file_requests
 from tillit.simulate.history import has_events, write_history
 from tillit.simulate.letters import Letters
@@ -71,6 +72,7 @@ def run_demo(
             if past is not None and ws.folding.position() >= past:
                 past = None
                 file_requests(ws, shop)
+                keep_circles(ws)
                 if letters is not None:
                     letters.open()
 
