@@ -235,7 +235,7 @@ _MADE_OF = ("live._event_value", "tapes.add_value", "tapes._add_up", "tapes.add_
 _PASSING = ("values.passes", "values._passes", "values._scalar_passes", "values.at_path")
 _ELEMENTS = ("tapes.count_value", "tapes.value_key", "tapes.add_base")
 _STEPS = ("live._sequence", "live._go_on", "live._agreed", "live._has_all", "live._step_tape")
-_KEPT = ("tapes.add_entries", "tapes.entry_of", "live._main_tape", "live._has_base", "live._reach", "tapes.horizon_of")
+_KEPT = ("tapes.add_entries", "tapes.entry_of", "live.main_tape", "live._has_base", "live._reach", "tapes.horizon_of")
 # What answers an operator; of several that fit the longest name counts. `permitted` and `audience` pass on what others
 # say: of an audience it is what its own definition runs through.
 EVALUATORS: dict[str, tuple[str, ...]] = {
@@ -272,7 +272,7 @@ EVALUATORS: dict[str, tuple[str, ...]] = {
     "first_time": ("live._first_time", "live._first_tape", "tapes._add_up"),
     "stopped": (*_COUNTING, "live._all_of"),
     "restarted": ("live._restarted", "live._restart_tape"),
-    "regularly": ("live._regularly", "live._regular_tape"),
+    "regularly": ("live._regularly", "live.regular_tape"),
     "sequence.": _STEPS,
     "sequence.unless": ("live._unless", "live._sequence", "live._apart_tape"),
     "audience": (*_COUNTING, "live._all_of", "live._any_of"),

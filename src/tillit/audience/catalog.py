@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from tillit.audience.definitions import AUDIENCE, Definitions, list_in_force, resolve_definitions
+from tillit.language.direction import direction_of
 from tillit.language.live import Answers, compile_condition, inputs_of
 from tillit.language.tapes import Tape
 from tillit.records import LISTED_BASES
@@ -62,17 +63,23 @@ class Catalog:
         self.definitions = definitions
         self.entries: dict[str, Entry] = {}
         self.tapes: dict[int, Kept] = {}
-        self.users: dict[int, list[str]] = {}  # stored id -> names of audiences
+        # By stored id, the audiences to judge when an event came onto a tape: of a member, and of somebody else.
+        self.of_member: dict[int, list[str]] = {}
+        self.of_others: dict[int, list[str]] = {}
         self.broken = dict(definitions.broken)
         for name, defined in definitions.audiences.items():
             lens = lenses(defined.audience.purpose)
             inputs = inputs_of(defined.node)
             ids = {}
+            direction = direction_of(defined.node)
             for tape in inputs.tapes:
                 kept = Kept(stored_id(tape, lens), tape, lens)
                 self.tapes[kept.stored_id] = kept
                 ids[tape.tape_id] = kept.stored_id
-                self.users.setdefault(kept.stored_id, []).append(name)
+                if tape not in direction.rising:
+                    self.of_member.setdefault(kept.stored_id, []).append(name)
+                if tape not in direction.falling:
+                    self.of_others.setdefault(kept.stored_id, []).append(name)
             self.entries[name] = Entry(
                 name,
                 defined.position,
@@ -104,9 +111,11 @@ class Catalog:
             )
         return found
 
-    def of_tapes(self, ids: Collection[int]) -> set[str]:
-        """Give the audiences that hang on one of some tapes."""
-        return {name for one in ids for name in self.users.get(one, ())}
+    def to_judge(self, tapes: Collection[int], member_of: Collection[str]) -> set[str]:
+        """Give the audiences whose answer may be another one after events came onto some tapes of a person."""
+        found = {name for one in tapes for name in self.of_member.get(one, ()) if name in member_of}
+        found.update(name for one in tapes for name in self.of_others.get(one, ()) if name not in member_of)
+        return found
 
 
 def _takes(wanted: str, names: Collection[str], kind: str, name: Any) -> bool:

@@ -325,7 +325,8 @@ class Judging:
         dues = self._memberships.dues_of(former.keys() | ids)
         names = self._names(touched, holders, former)
         assert self._ready_of is not None, "come under a catalog first"
-        declared = self._ready_of[0].names
+        catalog = self._ready_of[0]
+        declared = catalog.names
         strands = self._memory.load(state, (key for holder in holders.values() for key in holder.keys))
         changes: list[Change] = []
         new_dues: dict[int, int | None] = {}
@@ -341,7 +342,10 @@ class Judging:
         for root, holder in holders.items():
             view = PersonView(state, holder, (strands[key] for key in holder.keys), self._permissions)
             mine = before.get(root, {})
-            wanted = names.get(root, set())
+            tapes, by_trait = names.get(root, (set(), False))
+            wanted = None if tapes is None else catalog.to_judge(tapes, mine.get(root, ()))
+            if wanted is not None and by_trait:
+                wanted.update(catalog.by_trait)
             others = [one for one in dues if one != root and former.get(one) == root]
             due_at = dues.get(root)
             if mine.keys() - {root} or others or (due_at is not None and due_at <= at):
@@ -383,11 +387,9 @@ class Judging:
 
     def _names(
         self, touched: Touched, holders: Mapping[int, Holder], former: Mapping[int, int]
-    ) -> dict[int, set[str] | None]:
-        """Give the audiences to judge of each person; None: all."""
-        assert self._ready_of is not None, "come under a catalog first"
-        catalog = self._ready_of[0]
-        found: dict[int, set[str] | None] = {}
+    ) -> dict[int, tuple[set[int] | None, bool]]:
+        """Give of each person the tapes that got events (None: everything is looked at), and whether traits changed."""
+        tapes_of: dict[int, set[int] | None] = {}
         roots_of: dict[int, list[int]] = {}
         for root, holder in holders.items():
             for key in holder.keys:
@@ -396,15 +398,11 @@ class Judging:
         for one, tapes in touched.tapes.items():
             for root in roots_of.get(one, (former[one],) if one in former else ()):
                 if tapes is None:
-                    found[root] = None
-                elif (mine := found.setdefault(root, set())) is not None:
-                    mine |= catalog.of_tapes(tapes)
-        for one in touched.traits:
-            for root in roots_of.get(one, ()):
-                mine = found.setdefault(root, set())
-                if mine is not None:
-                    mine.update(catalog.by_trait)
-        return found
+                    tapes_of[root] = None
+                elif (mine := tapes_of.setdefault(root, set())) is not None:
+                    mine |= tapes
+        by_trait = {root for one in touched.traits for root in roots_of.get(one, ())}
+        return {root: (tapes_of.get(root, set()), root in by_trait) for root in tapes_of.keys() | by_trait}
 
 
 def _is_touched(touched: Touched, holder: Holder) -> bool:

@@ -164,7 +164,7 @@ def inputs_of(node: Condition | Value) -> Inputs:
             case Restarted():
                 tapes.add(_restart_tape(one))
             case Regularly():
-                tapes.add(_regular_tape(one))
+                tapes.add(regular_tape(one))
             case Steps():
                 tapes.update(_sequence_tapes(one))
     return Inputs(frozenset(tapes), *(frozenset(named[part]) for part in Inputs._fields[1:]))
@@ -257,7 +257,7 @@ def _compare(node: Compare) -> Answers:
 
 def _compare_count(value: EventValue, test: Test) -> Answers:
     """Count, and say until when the comparison holds, not the number."""
-    window, tape_id = value.window, _main_tape(value).tape_id
+    window, tape_id = value.window, main_tape(value).tape_id
     holds_of, gone_of = _count_test(test)
     if isinstance(window, Rolling) and not window.older_than and window.within < LONGEST:
         return partial(_count_rolling, tape_id, window.within, holds_of, gone_of)
@@ -437,7 +437,7 @@ def _session(window: Session, visit_id: int, person: Person, at: int) -> _Span:
 
 def _total(node: EventValue) -> Measures:
     """Add numbers up: what most values ask."""
-    spans, tape_id = _span_finder(node.window), _main_tape(node).tape_id
+    spans, tape_id = _span_finder(node.window), main_tape(node).tape_id
     with_base, is_sum = _has_base(node.window), node.aggregate.kind == "sum"
 
     def measure(person: Person, at: int) -> tuple[Any, int]:
@@ -470,7 +470,7 @@ def _total(node: EventValue) -> Measures:
 def _event_value(node: EventValue) -> Measures:
     if node.aggregate.kind in ("sum", "average"):
         return _total(node)
-    tape = _main_tape(node)
+    tape = main_tape(node)
     spans, tape_id = _span_finder(node.window), tape.tape_id
     with_base, make = _has_base(node.window), _MADE[node.aggregate.kind]
 
@@ -574,7 +574,7 @@ def _restarted(node: Restarted) -> Answers:
 
 
 def _regularly(node: Regularly) -> Answers:
-    tape_id = _regular_tape(node).tape_id
+    tape_id = regular_tape(node).tape_id
     reach = node.every * node.of
 
     def answer(person: Person, at: int) -> tuple[bool, int]:
@@ -712,7 +712,8 @@ def _reach(window: Window) -> int:
     return 0
 
 
-def _main_tape(node: EventValue) -> Tape:
+def main_tape(node: EventValue) -> Tape:
+    """Give the tape on which the events of a value stand."""
     window, aggregate = node.window, node.aggregate
     paths = (aggregate.path,) if aggregate.path else ()
     from_at, until_at = (window.from_at, window.until_at) if isinstance(window, Absolute) else (None, None)
@@ -728,7 +729,7 @@ def _main_tape(node: EventValue) -> Tape:
 
 
 def _tapes_of_value(node: EventValue) -> Iterable[Tape]:
-    yield _main_tape(node)
+    yield main_tape(node)
     if isinstance(node.window, SinceLast):
         yield _marker_tape(node.window)
     if isinstance(node.window, Session):
@@ -751,7 +752,8 @@ def _restart_tape(node: Restarted) -> Tape:
     return Tape(node.matcher, (), horizon_of(node.within), has_base=True)
 
 
-def _regular_tape(node: Regularly) -> Tape:
+def regular_tape(node: Regularly) -> Tape:
+    """Give the tape on which the events of a habit stand."""
     return Tape(node.matcher, (), horizon_of(node.every * node.of))
 
 

@@ -22,8 +22,6 @@ from tillit.language.live import (
     _apart_tape,
     _bounds,
     _first_tape,
-    _main_tape,
-    _regular_tape,
     _restart_tape,
     _Span,
     _span_finder,
@@ -32,6 +30,8 @@ from tillit.language.live import (
     compile_value,
     draw,
     inputs_of,
+    main_tape,
+    regular_tape,
 )
 from tillit.language.nodes import (
     MOVING,
@@ -257,7 +257,7 @@ def _deciding_of_value(node: EventValue, person: Person, at: int, value: Any) ->
     kind = node.aggregate.kind
     limits = _span_finder(node.window)(person, at)
     found: list[Sequence[Any]] = []
-    for document in person.documents(_main_tape(node).tape_id):
+    for document in person.documents(main_tape(node).tape_id):
         entries, base = document[ENTRIES], document[BASE]
         low, high, _ = _bounds(entries, limits)
         found += entries[low:high]
@@ -308,7 +308,7 @@ def _found_restarted(node: Restarted, person: Person, at: int) -> _Found:
 
 def _found_regularly(node: Regularly, person: Person, at: int) -> _Found:
     newest: dict[int, Sequence[Any]] = {}
-    for document in person.documents(_regular_tape(node).tape_id):
+    for document in person.documents(regular_tape(node).tape_id):
         low, high, _ = _bounds(document[ENTRIES], _Span(at - node.every * node.of, at, at))
         for entry in document[ENTRIES][low:high]:
             stretch = (at - entry[0]) // node.every
