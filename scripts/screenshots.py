@@ -91,6 +91,26 @@ def _open_request(page: Page, root: str) -> None:
     page.wait_for_url("**/console/privacy/requests/r*")
 
 
+def _build_audience(page: Page, root: str) -> None:
+    """Build an audience and a feature, so that there are some to show."""
+    page.goto(f"{root}/console/audiences/new?example=lapsing")
+    page.get_by_role("button", name="Try it").click()
+    _put_in_force(page)
+    page.goto(f"{root}/console/features/new")
+    page.get_by_role("textbox", name="Title", exact=True).fill("Orders")
+    page.get_by_label("Value 1: name").fill("Order Completed")
+    page.get_by_role("button", name="Try it").click()
+    _put_in_force(page)
+    # Its history is read once it is in force.
+    page.wait_for_timeout(_OPEN_S * 1_000)
+
+
+def _put_in_force(page: Page) -> None:
+    page.get_by_label("Why?").fill("to show how it looks")
+    page.get_by_role("button", name="Put it in force").click()
+    page.wait_for_url("**?told=applied")
+
+
 def main() -> int:
     """Write all pictures and the page that shows them."""
     _FOLDER.mkdir(parents=True, exist_ok=True)
@@ -107,6 +127,7 @@ def main() -> int:
         page.wait_for_url(root + "/console")
         session = entered.storage_state()
         _open_request(page, root)
+        _build_audience(page, root)
         addresses = addresses_of(page, root, routes)
         _try_rules(page, root)
         for template, path in sorted(addresses.items()):

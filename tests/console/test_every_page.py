@@ -22,6 +22,8 @@ from tillit.access import ROLES
 from tillit.workspace import Workspace
 
 _MOST_STOPS = 400
+EVERYBODY = "audience: everybody\npurpose: service\ndefinition: everybody\n"
+VISITS = "feature: visits\npurpose: service\ndefinition: {event: '*', count: true}\n"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,9 @@ def addresses(server: RunningServer, chromium: Browser, session: StorageState, r
         ws.consent.apply(PURPOSES, operator="kim", reason="")
         for text in (POST % "https://hooks.example.com", NEWS):
             ws.deliveries.apply(text, operator="kim", reason="")
+        for text in (EVERYBODY, VISITS):
+            ws.audiences.apply(text, operator="kim", reason="")
+        until(lambda: ws.memberships.count("everybody") >= len(people))
         # Nobody agreed to it: it is held back here, and nothing goes out.
         asked = ws.deliveries.send("news", f"user_id:{people[0]}", {})
         until(lambda: state_of(ws, asked.key) == "withheld")

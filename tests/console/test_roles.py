@@ -106,6 +106,7 @@ def test_whoever_writes_is_at_least_an_editor_or_writes_about_themselves(ways: l
         "/console/destinations/x1/try",
         "/console/templates/x1/preview",
         "/console/suppressions/find",
+        "/console/features/x1/value",
     )
     by_readers = [str(way) for way in ways if way.method == "POST" and way.role == "reader"]
 

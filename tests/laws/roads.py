@@ -96,6 +96,13 @@ NAMED = (
 )
 NOBODY = NAMED.replace("is_set: true", "is_set: false")
 SEEN = "feature: seen\npurpose: analytics\ndefinition: {trait: firstName}\n"
+# One for each purpose that pages are walked for: who is in them is shown for that one alone.
+DEFINED = (
+    "audience: counted\npurpose: analytics\ndefinition: everybody\n",
+    "audience: served\npurpose: service\ndefinition: everybody\n",
+    "feature: counted-name\npurpose: analytics\ndefinition: {trait: firstName}\n",
+    "feature: served-name\npurpose: service\ndefinition: {trait: firstName}\n",
+)
 RULES = "namespaces: {user_id: {limit: 3}}"  # under which two logins with one address are one person
 
 
@@ -166,6 +173,8 @@ class World:
             plan.state = "done"
             self.ws.plans.save(plan)
         self.sent = self._send()
+        for text in DEFINED:
+            self.ws.audiences.apply(text, reason="", operator="kim")
         self.positions = range(1, self.ws.log.head() + 1)
 
     def _refuse_some(self) -> None:
@@ -799,9 +808,38 @@ PAGES: dict[str, Road] = {
         lambda m: answer_to(w, m, "/console/suppressions/find", {"who": f"{m}@example.org"})
     ),
     "GET /console/definitions": lambda w: page(w, "/console/definitions?name=post"),
+    "GET /console/audiences": lambda w: page(w, "/console/audiences"),
+    "GET /console/audiences/new": lambda w: page(w, "/console/audiences/new"),
+    "GET /console/audiences/{name}": lambda w: of_both(lambda kind: page(w, f"/console/audiences/{kind}?overlap=yes")),
+    "GET /console/audiences/{name}/edit": lambda w: page(w, "/console/audiences/served/edit"),
+    "GET /console/audiences/{name}/why/{profile_id}": lambda w: w.both(
+        lambda m: of_both(lambda kind: page(w, f"/console/audiences/{kind}/why/{w.who(m)}"))
+    ),
+    "POST /console/audiences/preview": lambda w: of_both(lambda kind: build(w, "preview", kind)),
+    "POST /console/audiences/plan": lambda w: of_both(lambda kind: build(w, "plan", kind)),
+    "GET /console/features": lambda w: page(w, "/console/features"),
+    "GET /console/features/new": lambda w: page(w, "/console/features/new"),
+    "GET /console/features/{name}": lambda w: of_both(lambda kind: page(w, f"/console/features/{kind}-name")),
+    "GET /console/features/{name}/edit": lambda w: page(w, "/console/features/served-name/edit"),
+    "POST /console/features/{name}/value": lambda w: w.both(
+        lambda m: of_both(
+            lambda kind: answer_to(w, m, f"/console/features/{kind}-name/value", {"who": f"user_id:{m}-user"})
+        )
+    ),
     "GET /console/privacy/processing": lambda w: page(w, "/console/privacy/processing"),
     "GET /console/privacy/processing.json": lambda w: page(w, "/console/privacy/processing.json"),
 }
+
+
+def of_both(ask: Callable[[str], str]) -> str:
+    """Ask the same of what is for the one purpose and for the other."""
+    return "\n".join(ask(kind) for kind in ("counted", "served"))
+
+
+def build(world: World, what: str, kind: str) -> str:
+    """Ask the builder for everybody, for one purpose or the other."""
+    fields = {"kind": "audience", "title": "Others", "purpose": P if kind == "counted" else "service"}
+    return answer_to(world, "", f"/console/audiences/{what}", {**fields, "d.rows.0.kind": "everybody"})
 
 
 def page(world: World, path: str) -> str:
@@ -842,7 +880,7 @@ PAGES_NOT: dict[str, tuple[str, ...]] = {
         "POST /console/destinations/{name}/pause", "POST /console/destinations/{name}/replay",
         "POST /console/destinations/{name}/resume", "POST /console/suppressions/add",
         "POST /console/suppressions/{number}/lift", "POST /console/definitions/plan",
-        "POST /console/definitions/apply",
+        "POST /console/definitions/apply", "POST /console/audiences/apply", "POST /console/audiences/build",
     ),
     "the looks of GET /console/live, one after the other": ("POST /console/live/stream",),
     _OWN: (

@@ -25,6 +25,7 @@ PLACES = (
     Place("overview", "/console", "Overview", "home", "reader", "h"),
     Place("live", "/console/live", "Live", "pulse", "reader", "l"),
     Place("customers", "/console/customers", "Customers", "people", "reader", "c"),
+    Place("audiences", "/console/audiences", "Audiences", "circles", "reader", "u"),
     Place("identity", "/console/identity", "Identity", "link", "reader", "d"),
     Place("privacy", "/console/privacy", "Privacy", "lock", "reader", "p"),
     Place("deliveries", "/console/destinations", "Delivery", "send", "reader", "t"),

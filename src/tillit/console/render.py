@@ -57,7 +57,11 @@ class Pages:
             asset=self._address, workspace_name=workspace_name, places=list_places, icon=_icon, form_token=_form_token
         )
         self._environment.filters.update(
-            time_of_day=_time_of_day, day_and_time=_day_and_time, day=_day, thousands=_thousands
+            time_of_day=_time_of_day,
+            day_and_time=_day_and_time,
+            day=_day,
+            thousands=_thousands,
+            capitalize_first=_capitalize_first,
         )
 
     def render(self, name: str, **shown: Any) -> str:
@@ -82,6 +86,11 @@ def _day(instant: str) -> str:
 
 def _thousands(number: int) -> str:
     return f"{number:,}"
+
+
+def _capitalize_first(text: str) -> str:
+    # Of a sentence that begins with a name the rest stays as it is written.
+    return text[:1].upper() + text[1:]
 
 
 def _icon(name: str) -> Markup:

@@ -9,7 +9,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from tillit.console.desk import Desk
 from tillit.console.pages.account import account_routes
+from tillit.console.pages.audiences import audiences_routes
 from tillit.console.pages.audit import audit_routes
+from tillit.console.pages.building import building_routes
 from tillit.console.pages.customer import customer_routes
 from tillit.console.pages.customers import customers_routes
 from tillit.console.pages.definitions import definitions_routes
@@ -17,6 +19,7 @@ from tillit.console.pages.deliveries import deliveries_routes
 from tillit.console.pages.destinations import destinations_routes
 from tillit.console.pages.entrance import entrance_routes
 from tillit.console.pages.event import event_routes
+from tillit.console.pages.features import features_routes
 from tillit.console.pages.identity import identity_routes
 from tillit.console.pages.imports import imports_routes
 from tillit.console.pages.leave import leave_routes
@@ -47,6 +50,9 @@ PAGES = (
     violations_routes,  # links that wait for somebody's word, and those that were refused
     values_routes,  # values that stand for many
     rules_routes,  # what all that goes by
+    audiences_routes,  # who is in which audience, and why
+    features_routes,  # values of each person
+    building_routes,  # how both come to be
     privacy_routes,  # what data may be used for
     requests_routes,  # what customers ask about theirs
     ledger_routes,  # who received and who looked

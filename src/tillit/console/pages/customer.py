@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import File, Redirect
 
 from tillit.consent import EVERYTHING, OWN_DATA, Choice
+from tillit.console.belonging import ENTERED
 from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.drawing import draw
 from tillit.console.pages.leave import closed_page, is_refused, may_card
@@ -39,7 +40,7 @@ from tillit.console.views import customer_detail, event_views, name_of
 from tillit.errors import BusyError, InputError, NotFound, RefusedError
 from tillit.privacy import ACCESS, OPERATOR, PORTABILITY
 from tillit.profile import ActInvalid, position_of
-from tillit.records import Scope
+from tillit.records import Membership, Scope
 from tillit.workspace import Related, Workspace
 
 _TIMELINE_ROWS = 40
@@ -125,14 +126,16 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
             facts=fact_views(document["facts"]),
             activity=draw_activity(person.months),
             proved=frozenset(document["traits"]),
-            **part | may_card(desk, request, document, scope),
+            **part
+            | may_card(desk, request, document, scope)
+            | _belonging(ws, membership, scope, asked.get("audiences", "")),
         )
 
     @get("/console/customers/{profile_id:str}", opt={"role": "reader"}, sync_to_thread=True)
     def show_customer(
-        request: Asking, profile_id: str, before: str = "", traits: str = "", told: str = ""
+        request: Asking, profile_id: str, before: str = "", traits: str = "", told: str = "", audiences: str = ""
     ) -> Response[Any]:
-        return show(request, profile_id, before=before, traits=traits, told=told)
+        return show(request, profile_id, before=before, traits=traits, told=told, audiences=audiences)
 
     # The name of a trait is what a sender wrote: it travels in the body.
     @post("/console/customers/{profile_id:str}/earlier", opt={"role": "reader"}, status_code=200, sync_to_thread=True)
@@ -290,6 +293,23 @@ def customer_routes(desk: Desk) -> list[HTTPRouteHandler]:
 def _is_possibly(related: Related) -> bool:
     """Say whether somebody may be the same person: a link between the two waits for a colleague's word."""
     return any(one.reason == "soft" for one in related.reasons)
+
+
+def _belonging(ws: Workspace, membership: Membership | None, scope: Scope, asked: str) -> dict[str, Any]:
+    """Give the audiences of one person for the page's purpose; those they are not in when they are asked for."""
+    told = ws.audiences.definitions().audiences
+    held = ws.audiences.of_person(membership, scope) if membership is not None else {}
+    ours = [name for name, one in sorted(told.items()) if one.audience.purpose == scope.purpose]
+    rows = [
+        {"name": name, "title": told[name].audience.title or name, **held.get(name, {"since": "", "cause": ""})}
+        for name in ours
+    ]
+    return {
+        "belongs": [{**one, "cause": ENTERED.get(one["cause"], one["cause"])} for one in rows if one["name"] in held],
+        "lacks": [one for one in rows if one["name"] not in held] if asked == "all" else None,
+        "n_lacks": len(ours) - len(held),
+        "n_elsewhere": len(told) - len(ours),
+    }
 
 
 def _groups(desk: Desk, document: dict[str, Any], scope: Scope) -> list[GroupView]:

@@ -1,0 +1,211 @@
+"""Audiences: which there are and how each is, who is in one and why, what came and went, its versions.
+
+In:    an audience's name, a profile id; from a link, from where on members are shown.
+Out:   pages and parts of them.
+Never: somebody whom the audience's purpose may not use, or while the desk acts for another: numbers alone are shown.
+"""
+
+from typing import Any
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery
+
+from tillit.audience import AUDIENCE, Change
+from tillit.clock import rfc3339
+from tillit.console.belonging import (
+    ENTERED,
+    audience_view,
+    audience_views,
+    change_words,
+    overlap_rows,
+    reason_rows,
+    reason_words,
+    retired_names,
+    users_of,
+    version_rows,
+)
+from tillit.console.desk import PART, Asking, Desk
+from tillit.console.pages.leave import is_refused
+from tillit.console.views import name_of
+from tillit.errors import RefusedError
+from tillit.identity import profile_id
+from tillit.language.sentences import lines
+from tillit.records import Scope, read_yaml
+
+_MEMBERS = 50
+_CHANGES = 20
+_VERSIONS = 30
+_MOST_COUNTED = 5_000  # members whose leave is asked for before a page is shown: about a second
+_TOLD = {
+    "applied": "In force. Its history is read at once; until that is done, numbers may still rise.",
+    "unchanged": "This is in force already: nothing changed.",
+}
+
+
+def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """Make the routes."""
+    ws = desk.workspace
+
+    @get("/console/audiences", opt={"role": "reader"}, sync_to_thread=True)
+    def list_audiences(request: Asking, told: FromQuery[str] = "") -> Response[str]:
+        return desk.page(
+            request,
+            "audiences.html",
+            here="audiences",
+            told=_TOLD.get(told, ""),
+            audiences=audience_views(ws),
+            retired=retired_names(ws, AUDIENCE),
+            purposes=titles_of(desk),
+            may_edit=desk.session(request).may("editor"),
+        )
+
+    def names_of(ids: list[str], scope: Scope) -> dict[str, str]:
+        found = {}
+        for one in dict.fromkeys(ids):
+            document = ws.profiles.find(one, scope)
+            if document is not None and not is_refused(document):
+                found[one] = name_of(document)
+        return found
+
+    @get("/console/audiences/{name:str}", opt={"role": "reader"}, sync_to_thread=True)
+    def show_audience(
+        request: Asking,
+        name: FromPath[str],
+        after: FromQuery[int] = -1,
+        told: FromQuery[str] = "",
+        counted: FromQuery[str] = "",
+        overlap: FromQuery[str] = "",
+    ) -> Response[Any]:
+        view = audience_view(ws, name)
+        told_all = ws.audiences.definitions()
+        defined = told_all.audiences.get(name)
+        history = ws.audiences.history(AUDIENCE, name)
+        purpose = view.purpose
+        is_ours = bool(purpose) and desk.acting(request).name == purpose
+        overlaps = None
+        if overlap and defined is not None and may_act(desk, request, purpose):
+            plain = read_yaml(history[0].text)["definition"]
+            scope = ws.scope(purpose, asked_by=desk.session(request).asked_by)
+            names = {one: told.audience.title or one for one, told in told_all.audiences.items()}
+            found = ws.audiences.preview(plain, purpose, scope, sample=0)
+            overlaps = overlap_rows([one for one in found["overlaps"] if one["audience"] != name], names)
+        if overlap and PART in request.headers:
+            return desk.page(request, "parts/overlap.html", overlaps=overlaps or [], title=view.title)
+        changes = ws.memberships.newest(name, limit=_CHANGES)
+        shown: list[Any] = []
+        following, names_shown, withheld, n_permitted = None, {}, None, None
+        if is_ours and defined is not None:
+            scope = desk.scope(request)
+            page = ws.audiences.members(name, scope, after=min(max(after, -1), 1 << 61), limit=_MEMBERS)
+            following = page.after
+            ids = [profile_id(one.root_id) for one in page.members]
+            gone = [profile_id(one.root_id) for one in changes if one.root_id]
+            names_shown = names_of([*ids, *gone], scope)
+            shown = [
+                {
+                    "profile_id": one,
+                    "name": names_shown[one],
+                    "since": rfc3339(member.since_at),
+                    "cause": ENTERED.get(member.cause, member.cause),
+                }
+                for one, member in zip(ids, page.members, strict=True)
+                if one in names_shown
+            ]
+            desk.note(request, names_shown)
+        if defined is not None and (view.n <= _MOST_COUNTED or counted) and may_act(desk, request, purpose):
+            scope = ws.scope(purpose, asked_by=desk.session(request).asked_by)
+            count = ws.audiences.count(name, scope)
+            withheld, n_permitted = reason_words(count["withheld"]), count["permitted"]
+        return desk.page(
+            request,
+            "audience.html",
+            here="audiences",
+            one=view,
+            told=_TOLD.get(told, ""),
+            text=history[0].text,
+            lines=lines(defined.said) if defined is not None else [],
+            members=shown,
+            following=following,
+            is_first=after < 0,
+            is_ours=is_ours,
+            offers=offers_for(desk, request, purpose),
+            purposes=titles_of(desk),
+            withheld=withheld,
+            n_permitted=n_permitted,
+            may_count=may_act(desk, request, purpose),
+            changes=[_change(one, names_shown) for one in changes],
+            versions=version_rows(history[: _VERSIONS + 1])[:_VERSIONS],
+            users=users_of(ws, AUDIENCE, name),
+            overlaps=overlaps,
+            has_others=len(told_all.audiences) > 1,
+            may_edit=desk.session(request).may("editor"),
+        )
+
+    @get("/console/audiences/{name:str}/why/{profile_id:str}", opt={"role": "reader"}, sync_to_thread=True)
+    def show_why(request: Asking, name: FromPath[str], profile_id: FromPath[str]) -> Response[Any]:
+        defined = ws.audiences.get(name)
+        audience = defined.audience
+        # Only ids: `namespace:value` would put a person's address into an address.
+        membership = ws.profiles.membership(profile_id) if ":" not in profile_id else None
+        if membership is None:
+            return desk.page(request, "unknown_customer.html", status=404, here="audiences")
+        shown: dict[str, Any] = {
+            "here": "audiences",
+            "slug": name,
+            "title": audience.title or name,
+            "profile_id": membership.profile_id,
+            "purpose": titles_of(desk).get(audience.purpose, audience.purpose),
+            "offers": offers_for(desk, request, audience.purpose),
+        }
+        if desk.acting(request).name != audience.purpose:
+            return desk.page(request, "audience_why.html", why=None, closed="", person="", **shown)
+        scope = desk.scope(request)
+        try:
+            why = ws.audiences.why(name, membership, scope)
+        except RefusedError as exc:
+            return desk.page(
+                request, "audience_why.html", status=exc.status, why=None, closed=exc.message, person="", **shown
+            )
+        desk.note(request, [membership.profile_id])
+        person = names_of([membership.profile_id], scope).get(membership.profile_id, "")
+        why = {
+            **why,
+            "cause": ENTERED.get(why["cause"], why["cause"]) if why["cause"] else "",
+            "flip": (why["flip"] or "").rstrip("."),
+            "leaves": reason_rows(why["leaves"]),
+        }
+        return desk.page(request, "audience_why.html", why=why, closed="", person=person, **shown)
+
+    return [list_audiences, show_audience, show_why]
+
+
+def _change(change: Change, names: dict[str, str]) -> dict[str, Any]:
+    what, why = change_words(change)
+    who = profile_id(change.root_id) if change.root_id else ""
+    return {
+        "what": what,
+        "why": why,
+        "at": rfc3339(change.at),
+        "profile_id": who if who in names else "",
+        "name": names.get(who, ""),
+        "is_forgotten": not change.root_id,
+    }
+
+
+def titles_of(desk: Desk) -> dict[str, str]:
+    """Say what purposes are called."""
+    return {name: one.title for name, one in desk.workspace.consent.declared().purposes.items()}
+
+
+def may_act(desk: Desk, request: Asking, purpose: str) -> bool:
+    """Say whether somebody's role may act for a purpose: then they may know how many people it reaches."""
+    return purpose in desk.acting(request).purposes
+
+
+def offers_for(desk: Desk, request: Asking, purpose: str) -> list[tuple[str, str]]:
+    """Give the purpose to act for so that people are shown, when the role may and does not already."""
+    acting = desk.acting(request)
+    if purpose == acting.name or purpose not in acting.purposes:
+        return []
+    return [(purpose, acting.purposes[purpose].title)]

@@ -1,0 +1,187 @@
+// The builder: rows change in place, the count follows, every change can be undone.
+// The fields of the form are the one truth: what a step back puts there is what they were.
+
+import { fetchPart } from "./console.js";
+
+const PAUSE_MS = 350;
+const BUILD = "/console/audiences/build";
+const form = document.getElementById("builder");
+const rows = document.getElementById("rows");
+const preview = document.getElementById("preview");
+const said = document.getElementById("said-count");
+const undo = document.getElementById("undo");
+const redo = document.getElementById("redo");
+
+const before = [];
+const after = [];
+let asked = 0;
+let timer = 0;
+let isCounting = false;
+let isStale = false;
+let working = Promise.resolve();
+
+const written = (act = "show") => {
+  const told = new URLSearchParams(new FormData(form));
+  told.set("act", act);
+  return told;
+};
+let now = written().toString();
+
+function remember() {
+  const then = now;
+  now = written().toString();
+  if (then === now) return;
+  before.push(then);
+  after.length = 0;
+  tell();
+}
+
+function tell() {
+  undo.disabled = !before.length;
+  redo.disabled = !after.length;
+}
+
+// Says of each row what it means or lacks, without touching a field that somebody writes in.
+function mark(part) {
+  for (const [from, prefix] of [["row-faults", "fault-"], ["row-sentences", "said-"]]) {
+    const told = new Map([...part.querySelectorAll(`#${from} li`)].map((one) => [one.dataset.row, one.textContent]));
+    for (const place of form.querySelectorAll(`[id^="${prefix}d"]`)) {
+      const words = told.get(place.id.slice(prefix.length)) ?? "";
+      place.textContent = words;
+      if (prefix === "fault-") place.hidden = !words;
+    }
+  }
+}
+
+// One at a time: a count of a large workspace takes its while, and only the last one matters.
+async function count() {
+  if (isCounting) {
+    isStale = true;
+    return;
+  }
+  isCounting = true;
+  preview.setAttribute("aria-busy", "true");
+  do {
+    isStale = false;
+    try {
+      const part = await fetchPart("/console/audiences/preview", { method: "POST", body: written() });
+      if (isStale) continue; // an answer to what is no longer in the form
+      mark(part);
+      const number = part.querySelector("#live-count");
+      preview.replaceChildren(part);
+      said.textContent = number ? `${number.textContent} people` : "Not counted yet";
+    } catch {
+      preview.textContent = "It could not be counted. Is the server still running?";
+    }
+  } while (isStale);
+  isCounting = false;
+  preview.removeAttribute("aria-busy");
+}
+
+function lost() {
+  working = Promise.resolve();
+  preview.textContent = "The rows could not be changed. Is the server still running?";
+}
+
+function countSoon() {
+  clearTimeout(timer);
+  timer = setTimeout(count, PAUSE_MS);
+}
+
+function focusOn(id, act) {
+  const [word, place = ""] = act.split(" ");
+  if (word.startsWith("add")) {
+    const last = [...rows.querySelectorAll(`[name^="${place}."]`)].filter((one) => one.type !== "hidden");
+    const least = last.length ? Math.max(...last.map((one) => Number(one.name.slice(place.length + 1).split(".")[0]))) : 0;
+    const fresh = last.find((one) => one.name.startsWith(`${place}.${least}.`) && one.tagName === "INPUT")
+      ?? last.find((one) => one.name.startsWith(`${place}.${least}.`));
+    if (fresh) return fresh.focus();
+  }
+  const same = id && document.getElementById(id);
+  if (same) return same.focus();
+  const button = act && rows.querySelector(`button[value="${CSS.escape(act)}"]:not([disabled])`);
+  if (button) return button.focus();
+  const near = place && document.getElementById(`row-${place}`);
+  (near ?? rows.querySelector("button"))?.focus();
+}
+
+// Lets the server draw the rows anew, as they are or as they were.
+async function draw(body, { id = "", act = "" } = {}) {
+  asked += 1;
+  const mine = asked;
+  const sent = new Map(new FormData(form));
+  const part = await fetchPart(BUILD, { method: "POST", body });
+  if (mine !== asked) return;
+  // What somebody went on writing meanwhile stays where its row did.
+  const late = act && !act.startsWith("add") && act !== "show"
+    ? [] : [...new FormData(form)].filter(([name, value]) => sent.has(name) && sent.get(name) !== value);
+  rows.replaceChildren(part);
+  for (const [name, value] of act ? late : []) {
+    const field = form.elements.namedItem(name);
+    if (field && "value" in field) field.value = value;
+  }
+  if (id || act) focusOn(id, act);
+}
+
+// One after the other: each begins from what the one before left.
+function change(act, id = "") {
+  working = working.then(() => draw(written(act), { id, act })).then(() => {
+    remember();
+    countSoon();
+  });
+  return working;
+}
+
+async function step(from, to) {
+  const then = from.pop();
+  if (then === undefined) return;
+  to.push(now);
+  const told = new URLSearchParams(then);
+  for (const name of ["title", "name", "purpose", "description"]) {
+    const field = form.elements.namedItem(name);
+    if (field && told.has(name)) field.value = told.get(name);
+  }
+  told.set("form_token", form.elements.namedItem("form_token").value);
+  await draw(told);
+  now = written().toString();
+  tell();
+  countSoon();
+}
+
+if (form && rows) {
+  document.getElementById("count").hidden = true;
+  for (const button of [undo, redo]) button.hidden = false;
+  undo.addEventListener("click", () => step(before, after));
+  redo.addEventListener("click", () => step(after, before));
+
+  form.addEventListener("submit", (submit) => {
+    const act = submit.submitter?.value ?? "";
+    if (act === "count") {
+      submit.preventDefault();
+      count();
+    } else if (rows.contains(submit.submitter)) {
+      submit.preventDefault();
+      change(act).catch(lost);
+    }
+  });
+  form.addEventListener("input", countSoon);
+  form.addEventListener("change", (changed) => {
+    if (changed.target.matches("[data-shapes]")) change("show", changed.target.id).catch(lost);
+    else {
+      remember();
+      countSoon();
+    }
+  });
+  document.addEventListener("keydown", (key) => {
+    if (!(key.ctrlKey || key.metaKey) || key.altKey || key.target.closest("input, textarea")) return;
+    const letter = key.key.toLowerCase();
+    if (letter === "z" && !key.shiftKey) step(before, after);
+    else if (letter === "y" || (letter === "z" && key.shiftKey)) step(after, before);
+    else return;
+    key.preventDefault();
+  });
+  count();
+} else if (form) {
+  form.addEventListener("input", countSoon);
+  count();
+}
