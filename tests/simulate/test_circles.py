@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tillit import clock
 from tillit.audience import AUDIENCE
-from tillit.simulate.circles import keep_circles
 from tillit.simulate import write_history
+from tillit.simulate.circles import keep_circles
 from tillit.simulate.shop import Shop
 from tillit.simulate.truth import Truth
 from tillit.workspace import Workspace, create_workspace
