@@ -227,6 +227,11 @@ class Judging:
         """Say how far everybody was judged."""
         return self._judged
 
+    @property
+    def is_under_any(self) -> bool:
+        """Say whether people were judged by any audience, or leave those that there were."""
+        return bool(self._judged.under) or self._judged.walk != NOBODY
+
     def come_under(self, catalog: Catalog, *, epoch: int, position: int, at: int) -> None:
         """Take the audiences that can be answered; where they are others than before, everybody is looked at again."""
         standing = read_standing(self._state) if catalog.tapes else {}

@@ -150,12 +150,16 @@ class Engine:
     def judge_touched(self) -> None:
         """Judge the audiences of people of whom the last micro-batch said more, and of whoever was due by then."""
         judging, touched = self._judging, self.fold.take_touched()
-        if judging is None or not (self.fold.catalog.names or judging.judged.under):
+        if judging is None or not self._has_audiences(judging):
             return
         at = self._come_under(judging)
         if self._has_untold:
             self._judge_untold(judging, at)
         judging.judge_touched(touched, epoch=self.log.epoch(), position=self.fold.position, at=at)
+
+    def _has_audiences(self, judging: Judging) -> bool:
+        # Also while the last one that there was is being left.
+        return bool(self.fold.catalog.names) or judging.is_under_any
 
     def _come_under(self, judging: Judging) -> int:
         rows = self.state.read("SELECT logged_at FROM fold")
@@ -182,7 +186,7 @@ class Engine:
         judging = self._judging
         if fill_tapes(self.state, self.fold.catalog, self.rows, self.fold.tapes):
             return True
-        if judging is None or not (self.fold.catalog.names or judging.judged.under):
+        if judging is None or not self._has_audiences(judging):
             return False
         at = self._come_under(judging)
         if self._has_untold:
@@ -198,7 +202,7 @@ class Engine:
     def walk_audiences(self) -> None:
         """Ask that everybody is judged again: what people are known by changed without a word of theirs."""
         judging = self._judging
-        if judging is not None and (self.fold.catalog.names or judging.judged.under):
+        if judging is not None and self._has_audiences(judging):
             at = int(self.state.read("SELECT logged_at FROM fold")[0][0])
             judging.walk(CORRECTION, epoch=self.log.epoch(), position=self.fold.position, at=at)
 
