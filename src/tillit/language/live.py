@@ -170,6 +170,28 @@ def inputs_of(node: Condition | Value) -> Inputs:
     return Inputs(frozenset(tapes), *(frozenset(named[part]) for part in Inputs._fields[1:]))
 
 
+def reach_of(node: Condition | Value) -> int:
+    """Say how far back a definition looks; NEVER when it looks at all of time."""
+    match node:
+        case AllOf(parts) | AnyOf(parts):
+            return max(map(reach_of, parts))
+        case Not(inner):
+            return reach_of(inner)
+        case Compare(value, _):
+            return reach_of(value)
+        case EventValue():
+            return NEVER if _has_base(node.window) else _reach(node.window)
+        case FirstTime():
+            return NEVER
+        case Restarted(_, within, quiet):
+            return within + quiet
+        case Regularly(_, every, _, of):
+            return every * of
+        case Steps():
+            return node.within
+    return 0
+
+
 # -- logic
 
 

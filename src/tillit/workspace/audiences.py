@@ -42,7 +42,7 @@ from tillit.consent import OWN_DATA, policy_in_force
 from tillit.errors import InputError, NotFound
 from tillit.flow import History, catalog_of
 from tillit.identity import find_membership, profile_id
-from tillit.language.live import inputs_of
+from tillit.language.live import inputs_of, reach_of
 from tillit.language.nodes import Condition, Value
 from tillit.records import Membership, NewRow, Permit, Scope
 from tillit.store import Log, Reading, State
@@ -251,6 +251,13 @@ class Audiences(Answers):
                 where,
                 f"the purpose {name!r} does not reach {', '.join(dict.fromkeys(beyond))}. Take them out, or declare "
                 "them there.",
+            )
+        kept = declared.purposes[name].retention_us
+        if kept is not None and reach_of(node) > kept:
+            raise AudienceInvalid(
+                where,
+                f"it looks further back than the purpose {name!r} keeps events ({declared.purposes[name].retention}). "
+                "Say `within`, and no more than that.",
             )
         for purpose in inputs.purposes:
             if purpose not in declared.purposes:
