@@ -260,8 +260,12 @@ class Judging:
         """Say whether somebody waits: for a walk, or for an instant that has come."""
         if self._judged.walk != NOBODY:
             return True
+        return self.next_due() <= at
+
+    def next_due(self) -> int:
+        """Say when somebody is to be judged by themselves; NEVER when nobody is."""
         due = self._memberships.next_due()
-        return due is not None and due <= at
+        return NEVER if due is None else due
 
     def judge_touched(self, touched: Touched, *, epoch: int, position: int, at: int) -> None:
         """Judge people of whom more was said, and whoever is due by then."""

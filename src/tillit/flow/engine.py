@@ -24,6 +24,7 @@ from tillit.flow.fold import Fold, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
 from tillit.flow.permissions import judge_due
 from tillit.identity import applied_rules, find_values_of_many, newest_rules, value_row
+from tillit.language.values import NEVER
 from tillit.records import KIND_ACT, KIND_EVENT, KIND_TICK, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, State
 from tillit.store.lake import Lake
@@ -110,6 +111,7 @@ class Engine:
         self._judging = (
             Judging(state, memberships, self.fold.tapes, adult_age=adult_age) if memberships is not None else None
         )
+        self._quiet = (-1, 0)  # the place of the fold at which nobody waited, and until when nobody is due
         self._has_untold = True  # people may wait to be judged of whom the fold says nothing: see `_judge_untold`
 
     def rows(self, positions: Sequence[int]) -> dict[int, LogRow]:
@@ -184,9 +186,14 @@ class Engine:
         On an idle log the engine notes the time when somebody is due.
         """
         judging = self._judging
+        position, quiet_until = self._quiet
+        if position == self.fold.position and self._now() < quiet_until and not self._has_untold:
+            return False  # an idle engine comes here fifty times a second
+        self._quiet = (-1, 0)
         if fill_tapes(self.state, self.fold.catalog, self.rows, self.fold.tapes):
             return True
         if judging is None or not self._has_audiences(judging):
+            self._quiet = (self.fold.position, NEVER)
             return False
         at = self._come_under(judging)
         if self._has_untold:
@@ -197,6 +204,7 @@ class Engine:
         if judging.wants(now) and self.log.head_logged_at() < now:
             self.log.append([_tick_row(now)], now=now)
             return self.step() > 0
+        self._quiet = (self.fold.position, judging.next_due())
         return False
 
     def walk_audiences(self) -> None:
@@ -205,6 +213,7 @@ class Engine:
         if judging is not None and self._has_audiences(judging):
             at = int(self.state.read("SELECT logged_at FROM fold")[0][0])
             judging.walk(CORRECTION, epoch=self.log.epoch(), position=self.fold.position, at=at)
+            self._quiet = (-1, 0)
 
     def act(self, row: LogRow) -> None:
         """Do what an act in the log asks for. May be repeated."""
