@@ -14,7 +14,7 @@ from tillit.clock import DAY, HOUR, SECOND
 
 Act = Callable[[Town], None]
 USERS = ("user-ana-7f3kq9", "user-bo-3x8vd2", "user-cem-5t1wz4")
-DEVICES = ("tablet", "phone")
+DEVICES = ("device-one-9zk", "device-two-4wq")
 NAMES = ("Order Completed", "Product Viewed", "Cart Viewed")
 
 

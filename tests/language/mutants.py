@@ -230,8 +230,22 @@ def lines_run(run: Callable[[], object]) -> set[tuple[str, int]]:
     return found
 
 
-_COUNTING = ("live._compare_count", "live._gone_until_other", "live._nth", "live._bounds")
-_MADE_OF = ("live._event_value", "tapes.add_value", "tapes._add_up", "tapes.add_base", "tapes.project", "tapes._scalar")
+_COUNTING = (
+    "live._compare_count",
+    "live._count_rolling",
+    "live._count_test",
+    "live._nth",
+    "live._bounds",
+)
+_MADE_OF = (
+    "live._event_value",
+    "live._total",
+    "tapes.add_value",
+    "tapes._add_up",
+    "tapes.add_base",
+    "tapes.project",
+    "tapes._scalar",
+)
 _PASSING = ("values.passes", "values._passes", "values._scalar_passes", "values.at_path")
 _ELEMENTS = ("tapes.count_value", "tapes.value_key", "tapes.add_base")
 _STEPS = ("live._sequence", "live._go_on", "live._agreed", "live._has_all", "live._step_tape")

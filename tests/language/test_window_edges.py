@@ -196,6 +196,33 @@ def test_from_is_in_and_until_is_out() -> None:
             assert ask(told, somebody(bought), last)[0] == holds
 
 
+def test_a_count_may_be_held_against_half_an_event() -> None:
+    when = at("2026-05-04T10:00:00Z")
+    for n, more in ((1, False), (2, True), (3, True)):
+        person = somebody(*(when - one for one in range(n)))
+        for window in ({}, {"within": "1d"}):
+            assert ask({"event": BOUGHT, **window, "count": {"greater": 1.5}}, person, when)[0] == more
+            assert ask({"event": BOUGHT, **window, "count": {"at_least": 1.5}}, person, when)[0] == more
+            assert ask({"event": BOUGHT, **window, "count": {"at_most": 1.5}}, person, when)[0] != more
+
+
+def test_of_one_list_texts_come_before_numbers_and_numbers_before_truths() -> None:
+    when = at("2026-05-04T10:00:00Z")
+    for listed, first in (([True, 1.0], 1), ([1.0, True], 1), ([True, "a", 1.0], "a"), ([True, False], True)):
+        person = Person("p_1", (Event(when, 1, "track", BOUGHT, {"tags": listed}, when),))
+        assert ask({"event": BOUGHT, "most_frequent": {"of": "tags", "equals": first}}, person, when)[0]
+
+
+def test_a_number_of_nine_millions_of_millions_is_left_out_of_sums() -> None:
+    when = at("2026-05-04T10:00:00Z")
+    for most, holds in ((9e12, False), (8_999_999_999_999.0, True), (-9e12, False)):
+        person = Person("p_1", (Event(when, 1, "track", BOUGHT, {"total": most}, when),))
+        for kind in ("sum", "average"):
+            assert ask({"event": BOUGHT, kind: {"of": "total", "not_equals": 0, "is_set": True}}, person, when)[0] == (
+                holds
+            ) or (kind == "sum" and not holds)
+
+
 def test_a_visit_goes_on_over_a_pause_as_long_as_the_gap() -> None:
     began = at("2026-05-04T10:00:00Z")
     twice = {"event": BOUGHT, "session": "30m", "count": {"at_least": 2}}

@@ -56,6 +56,8 @@ NOTHING_TO_SHOW = {
     "GET /api/messages": "states and ids",
     "POST /api/messages/lookup": "states and ids",
     "GET /api/destinations/{name}": "states and ids",
+    "GET /api/features/{name}": "counts, and values that several people have",
+    "audiences.distribution": "counts, and values that several people have",
     "messages.list_messages": "states and ids",
     "messages.destination": "states and ids",
     "message list": "states and ids",
@@ -318,7 +320,7 @@ _EVERYBODY = Many(is_open=True, otherwise="SELECT 0 WHERE 1 = 0", params=())
 _OF_MEMBERS = [
     name
     for name in (*PYTHON, *API, *COMMANDS)
-    if name.startswith(("audiences.", "audience ")) or "/api/audiences/" in name
+    if (name.startswith(("audiences.", "audience ")) or "/api/audiences/" in name) and name not in NOTHING_TO_SHOW
 ]
 
 

@@ -252,6 +252,7 @@ class WholeFeatureDocument(FeatureDocument):
 
     n: int
     missing: int
+    rare: int
     bars: list[dict[str, Any]]
 
 

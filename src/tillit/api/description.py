@@ -627,7 +627,7 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "GET /api/features": (None, {"features": [_FEATURE]}),
     "GET /api/features/{name}": (
         None,
-        {**_FEATURE, "n": 4_120, "missing": 0, "bars": [{"from": 0.0, "until": 50.0, "n": 4_120}]},
+        {**_FEATURE, "n": 4_120, "missing": 0, "rare": 0, "bars": [{"from": 0.0, "until": 50.0, "n": 4_120}]},
     ),
     "GET /api/features/{name}/values": (
         None,

@@ -336,21 +336,19 @@ def _count_rolling(
     if within:
         gone = gone_of(n)
         if 0 < gone <= n:
-            leaves = _nth(within, gone) + span
-            if leaves < until:
-                until = leaves
+            until = min(until, _nth(within, gone) + span)
     return holds_of(n), until
 
 
 def _count_test(test: Test) -> tuple[Callable[[int], bool], Callable[[int], int]]:
-    """Give what says whether a number passes, and how many must go until the answer is another one; 0: it never is."""
+    """Give what says whether a number passes, and how many must go until it is otherwise; none where it never is."""
     wanted = test.value
     if test.op in ("at_least", "less"):
         least, is_less = ceil(float(wanted)), test.op == "less"
-        return (lambda n: (n >= least) != is_less), (lambda n: n - least + 1 if n >= least else 0)
+        return (lambda n: (n >= least) != is_less), (lambda n: n - least + 1)
     if test.op in ("greater", "at_most"):
         most, is_most = floor(float(wanted)), test.op == "at_most"
-        return (lambda n: (n > most) != is_most), (lambda n: n - most if n > most else 0)
+        return (lambda n: (n > most) != is_most), (lambda n: n - most)
 
     def holds(n: int) -> bool:
         return passes(test, float(n), 0)
@@ -471,8 +469,6 @@ def _total(node: EventValue) -> Measures:
                 n += held[P_N]
                 total += held[P_SUM]
             entries = document[ENTRIES]
-            if not entries:
-                continue
             low, high, arrives = _bounds(entries, span)
             until = min(until, arrives)
             if low < high and span.leaves_after:

@@ -205,8 +205,6 @@ def add_base(base: list[Any], other: list[Any]) -> None:
         told = [one for one in (base[place], other[place]) if one is not None]
         base[place] = better(told) if told else None
     for mine, theirs in zip(base[B_PATHS], other[B_PATHS], strict=True):
-        mine[P_N] += theirs[P_N]
-        mine[P_SUM] += theirs[P_SUM]
         for place, choose in ((P_MIN, min), (P_MAX, max)):
             numbers = [one for one in (mine[place], theirs[place]) if one is not None]
             mine[place] = choose(numbers) if numbers else None

@@ -6,6 +6,7 @@ Never: somebody for whom the purpose has no permission: they are counted. An ans
        what the live evaluator keeps: it is read anew from their events.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,7 @@ _TREND_POINTS = 13  # weeks
 _TREND_S = 4.0  # what a preview may take for its trend
 _BARS = 12
 _MOST_VALUES = 20  # different texts that are told apart
+_FEWEST = 3  # people who have a text, for it to be told; taste
 
 
 class Answers:
@@ -215,7 +217,8 @@ class Answers:
     def distribution(self, name: str, scope: Scope) -> dict[str, Any]:
         """Say how a feature's values lie, of everybody whom its purpose may use.
 
-        Shape:  {"n", "missing", "bars": [{"from", "until", "n"}]} of numbers, {"bars": [{"value", "n"}]} of others.
+        Shape:  {"n", "missing", "rare", "bars": [{"from", "until", "n"}]} of numbers, {"bars": [{"value", "n"}]} of
+                others. `rare`: people whose value fewer than three share: it would say who they are.
         Raises: UnknownFeature; LakeBusy.
         """
         found = self.feature(name)
@@ -225,11 +228,8 @@ class Answers:
         known = [value for value in told if value is not None]
         numbers = [float(value) for value in known if isinstance(value, int | float) and not isinstance(value, bool)]
         is_numeric = len(numbers) == len(known)
-        return {
-            "n": len(told),
-            "missing": len(told) - len(known),
-            "bars": _number_bars(numbers) if is_numeric else _value_bars(known),
-        }
+        bars, n_rare = (_number_bars(numbers), 0) if is_numeric else _value_bars(known)
+        return {"n": len(told), "missing": len(told) - len(known), "rare": n_rare, "bars": bars}
 
     # -- one person
 
@@ -460,16 +460,22 @@ def _leaves(reason: Reason, epoch: int, depth: int, joined_by: str) -> Iterable[
 def _number_bars(numbers: Sequence[float]) -> list[dict[str, Any]]:
     if not numbers:
         return []
-    low, high = min(numbers), max(numbers)
-    if low == high:
-        return [{"from": low, "until": high, "n": len(numbers)}]
-    width = (high - low) / _BARS
-    counts = Counter(min(_BARS - 1, int((one - low) / width)) for one in numbers)
-    return [{"from": low + i * width, "until": low + (i + 1) * width, "n": counts.get(i, 0)} for i in range(_BARS)]
+    # Round edges: the least and the most of a value are somebody's own.
+    width = _round_up((max(numbers) - min(numbers)) / _BARS or abs(numbers[0]) or 1.0)
+    counts = Counter(math.floor(one / width) for one in numbers)
+    places = range(min(counts), max(counts) + 1)
+    return [{"from": place * width, "until": (place + 1) * width, "n": counts.get(place, 0)} for place in places]
 
 
-def _value_bars(values: Sequence[Any]) -> list[dict[str, Any]]:
+def _round_up(width: float) -> float:
+    """Give the next of 1, 2, 5, 10, … times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(width))
+    return next(power * step for step in (1, 2, 5, 10) if power * step >= width)
+
+
+def _value_bars(values: Sequence[Any]) -> tuple[list[dict[str, Any]], int]:
     counts = Counter(value if isinstance(value, str) else msgspec.json.encode(value).decode() for value in values)
-    told = counts.most_common(_MOST_VALUES)
-    rest = counts.total() - sum(n for _, n in told)
-    return [{"value": value, "n": n} for value, n in [*told, *([("(others)", rest)] if rest else [])]]
+    shared = [(value, n) for value, n in counts.most_common() if n >= _FEWEST]
+    told, rest = shared[:_MOST_VALUES], sum(n for _, n in shared[_MOST_VALUES:])
+    bars = [{"value": value, "n": n} for value, n in [*told, *([("(others)", rest)] if rest else [])]]
+    return bars, counts.total() - sum(n for _, n in shared)

@@ -20,7 +20,6 @@ from tillit.console.views import name_of
 from tillit.errors import NotFound, RefusedError
 
 _VERSIONS = 30
-_FEWEST = 3  # people who have a text, before it is shown; taste
 _LONGEST_WHO = 320
 _TOLD = {"applied": "In force.", "unchanged": "This is in force already: nothing changed."}
 
@@ -81,9 +80,8 @@ def features_routes(desk: Desk) -> list[HTTPRouteHandler]:
         # The least and the most of a value are somebody's own.
         if defined is not None and is_ours:
             spread = dict(ws.audiences.distribution(name, desk.scope(request)))
-            common = [one for one in spread["bars"] if "value" not in one or one["n"] >= _FEWEST]
-            n_rare = sum(one["n"] for one in spread["bars"]) - sum(one["n"] for one in common)
-            spread["bars"] = value_bars({"bars": common})
+            n_rare = spread["rare"]
+            spread["bars"] = value_bars(spread)
         return desk.page(
             request,
             "feature.html",
