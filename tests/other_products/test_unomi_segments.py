@@ -54,7 +54,7 @@ class Site:
         """Give the members' user ids; live and batch must agree on them."""
         found = self.ws.audiences.check(name)
         assert (found["only_live"], found["only_batch"]) == (0, 0)
-        told = set()
+        told: set[str] = set()
         for member in self.ws.memberships.members(name, limit=1_000):
             document = self.ws.profiles.get(profile_id(member.root_id))
             told.update(one["value"] for one in document["identifiers"] if one["namespace"] == "user_id")
@@ -72,7 +72,8 @@ VIEWS = {"event": "view", "within": "10d"}
 
 
 def test_unomi_14_a_segment_without_a_condition_is_refused(site: Site) -> None:
-    for nothing in (None, {}, {"all": []}):
+    empty: list[Any] = [None, {}, {"all": []}]
+    for nothing in empty:
         with pytest.raises(AudienceInvalid):
             site.apply("empty", nothing)
     # Theirs may stand disabled without one; what is retired here still says what it was.
