@@ -61,6 +61,8 @@ async function count() {
   }
   isCounting = true;
   preview.setAttribute("aria-busy", "true");
+  const nothing = preview.querySelector(".empty");
+  if (nothing) nothing.textContent = "Counting…";
   do {
     isStale = false;
     try {
