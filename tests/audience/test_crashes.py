@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from tests.audience.shop import DEFINITIONS, Town
 from tests.still_clock import Clock
 from tillit import clock
-from tillit.clock import rfc3339
+from tillit.audience import set_through
+from tillit.clock import SECOND, rfc3339
+from tillit.store import StoreFull, Writing
 
 N_ROUNDS = int(os.environ.get("TILLIT_CRASH_ROUNDS", "2"))
 FIRST_SEED = int(os.environ.get("TILLIT_CRASH_SEED", "1"))
@@ -74,3 +77,28 @@ def test_killed_while_it_folds_fills_and_judges_everything_is_told_once(tmp_path
 
         assert town.ws.folding.check() == []
     assert n_killed, "nothing was killed in the middle"
+
+
+def test_a_piece_of_filling_that_failed_is_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    n_failed = 0
+
+    def fail_once(tx: Writing, tapes: Sequence[int], through: int) -> None:
+        nonlocal n_failed
+        if not n_failed:
+            n_failed += 1
+            raise StoreFull("no room")
+        set_through(tx, tapes, through)
+
+    with Town(tmp_path / "town", Clock()) as town:
+        for number in range(3):
+            order = {"type": "track", "event": "Order Completed", "userId": "ada", "properties": {"total": 40}}
+            town.say(order, number * 3_600 * SECOND)
+        town.ws.flush()
+        monkeypatch.setattr("tillit.flow.audiences.set_through", fail_once)
+        with pytest.raises(StoreFull):
+            town.apply("spenders", 0)
+        town.look()
+
+        assert n_failed == 1
+        assert town.ws.folding.check() == []
+        assert town.ws.memberships.count("spenders") == 1

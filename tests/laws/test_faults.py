@@ -101,6 +101,8 @@ def test_a_disk_that_takes_no_more_is_503_until_it_does(server: RunningServer) -
 
 
 def test_a_locked_log_is_503_until_it_is_let_go(server: RunningServer) -> None:
+    # The first send of all opens this workspace here, and closing a file lets go of every lock this process has on it.
+    assert track(server, "before-locked").status == http.HTTPStatus.OK
     with contextlib.closing(sqlite3.connect(server.workspace / "log.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         during = track(server, "locked")
@@ -112,6 +114,7 @@ def test_a_locked_log_is_503_until_it_is_let_go(server: RunningServer) -> None:
 
 
 def test_a_locked_state_holds_up_the_fold_and_not_the_door(server: RunningServer) -> None:
+    assert track(server, "before-state-locked").status == http.HTTPStatus.OK  # as above
     with contextlib.closing(sqlite3.connect(server.workspace / "state.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         during = track(server, "state-locked")

@@ -5,7 +5,7 @@ Out:   tapes beside the strands; memberships and every change of them, once.
 Never: a member's values; a membership that hangs on the order in which events came.
 """
 
-from tillit.audience.catalog import Catalog, Entry, Lens, is_broken, lens_of, read_catalog, stored_id
+from tillit.audience.catalog import Catalog, Entry, Lens, lens_of, read_catalog, stored_id
 from tillit.audience.definitions import (
     AUDIENCE,
     FEATURE,
@@ -26,7 +26,6 @@ from tillit.audience.definitions import (
     resolve_definitions,
 )
 from tillit.audience.memberships import (
-    CAUSES,
     CORRECTION,
     CUT,
     EDIT,
@@ -40,7 +39,6 @@ from tillit.audience.memberships import (
     MERGE,
     MOVE,
     NOBODY,
-    QUIET_CAUSES,
     TIMER,
     Change,
     Judged,
@@ -71,7 +69,6 @@ STRAND_TABLES: dict[str, tuple[str, ...]] = {"tape": ("identifier_id", "part", "
 
 __all__ = [
     "AUDIENCE",
-    "CAUSES",
     "CORRECTION",
     "CUT",
     "DEFINITION_TABLES",
@@ -88,7 +85,6 @@ __all__ = [
     "MERGE",
     "MOVE",
     "NOBODY",
-    "QUIET_CAUSES",
     "STRAND_TABLES",
     "TAPE_MIGRATIONS",
     "TIMER",
@@ -115,7 +111,6 @@ __all__ = [
     "begin_tapes",
     "clear_touched",
     "definition_row",
-    "is_broken",
     "keep_definition_of",
     "lens_of",
     "list_applied",

@@ -141,8 +141,3 @@ def read_catalog(reading: Reading, lenses: Lenses, purposes: str) -> Catalog:
             del _known[next(iter(_known))]
         found = _known[key] = Catalog(resolve_definitions(applied), lenses)
     return found
-
-
-def is_broken(catalog: Catalog, audience: str) -> str:
-    """Say why an audience in force cannot be answered; empty when it can."""
-    return catalog.broken.get(f"{AUDIENCE} {audience}", "")

@@ -21,9 +21,6 @@ EVENT, TIMER, LATE, MERGE, CUT, EDIT, ERASURE, CORRECTION = (
     "event", "timer", "late", "merge", "cut", "edit", "erasure", "correction",
 )  # fmt: skip
 JOINED = "joined"  # of a move into somebody who is a member already: two memberships become one
-CAUSES = (EVENT, TIMER, LATE, MERGE, JOINED, CUT, EDIT, ERASURE, CORRECTION)
-# After these nothing was done by the person just now: whoever acts on an entry passes them over.
-QUIET_CAUSES = frozenset({LATE, MERGE, JOINED, CUT, EDIT, ERASURE, CORRECTION})
 NOBODY = 1 << 62  # a walk that is over
 _DAY = 86_400_000_000
 

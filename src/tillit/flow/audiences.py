@@ -40,7 +40,6 @@ from tillit.audience import (
     unfilled,
 )
 from tillit.consent import Declared, lanes_of, policy_in_force, stretches
-from tillit.flow.catalog import catalog_of
 from tillit.flow.refold import ReadRows
 from tillit.flow.subjects import read_known
 from tillit.identity import Holder, find_holders, find_membership, part_of, profile_id, read_event
@@ -63,22 +62,20 @@ def fill_tapes(state: State, catalog: Catalog, rows: ReadRows, memory: TapeMemor
     tapes, through = unfilled(state)
     if not tapes:
         return False
-    with state.transaction() as tx:
-        anchors = _next_anchors(tx, through)
-        if anchors:
-            writer = TapeWriter(tx, catalog, memory, filling=tapes)
-            for anchor, places in anchors.items():
-                writer.fold(_sightings(tx, anchor, places, rows))
-            writer.write()
-        set_through(tx, tapes, max(anchors) if anchors else WHOLE)
+    try:
+        with state.transaction() as tx:
+            anchors = _next_anchors(tx, through)
+            if anchors:
+                writer = TapeWriter(tx, catalog, memory, filling=tapes)
+                for anchor, places in anchors.items():
+                    writer.fold(_sightings(tx, anchor, places, rows))
+                writer.write()
+            set_through(tx, tapes, max(anchors) if anchors else WHOLE)
+    except BaseException:
+        if memory is not None:
+            memory.clear()  # it holds what was not written
+        raise
     return True
-
-
-def fill_all(state: State, rows: ReadRows) -> None:
-    """Fill every tape that definitions in force want."""
-    catalog = catalog_of(state)
-    while fill_tapes(state, catalog, rows):
-        pass
 
 
 def _next_anchors(reading: Reading, after: int) -> dict[int, list[int]]:
