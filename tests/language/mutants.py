@@ -248,8 +248,16 @@ _MADE_OF = (
 )
 _PASSING = ("values.passes", "values._passes", "values._scalar_passes", "values.at_path")
 _ELEMENTS = ("tapes.count_value", "tapes.value_key", "tapes.add_base")
-_STEPS = ("live._sequence", "live._go_on", "live._agreed", "live._has_all", "live._step_tape")
-_KEPT = ("tapes.add_entries", "tapes.entry_of", "live.main_tape", "live._has_base", "live._reach", "tapes.horizon_of")
+_STEPS = ("live._sequence", "live._go_on", "live._agreed", "live._has_all", "live.step_tape")
+_KEPT = (
+    "tapes.add_entries",
+    "tapes.entry_of",
+    "live.main_tape",
+    "live._has_base",
+    "live._reach",
+    "tapes.horizon_of",
+    "live.plain_tape",
+)
 # What answers an operator; of several that fit the longest name counts. `permitted` and `audience` pass on what others
 # say: of an audience it is what its own definition runs through.
 EVALUATORS: dict[str, tuple[str, ...]] = {
@@ -284,18 +292,18 @@ EVALUATORS: dict[str, tuple[str, ...]] = {
     "window.since_last": ("live._since_last", "live._marker_tape"),
     "window.session": ("live._session",),
     "first_time": ("live._first_time", "live._first_tape", "tapes._add_up"),
-    "stopped": (*_COUNTING, "live._all_of"),
+    "stopped": (*_COUNTING, "live._all_of", "live.every"),
     "restarted": ("live._restarted", "live._restart_tape"),
     "regularly": ("live._regularly", "live.regular_tape"),
     "sequence.": _STEPS,
-    "sequence.unless": ("live._unless", "live._sequence", "live._apart_tape"),
-    "audience": (*_COUNTING, "live._all_of", "live._any_of"),
+    "sequence.unless": ("live._unless", "live._sequence", "live.apart_tape"),
+    "audience": (*_COUNTING, "live._all_of", "live.every", "live._any_of", "live.some"),
     "feature": ("live._compare", "live._event_value", "values.changes_at", "values._turns"),
     "sample": ("live._sample", "live.draw"),
     "permitted": (),
-    "all": ("live._all_of", "live._not"),
-    "any": ("live._any_of", "live._not"),
-    "not": ("live._not", *_COUNTING),
+    "all": ("live._all_of", "live.every", "live._not", "live.turned"),
+    "any": ("live._any_of", "live.some", "live._not", "live.turned"),
+    "not": ("live._not", "live.turned", *_COUNTING),
 }
 
 

@@ -5,14 +5,17 @@ Out:   for an event the tapes it may stand on; for a tape the audiences that han
 Never: an audience that uses an event which its purpose may not use: such events are not on its tapes.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from tillit.audience.definitions import AUDIENCE, Definitions, list_in_force, resolve_definitions
-from tillit.language.direction import direction_of
-from tillit.language.live import Answers, compile_condition, inputs_of
-from tillit.language.tapes import Tape
+from tillit.language.live import inputs_of
+from tillit.language.nodes import AllClauses, Clause, Path, PropertyTest
+from tillit.language.sharing import SharedAnswers, Sharing
+from tillit.language.tapes import Document, Tape, value_key
+from tillit.language.turns import may_hold_of_nobody, turns_of
+from tillit.language.values import at_path
 from tillit.records import LISTED_BASES
 from tillit.store import Reading
 
@@ -28,6 +31,7 @@ class Kept(NamedTuple):
     stored_id: int
     tape: Tape
     lens: Lens
+    is_plain: bool  # every event of its names stands on it, with nothing but its place
 
 
 class Entry(NamedTuple):
@@ -35,11 +39,34 @@ class Entry(NamedTuple):
 
     name: str
     version: int  # position of its definition in the log
-    answers: Answers
+    answers: SharedAnswers
     lens: Lens
     tapes: Mapping[int, int]  # tape id in the definition -> id under which it is stored
-    hangs_on_traits: bool
+    traits: Collection[str]  # names of those that it hangs on
     hangs_on_permissions: bool
+
+
+class Takers(NamedTuple):
+    """Tapes on which events of a name may stand: some in any case, others by the value of a property."""
+
+    always: tuple[Kept, ...]
+    by_value: tuple[tuple[Path, Mapping[str, tuple[Kept, ...]]], ...]
+
+    def of(self, properties: Any) -> Sequence[Kept]:
+        """Give those that an event with these properties may stand on, each once."""
+        found = list(self.always)
+        for path, tapes in self.by_value:
+            value = at_path(properties, path)
+            if type(value) is list:
+                met = {key: None for one in value if (key := _key(one)) is not None}
+                found += dict.fromkeys(kept for key in met for kept in tapes.get(key, ()))
+            elif (key := _key(value)) is not None:
+                found += tapes.get(key, ())
+        return found
+
+
+def _key(value: Any) -> str | None:
+    return value_key(value) if isinstance(value, bool | int | float | str) else None
 
 
 def lens_of(basis: str, categories: tuple[str, ...]) -> Lens:
@@ -63,35 +90,37 @@ class Catalog:
         self.definitions = definitions
         self.entries: dict[str, Entry] = {}
         self.tapes: dict[int, Kept] = {}
-        # By stored id, the audiences to judge when an event came onto a tape: of a member, and of somebody else.
-        self.of_member: dict[int, list[str]] = {}
-        self.of_others: dict[int, list[str]] = {}
         self.broken = dict(definitions.broken)
+        sharing = Sharing()
         for name, defined in definitions.audiences.items():
             lens = lenses(defined.audience.purpose)
             inputs = inputs_of(defined.node)
             ids = {}
-            direction = direction_of(defined.node)
             for tape in inputs.tapes:
-                kept = Kept(stored_id(tape, lens), tape, lens)
+                kept = _kept(tape, lens)
                 self.tapes[kept.stored_id] = kept
                 ids[tape.tape_id] = kept.stored_id
-                if tape not in direction.rising:
-                    self.of_member.setdefault(kept.stored_id, []).append(name)
-                if tape not in direction.falling:
-                    self.of_others.setdefault(kept.stored_id, []).append(name)
             self.entries[name] = Entry(
                 name,
                 defined.position,
-                compile_condition(defined.node),
+                sharing.compile(defined.node, lens),
                 lens,
                 ids,
-                bool(inputs.traits),
+                inputs.traits,
                 bool(inputs.purposes),
             )
-        self.by_trait = [one.name for one in self.entries.values() if one.hangs_on_traits]
+        # What hangs on each tape, by the id under which it is stored.
+        self.turns = turns_of(
+            {name: (definitions.audiences[name].node, entry.tapes) for name, entry in self.entries.items()}
+        )
+        # Who may be in it who did nothing yet.
+        self.of_nobody = [name for name in self.entries if may_hold_of_nobody(definitions.audiences[name].node)]
+        self.by_trait: dict[str, list[str]] = {}
+        for entry in self.entries.values():
+            for trait in entry.traits:
+                self.by_trait.setdefault(trait, []).append(entry.name)
         self.by_permission = [one.name for one in self.entries.values() if one.hangs_on_permissions]
-        self._of_name: dict[tuple[str, Any], tuple[Kept, ...]] = {}
+        self._of_name: dict[tuple[str, Any], Takers] = {}
 
     @property
     def names(self) -> set[str]:
@@ -99,23 +128,80 @@ class Catalog:
         broken = (one.removeprefix(f"{AUDIENCE} ") for one in self.broken if one.startswith(f"{AUDIENCE} "))
         return {*self.entries, *broken}
 
-    def kept_of(self, kind: str, name: Any) -> tuple[Kept, ...]:
+    def takers_of(self, kind: str, name: Any) -> Takers:
         """Give the tapes on which an event of a type and name may stand."""
         key = (kind, name) if type(name) is str else (kind, None)
         found = self._of_name.get(key)
         if found is None:
             if len(self._of_name) > _MOST_NAMES:
                 self._of_name.clear()
-            found = self._of_name[key] = tuple(
+            found = self._of_name[key] = _takers(
                 kept for kept in self.tapes.values() if _takes(kept.tape.matcher.type, kept.tape.matcher.names, *key)
             )
         return found
 
-    def to_judge(self, tapes: Collection[int], member_of: Collection[str]) -> set[str]:
-        """Give the audiences whose answer may be another one after events came onto some tapes of a person."""
-        found = {name for one in tapes for name in self.of_member.get(one, ()) if name in member_of}
-        found.update(name for one in tapes for name in self.of_others.get(one, ()) if name not in member_of)
+    def to_judge(
+        self,
+        came: Mapping[int, Sequence[list[Any]]],
+        documents: Callable[[int], Sequence[Document]],
+        member_of: Collection[str],
+        at: int,
+    ) -> set[str]:
+        """Give the audiences whose answer may be another one after events came onto some tapes of a person.
+
+        `came`: by stored id, what was not there before.
+        """
+        found: set[str] = set()
+        for tape_id, entries in came.items():
+            hanging = self.turns.get(tape_id)
+            if hanging is not None:
+                found |= hanging.find(entries, tape_id, documents, member_of, at)
         return found
+
+    def may_hold(self, tapes: Collection[int]) -> set[str]:
+        """Give the audiences that somebody may be in of whom something stands on some tapes; of others they are not."""
+        found = {*self.of_nobody, *self.by_permission}
+        found.update(*self.by_trait.values())
+        found.update(*(self.turns[one].names for one in tapes if one in self.turns))
+        return found
+
+    def of_traits(self, names: Collection[str] | None) -> set[str]:
+        """Give the audiences that hang on some traits; None: on any."""
+        return {name for one in (self.by_trait if names is None else names) for name in self.by_trait.get(one, ())}
+
+
+def _kept(tape: Tape, lens: Lens) -> Kept:
+    is_whole = tape.matcher.where is None and tape.from_at is None and tape.until_at is None
+    return Kept(stored_id(tape, lens), tape, lens, is_whole and not tape.paths and lens is None)
+
+
+def _takers(tapes: Iterable[Kept]) -> Takers:
+    always: list[Kept] = []
+    by_path: dict[Path, dict[str, list[Kept]]] = {}
+    for kept in tapes:
+        wanted = _values_of(kept.tape.matcher.where)
+        if wanted is None:
+            always.append(kept)
+            continue
+        path, keys = wanted
+        for key in keys:
+            by_path.setdefault(path, {}).setdefault(key, []).append(kept)
+    told = ((path, {key: tuple(one) for key, one in by.items()}) for path, by in by_path.items())
+    return Takers(tuple(always), tuple(told))
+
+
+def _values_of(where: Clause | None) -> tuple[Path, set[str]] | None:
+    """Give a property and the values of which it must have one for a clause to hold; None when there is none."""
+    match where:
+        case AllClauses(parts):
+            return next((told for one in parts if (told := _values_of(one)) is not None), None)
+        case PropertyTest(path, tests):
+            for test in tests:
+                if test.op == "equals":
+                    return path, {value_key(test.value)}
+                if test.op == "one_of":
+                    return path, {value_key(one) for one in test.value}
+    return None
 
 
 def _takes(wanted: str, names: Collection[str], kind: str, name: Any) -> bool:

@@ -215,9 +215,12 @@ def _write_changes(tx: Writing, changes: Sequence[Change]) -> None:
         if change.kind != EXIT and change.cause != JOINED:
             since = change.since_at if change.kind == MOVE else change.at
             ends[change.audience, change.root_id] = since, change.cause, change.position
-    tx.executemany("DELETE FROM membership WHERE audience = ? AND root_id = ?", sorted(ends))
+    gone = sorted(key for key, end in ends.items() if end is None)
+    tx.executemany("DELETE FROM membership WHERE audience = ? AND root_id = ?", gone)
     tx.executemany(
-        "INSERT INTO membership (audience, root_id, since_at, cause, position) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO membership (audience, root_id, since_at, cause, position) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (audience, root_id) DO UPDATE SET since_at = excluded.since_at, cause = excluded.cause, "
+        "position = excluded.position",
         sorted((*key, *end) for key, end in ends.items() if end is not None),
     )
 

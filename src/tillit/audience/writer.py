@@ -99,17 +99,26 @@ class TapeMemory:
 
 
 class Touched:
-    """Whose answers may have changed, and which: tapes by the strand's identifier; None stands for all."""
+    """Whose answers may have changed, and which, by the strand's identifier.
+
+    `tapes`: what came onto which; None: all may be others. `traits`: names of those that were said; None: any.
+    `new`: nobody was known by it before.
+    """
 
     def __init__(self) -> None:
         """Begin with nobody."""
-        self.tapes: dict[int, set[int] | None] = {}
-        self.traits: set[int] = set()
+        self.tapes: dict[int, dict[int, list[list[Any]]] | None] = {}
+        self.traits: dict[int, set[str] | None] = {}
+        self.new: set[int] = set()
         self.causes: dict[int, str] = {}  # where it is another one than an event that just happened
 
     def __bool__(self) -> bool:
         """Say whether there is anybody."""
-        return bool(self.tapes or self.traits)
+        return bool(self.tapes or self.traits or self.new)
+
+    def has(self, identifier_id: int) -> bool:
+        """Say whether somebody is among them."""
+        return identifier_id in self.tapes or identifier_id in self.traits or identifier_id in self.new
 
     def whole(self, ids: Iterable[int], cause: str = "") -> None:
         """Note people of whom everything is to be judged again."""
@@ -120,7 +129,7 @@ class Touched:
 
     def ids(self) -> set[int]:
         """Give the identifiers."""
-        return self.traits | self.tapes.keys()
+        return self.new | self.traits.keys() | self.tapes.keys()
 
 
 class TapeWriter:
@@ -141,6 +150,7 @@ class TapeWriter:
         self._memory = memory if memory is not None else TapeMemory(0)
         self.touched = touched if touched is not None else Touched()
         self._changed: set[tuple[int, int, int]] = set()
+        self._properties: dict[int, Any] = {}  # of events that were looked into, by position
         if filling is not None:
             self._through = dict.fromkeys(filling, WHOLE)
         else:
@@ -152,7 +162,7 @@ class TapeWriter:
         if not self._catalog.entries:
             return
         wanted: dict[Key, dict[int, tuple[Kept, list[tuple[LogRow, Any]]]]] = {}
-        kept_of, through = self._catalog.kept_of, self._through
+        takers_of, through = self._catalog.takers_of, self._through
         by_trait, by_permission = bool(self._catalog.by_trait), bool(self._catalog.by_permission)
         touched = self.touched
         for seen in sightings:
@@ -164,25 +174,25 @@ class TapeWriter:
                 is_late = is_late and row.logged_at - row.event_at > LATE_US
                 if self._is_filling:
                     pass  # nobody is judged by it before it is whole
-                elif row.position == identifier_id // _PLACES:
-                    touched.tapes[identifier_id] = None  # nobody was known by this before
                 elif by_permission:
                     touched.tapes[identifier_id] = None
+                elif row.position == identifier_id // _PLACES:
+                    touched.new.add(identifier_id)
                 if by_trait and not self._is_filling and (row.trust == TRUST_OPERATOR or type(event.traits) is dict):
-                    touched.traits.add(identifier_id)
-                told = kept_of(event.type, event.event if event.type == "track" else event.name)
-                if not told:
+                    _note_traits(touched, identifier_id, None if row.trust == TRUST_OPERATOR else event.traits)
+                told = takers_of(event.type, event.event if event.type == "track" else event.name)
+                takers = told.of(self._properties_of(row)) if told.by_value else told.always
+                if not takers:
                     continue
                 if mine is None:
                     mine = wanted.setdefault((identifier_id, seen.part), {})
-                for kept in told:
-                    if identifier_id > through.get(kept.stored_id, -1):
-                        continue
-                    held = mine.get(kept.stored_id)
-                    if held is None:
-                        mine[kept.stored_id] = (kept, [item])
-                    else:
+                for kept in takers:
+                    tape_id = kept.stored_id
+                    held = mine.get(tape_id)
+                    if held is not None:
                         held[1].append(item)
+                    elif identifier_id <= through.get(tape_id, -1):
+                        mine[tape_id] = (kept, [item])
             if is_late:
                 touched.causes.setdefault(identifier_id, LATE)
             else:
@@ -192,38 +202,46 @@ class TapeWriter:
 
     def _put(self, wanted: dict[Key, dict[int, tuple[Kept, list[tuple[LogRow, Any]]]]]) -> None:
         strands = self._memory.load(self._tx, (key for key, mine in wanted.items() if mine))
-        properties: dict[int, Any] = {}
         for key, mine in wanted.items():
-            for tape_id, (kept, items) in mine.items():
+            for kept, items in mine.values():
                 tape = kept.tape
+                if kept.is_plain:
+                    self._add(key, strands[key], kept, [[row.event_at, row.position] for row, _ in items],
+                              max(row.logged_at for row, _ in items))  # fmt: skip
+                    continue
                 entries, logged_at = [], 0
                 for row, event in items:
                     if kept.lens is not None and not _allows(kept, event.context):
                         continue
                     told: Any = None
                     if tape.matcher.where is not None or tape.paths:
-                        if row.position not in properties:
-                            properties[row.position] = _properties(row.body or b"{}").properties
-                        told = properties[row.position]
+                        told = self._properties_of(row)
                         if tape.matcher.where is not None and not holds(tape.matcher.where, told):
                             continue
                     entry = entry_of(tape, row.event_at, row.position, told)
                     if entry is not None:
                         entries.append(entry)
                         logged_at = max(logged_at, row.logged_at)
-                if not entries:
-                    continue
-                strand = strands[key]
-                document = strand.get(tape_id)
-                if document is None:
-                    document = strand[tape_id] = new_document(tape)
-                add_entries(tape, document, entries, logged_at)
-                self._changed.add((*key, tape_id))
-                if self._is_filling:
-                    continue
-                ids = self.touched.tapes.setdefault(key[0], set())
-                if ids is not None:
-                    ids.add(tape_id)
+                if entries:
+                    self._add(key, strands[key], kept, entries, logged_at)
+
+    def _add(self, key: Key, strand: dict[int, Document], kept: Kept, entries: list[list[Any]], logged_at: int) -> None:
+        tape_id = kept.stored_id
+        document = strand.get(tape_id)
+        if document is None:
+            document = strand[tape_id] = new_document(kept.tape)
+        add_entries(kept.tape, document, entries, logged_at)
+        self._changed.add((*key, tape_id))
+        if self._is_filling:
+            return
+        came = self.touched.tapes.setdefault(key[0], {})
+        if came is not None:
+            came[tape_id] = came[tape_id] + entries if tape_id in came else entries
+
+    def _properties_of(self, row: LogRow) -> Any:
+        if row.position not in self._properties:
+            self._properties[row.position] = _properties(row.body or b"{}").properties
+        return self._properties[row.position]
 
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget the tapes of these strands: their events are folded again."""
@@ -246,6 +264,15 @@ class TapeWriter:
             )  # fmt: skip
             self._changed = set()
         self._memory.trim()
+
+
+def _note_traits(touched: Touched, identifier_id: int, said: Collection[str] | None) -> None:
+    if said is None:
+        touched.traits[identifier_id] = None
+        return
+    names = touched.traits.setdefault(identifier_id, set())
+    if names is not None:
+        names.update(said)
 
 
 def _allows(kept: Kept, context: Carrying | None) -> bool:

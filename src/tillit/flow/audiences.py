@@ -45,7 +45,7 @@ from tillit.flow.subjects import read_known
 from tillit.identity import Holder, find_holders, find_membership, part_of, profile_id, read_event
 from tillit.language.tapes import Document
 from tillit.language.values import NEVER
-from tillit.profile import load_traits
+from tillit.profile import StrandMemory, load_traits
 from tillit.records import LogRow, carried_allows
 from tillit.store import Reading, State
 
@@ -134,6 +134,7 @@ class PersonView:
         holder: Holder,
         strands: Iterable[Mapping[int, Document]],
         permits: "Callable[[Reading, int, str, int], tuple[bool, int]]",
+        memory: StrandMemory | None = None,
     ) -> None:
         """Know whose tapes these are; traits and permissions are read when they are asked for."""
         self._reading = reading
@@ -143,10 +144,12 @@ class PersonView:
             for tape_id, document in strand.items():
                 self._tapes.setdefault(tape_id, []).append(document)
         self._permits = permits
+        self._memory = memory
         self._traits: dict[Lens, dict[str, Any]] = {}
         self._lens: Lens = None
         self._ids: Mapping[int, int] | None = None  # None: tapes are stored under their own ids
         self.profile_id = profile_id(holder.root_id)
+        self.known: dict[int, tuple[bool, int]] = {}  # what was answered of them at the instant that is looked at
 
     def through(self, entry: Entry) -> None:
         """Look at the person as the purpose of an audience may."""
@@ -157,6 +160,15 @@ class PersonView:
         """Give what stands on a tape, for each strand that has anything."""
         return self._tapes.get(tape_id if self._ids is None else self._ids[tape_id], ())
 
+    @property
+    def stored_ids(self) -> Collection[int]:
+        """Give the ids of tapes that anything stands on."""
+        return self._tapes.keys()
+
+    def stored(self, stored_id: int) -> Sequence[Document]:
+        """Give what stands on a tape, by the id under which it is stored."""
+        return self._tapes.get(stored_id, ())
+
     def trait(self, name: str) -> Any:
         """Give a trait as the profile shows it for the purpose."""
         lens = self._lens
@@ -165,7 +177,7 @@ class PersonView:
             def allows(carried: str) -> bool:
                 return lens is None or not carried or carried_allows(carried, *lens)
 
-            self._traits[lens] = load_traits(self._reading, self._holder.keys, allows)
+            self._traits[lens] = load_traits(self._reading, self._holder.keys, allows, self._memory)
         return self._traits[lens].get(name)
 
     def may(self, purpose: str, at: int) -> tuple[bool, int]:
@@ -208,11 +220,14 @@ class Permissions:
 class Judging:
     """Judges people; used by the one process that folds."""
 
-    def __init__(self, state: State, memberships: Memberships, memory: TapeMemory, *, adult_age: int) -> None:
-        """Know the stores."""
+    def __init__(
+        self, state: State, memberships: Memberships, memory: TapeMemory, profiles: StrandMemory, *, adult_age: int
+    ) -> None:
+        """Know the stores, and what whoever folds has in memory of them."""
         self._state = state
         self._memberships = memberships
         self._memory = memory
+        self._profiles = profiles
         self._adult_age = adult_age
         self._judged = memberships.judged()
         self._ready_of: tuple[Catalog, dict[int, int]] | None = None
@@ -343,16 +358,23 @@ class Judging:
             else:
                 # Nobody has it any more.
                 changes += [self._exit(member, at, ERASURE, position) for member in told_of.values()]
-        for one in dues.keys() - former.keys():
-            new_dues[one] = None
+        other_dues: dict[int, list[int]] = {}  # of a root, by what else they were due
+        for one in dues:
+            if one not in former:
+                new_dues[one] = None
+            elif former[one] != one:
+                other_dues.setdefault(former[one], []).append(one)
         for root, holder in holders.items():
-            view = PersonView(state, holder, (strands[key] for key in holder.keys), self._permissions)
+            view = PersonView(state, holder, (strands[key] for key in holder.keys), self._permissions, self._profiles)
             mine = before.get(root, {})
-            tapes, by_trait = names.get(root, (set(), False))
-            wanted = None if tapes is None else catalog.to_judge(tapes, mine.get(root, ()))
-            if wanted is not None and by_trait:
-                wanted.update(catalog.by_trait)
-            others = [one for one in dues if one != root and former.get(one) == root]
+            came = names.get(root, _NOTHING_CAME)
+            wanted = None if came.tapes is None else catalog.to_judge(came.tapes, view.stored, mine.get(root, ()), at)
+            if wanted is not None:
+                if came.has_traits:
+                    wanted |= catalog.of_traits(came.traits)
+                if came.is_new:
+                    wanted.update(catalog.of_nobody)
+            others = other_dues.get(root, ())
             due_at = dues.get(root)
             if mine.keys() - {root} or others or (due_at is not None and due_at <= at):
                 wanted = None
@@ -361,7 +383,7 @@ class Judging:
             why = touched.causes.get(root) or next(
                 (touched.causes[one] for one in holder.identifiers if one in touched.causes), cause
             )
-            told = _Told(self._ready, declared, view, mine, root, position)
+            told = _Told(catalog, self._ready, declared, view, mine, root, position)
             if due_at is not None and due_at <= at and not _is_touched(touched, holder):
                 told.go_through(due_at, at)
                 why = TIMER
@@ -391,28 +413,54 @@ class Judging:
         version = entry.version if entry is not None else 0
         return Change(0, member.audience, version, member.root_id, EXIT, at, cause, position, member.since_at)
 
-    def _names(
-        self, touched: Touched, holders: Mapping[int, Holder], former: Mapping[int, int]
-    ) -> dict[int, tuple[set[int] | None, bool]]:
-        """Give of each person the tapes that got events (None: everything is looked at), and whether traits changed."""
-        tapes_of: dict[int, set[int] | None] = {}
+    def _names(self, touched: Touched, holders: Mapping[int, Holder], former: Mapping[int, int]) -> "dict[int, _Came]":
+        """Give of each person what came."""
+        found: dict[int, _Came] = {}
         roots_of: dict[int, list[int]] = {}
         for root, holder in holders.items():
             for key in holder.keys:
-                if key[0] in touched.tapes or key[0] in touched.traits:
+                if touched.has(key[0]):
                     roots_of.setdefault(key[0], []).append(root)
         for one, tapes in touched.tapes.items():
             for root in roots_of.get(one, (former[one],) if one in former else ()):
-                if tapes is None:
-                    tapes_of[root] = None
-                elif (mine := tapes_of.setdefault(root, set())) is not None:
-                    mine |= tapes
-        by_trait = {root for one in touched.traits for root in roots_of.get(one, ())}
-        return {root: (tapes_of.get(root, set()), root in by_trait) for root in tapes_of.keys() | by_trait}
+                found.setdefault(root, _Came()).add(tapes)
+        for one in touched.new:
+            for root in roots_of.get(one, (former[one],) if one in former else ()):
+                found.setdefault(root, _Came()).is_new = True
+        for one, names in touched.traits.items():
+            for root in roots_of.get(one, ()):
+                found.setdefault(root, _Came()).say(names)
+        return found
+
+
+class _Came:
+    """What came to one person. `tapes`: onto which; None: all may be others. `traits`: None: any."""
+
+    def __init__(self) -> None:
+        self.tapes: dict[int, list[list[Any]]] | None = {}
+        self.traits: set[str] | None = set()
+        self.is_new = False
+
+    @property
+    def has_traits(self) -> bool:
+        return self.traits is None or bool(self.traits)
+
+    def add(self, tapes: Mapping[int, list[list[Any]]] | None) -> None:
+        if tapes is None or self.tapes is None:
+            self.tapes = None
+            return
+        for one, entries in tapes.items():
+            self.tapes[one] = self.tapes[one] + entries if one in self.tapes else entries
+
+    def say(self, names: Collection[str] | None) -> None:
+        self.traits = None if names is None or self.traits is None else self.traits | set(names)
+
+
+_NOTHING_CAME = _Came()
 
 
 def _is_touched(touched: Touched, holder: Holder) -> bool:
-    return any(key[0] in touched.tapes or key[0] in touched.traits for key in holder.keys)
+    return any(touched.has(key[0]) for key in holder.keys)
 
 
 class _Told:
@@ -420,6 +468,7 @@ class _Told:
 
     def __init__(
         self,
+        catalog: Catalog,
         ready: Mapping[str, Entry],
         declared: Collection[str],
         view: PersonView,
@@ -427,6 +476,7 @@ class _Told:
         root: int,
         position: int,
     ) -> None:
+        self._catalog = catalog
         self._ready = ready
         self._declared = declared
         self._view = view
@@ -447,8 +497,9 @@ class _Told:
         """Judge at an instant; give the next one at which something may change by itself."""
         until = NEVER
         ready, view, own, others = self._ready, self._view, self._own, self._others
+        view.known.clear()
         lens: Any = ()
-        for name in ready if wanted is None else wanted:
+        for name in self._whole() if wanted is None else wanted:
             entry = ready.get(name)
             if entry is None:
                 continue
@@ -467,6 +518,11 @@ class _Told:
                     member = mine.pop(name)
                     self._note(name, 0, root, EXIT, at, EDIT, member.since_at)
         return until
+
+    def _whole(self) -> Iterable[str]:
+        """Give the audiences that they may be in, and those that they were in."""
+        may_be = self._catalog.may_hold(self._view.stored_ids)
+        return may_be.union(self._own, *self._others.values())
 
     def _settle(self, entry: Entry, holds: bool, at: int, cause: str) -> None:
         name = entry.name

@@ -109,7 +109,9 @@ class Engine:
         )
         self.fold.check_head(log.head())
         self._judging = (
-            Judging(state, memberships, self.fold.tapes, adult_age=adult_age) if memberships is not None else None
+            Judging(state, memberships, self.fold.tapes, self.fold.strands, adult_age=adult_age)
+            if memberships is not None
+            else None
         )
         self._quiet = (-1, 0)  # the place of the fold at which nobody waited, and until when nobody is due
         self._has_untold = True  # people may wait to be judged of whom the fold says nothing: see `_judge_untold`

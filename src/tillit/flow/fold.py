@@ -60,6 +60,7 @@ from tillit.identity import (
     Resolver,
     Rules,
     Sighting,
+    founded_at,
     index_events,
     is_identity_act,
     keep_act,
@@ -76,7 +77,7 @@ from tillit.records import KIND_ACT, KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, 
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 7
+FOLD_VERSION = 8
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),
@@ -186,7 +187,7 @@ class Fold:
         self.position = trusted_position(state)
         self._once = Once(state)
         self._resolver = Resolver(self._events_at, rules_in_force(state))
-        self._strands = StrandMemory()
+        self.strands = StrandMemory()
         self.tapes = TapeMemory()
         self.catalog = catalog_of(state)
         self._is_judged = is_judged
@@ -277,7 +278,7 @@ class Fold:
     def _recall_people(self) -> None:
         self._resolver.rules = rules_in_force(self.state)
         self._resolver.reset()
-        self._strands.clear()
+        self.strands.clear()
         self.tapes.clear()
         self.catalog = catalog_of(self.state)
         self._are_people_stale = False
@@ -384,7 +385,7 @@ class Fold:
             return
         batch.again = refold_people(tx, act.pair, self._rows, row, self._resolver.rules)
         self._resolver.reset()
-        self._strands.clear()
+        self.strands.clear()
         self.tapes.clear()
 
     def resolve_identities(self, batch: Batch, tx: Writing) -> None:
@@ -399,7 +400,7 @@ class Fold:
         """Add the events to strands and groups; fold a device's strands anew where its events changed hands."""
         resolved = batch.resolved
         assert resolved is not None, "identities are resolved before profiles"
-        strands = Keeping(tx, self._strands, TapeWriter(tx, self.catalog, self.tapes, self._touched))
+        strands = Keeping(tx, self.strands, TapeWriter(tx, self.catalog, self.tapes, self._touched))
         for device, parts, spans in resolved.resegment:
             strands.drop([(device.identifier_id, part) for part in parts])
             strands.fold(self._earlier_sightings(tx, device, spans))
@@ -442,7 +443,8 @@ class Fold:
             self._touched = Touched()
             return
         if resolved is not None:
-            touched.whole(resolved.joined, MERGE)
+            first = batch.rows[0].position
+            touched.whole((one for one in resolved.joined if founded_at(one) < first), MERGE)
             touched.whole((device.identifier_id for device, _, _ in resolved.resegment), MERGE)
         touched.whole(batch.again, CUT)
         clear_touched(tx, self._judged_through)

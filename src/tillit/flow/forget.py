@@ -19,13 +19,11 @@ import msgspec
 
 from tillit.flow.fates import DUPLICATE, FORGOTTEN, IS_FORGOTTEN, NOT_FOLDED, QUARANTINED, SAME_MESSAGE
 from tillit.flow.refold import ReadRows, find_closure, find_founding_husks, find_of_many, find_positions, refold
-from tillit.identity import Rules, find_uses, forget_uses, read_event, rules_in_force
+from tillit.identity import PLACES, Rules, find_uses, forget_uses, read_event, rules_in_force
 from tillit.records import KIND_ACT, KIND_EVENT, TRUST_OPERATOR, LogRow, NewRow
 from tillit.store import Log, Reading, State
 
 FORGET = "forget"
-
-_PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 
 def forget_act(positions: Sequence[int], *, now: int, name: bytes = bytes(16), **why: str) -> NewRow:
@@ -136,12 +134,12 @@ def _husk(
     founded = state.read(
         "SELECT identifier_id, namespace, value FROM identifier WHERE identifier_id >= ? AND identifier_id < ? "
         "ORDER BY identifier_id",
-        (position * _PLACES, (position + 1) * _PLACES),
+        (position * PLACES, (position + 1) * PLACES),
     )
     places: list[list[str] | None] = []
     for identifier_id, namespace, value in founded:
         if identifier_id not in closure or (namespace, value) in carried:
-            places += [None] * (identifier_id % _PLACES - len(places))
+            places += [None] * (identifier_id % PLACES - len(places))
             places.append([namespace, value])
     told: dict[str, Any] = {"identifiers": places} if places else {}
     if token_hash is not None:

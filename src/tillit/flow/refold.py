@@ -20,6 +20,7 @@ from tillit.identity import (
     Resolver,
     Rules,
     Sighting,
+    founded_at,
     index_events,
     load_acts,
     read_event,
@@ -31,8 +32,6 @@ from tillit.store import Reading, Writing
 
 ReadRows = Callable[[Sequence[int]], dict[int, LogRow]]
 Tenures = dict[int, list[tuple[int, int, int]]]  # device -> from_at, from_position, holder_id; in order
-
-_PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 
 def find_closure(state: Reading, ids: Iterable[int], *, through: Iterable[int] = ()) -> set[int]:
@@ -86,7 +85,7 @@ def find_positions(state: Reading, ids: set[int]) -> list[int]:
 
 def find_founding_husks(state: Reading, ids: set[int]) -> list[int]:
     """Give the places of forgotten events that founded one of these identifiers."""
-    founded = sorted({i // _PLACES for i in ids})
+    founded = sorted({founded_at(one) for one in ids})
     forgotten = state.read_in(f"SELECT position FROM fate WHERE fate = '{FORGOTTEN}' AND position IN {{in}}", founded)
     return [p for (p,) in forgotten]
 

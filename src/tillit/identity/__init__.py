@@ -68,7 +68,16 @@ from tillit.identity.members import (
     profile_id,
     search_identifiers,
 )
-from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, SHARED_RANK, Event, Handle, read_event
+from tillit.identity.namespaces import (
+    ALIAS_RANK,
+    DEVICE_RANK,
+    PLACES,
+    SHARED_RANK,
+    Event,
+    Handle,
+    founded_at,
+    read_event,
+)
 from tillit.identity.paths import (
     Decision,
     Step,
@@ -116,6 +125,7 @@ __all__ = [
     "JOIN",
     "MIGRATIONS",
     "PIN",
+    "PLACES",
     "SHARED_RANK",
     "TABLES",
     "UNDO",
@@ -160,6 +170,7 @@ __all__ = [
     "find_uses",
     "find_values_of_many",
     "forget_uses",
+    "founded_at",
     "identifier_of",
     "identity_act_row",
     "index_events",

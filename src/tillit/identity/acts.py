@@ -17,7 +17,7 @@ import msgspec
 
 from tillit.clock import rfc3339
 from tillit.errors import InputError
-from tillit.identity.namespaces import DEVICE_RANK, Handle
+from tillit.identity.namespaces import DEVICE_RANK, Handle, founded_at
 from tillit.identity.rules import Rules
 from tillit.records import IDENTITY_ACT_TYPES, KIND_EVENT, TRUST_OPERATOR, TRUST_VERIFIED, LogRow, NewRow, message_hash
 from tillit.store import Reading, Writing
@@ -161,8 +161,7 @@ def _known_id(reading: Reading, written: Handle | None, position: int) -> int | 
     if written is None:
         return None
     rows = reading.read("SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", written.key)
-    # Its id holds the position of the event that named it first.
-    return int(rows[0][0]) if rows and rows[0][0] // 64 <= position else None
+    return int(rows[0][0]) if rows and founded_at(rows[0][0]) <= position else None
 
 
 def load_acts(reading: Reading, ids: Sequence[int] | None = None) -> list[IdentityAct]:

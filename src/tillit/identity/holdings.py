@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from tillit.identity.acts import load_acts
-from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Event
+from tillit.identity.namespaces import ALIAS_RANK, DEVICE_RANK, Event, founded_at
 from tillit.identity.rules import Rules
 from tillit.records import Membership
 from tillit.store import Reading
@@ -19,7 +19,6 @@ Key = tuple[str, str]
 Span = tuple[int, int]  # from, until (UTC epoch microseconds)
 
 _EVER = 1 << 62
-_PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 
 class HeldDevice(NamedTuple):
@@ -146,7 +145,7 @@ def find_unheld(reading: Reading, keys: Iterable[Key], *, through: int) -> set[K
         rows = reading.read(
             "SELECT identifier_id FROM identifier WHERE namespace = ? AND value = ?", (namespace, value)
         )
-        if rows and rows[0][0] // _PLACES <= through:
+        if rows and founded_at(rows[0][0]) <= through:
             held.add((namespace, value))
     return set(told) - held
 

@@ -18,12 +18,14 @@ ALIAS_RANK = -1  # marks the previous id of an alias call until it is known what
 # time; from SHARED_RANK on for something that many have at once: it joins nobody and nobody holds it.
 DEVICE_RANK = 2_000
 SHARED_RANK = 3_000
-# identifier_id = position of its first sight * 64 + which of the event's fields named it: user id 0, anonymous id 1,
-# e-mail and phone in traits 2 and 3, in the context 4 and 5, then these.
+# identifier_id = position of its first sight * PLACES + which of the event's fields named it: user id 0, anonymous id
+# 1, e-mail and phone in traits 2 and 3, in the context 4 and 5, then these.
 EXTERNAL_PLACE, MAX_EXTERNAL = 6, 50
 ADDRESS_PLACE = 56
 PROVEN_PLACE, MAX_PROVEN = 57, 5  # the subject of an identity token, and what else it names
 ALIAS_PLACE = 63
+
+PLACES = 64
 
 # What programs send when they have no id. From PostHog's list of illegal ids (reference: collection.md, section 1.3).
 BLOCKED_VALUES = frozenset(
@@ -36,6 +38,11 @@ _NOT_DIGITS = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _SPACES = re.compile(r"\s+")
 _ADDRESS = (("street", "line1", "address1"), ("postalCode", "postal_code", "zip"), ("city",), ("country",))
+
+
+def founded_at(identifier_id: int) -> int:
+    """Give the position of the event that named an identifier first."""
+    return identifier_id // PLACES
 
 
 def is_for_nobody(value: str) -> bool:

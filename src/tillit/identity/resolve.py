@@ -20,7 +20,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillit.identity.acts import JOIN, Acts
-from tillit.identity.namespaces import ALIAS_PLACE, ALIAS_RANK, DEVICE_RANK, SHARED_RANK, Event, Handle
+from tillit.identity.namespaces import (
+    ALIAS_PLACE,
+    ALIAS_RANK,
+    DEVICE_RANK,
+    PLACES,
+    SHARED_RANK,
+    Event,
+    Handle,
+    founded_at,
+)
 from tillit.identity.person import (
     KNOWN_PEOPLE_CLAIMED,
     MIXED_ALPHABETS,
@@ -521,7 +530,7 @@ class _Batch:
         found = self.r._by_handle.get(key)
         if found is not None:
             return found
-        identifier_id = row.position * 64 + told.place
+        identifier_id = row.position * PLACES + told.place
         rank = told.rank
         if rank < SHARED_RANK and identifier_id in self.acts.blocked:
             rank = SHARED_RANK
@@ -945,8 +954,7 @@ def _parts_at(tenures: Sequence[Tenure], at: int) -> bool:
 
 
 def _was_known(ident: Ident, position: int) -> bool:
-    # Its id holds the position of the event that named it first.
-    return ident.identifier_id // 64 <= position
+    return founded_at(ident.identifier_id) <= position
 
 
 def _place_of(previous: Ident, idents: Sequence[Ident]) -> int:

@@ -10,7 +10,7 @@ falling tape. When they are due by themselves is then no later than was thought.
 
 from typing import NamedTuple
 
-from tillit.language.live import inputs_of, main_tape, regular_tape
+from tillit.language.live import apart_tape, inputs_of, main_tape, regular_tape, step_tape
 from tillit.language.nodes import (
     Absolute,
     AllOf,
@@ -24,6 +24,7 @@ from tillit.language.nodes import (
     Regularly,
     Rolling,
 )
+from tillit.language.nodes import Sequence as Steps
 from tillit.language.tapes import Tape
 
 _UP = {"at_least", "greater"}
@@ -50,6 +51,8 @@ def direction_of(node: Condition) -> Direction:
             return _of_value(value, [(test.op, test.value) for test in tests])
         case Regularly():
             return Direction(rising=frozenset({regular_tape(node)}))
+        case Steps():
+            return _of_sequence(node)
     return Direction()
 
 
@@ -64,6 +67,15 @@ def _together(parts: list[tuple[Condition, Direction]]) -> Direction:
         mixed |= inputs_of(node).tapes - told.rising - told.falling
     mixed |= rising & falling
     return Direction(frozenset(rising - mixed), frozenset(falling - mixed))
+
+
+def _of_sequence(node: Steps) -> Direction:
+    if node.unless is not None:
+        return Direction()
+    # One more event is one more way to go, or stands in one.
+    steps = {step_tape(node, step.matcher) for step in node.steps}
+    apart = {apart_tape(node, step.without) for step in node.steps if step.without is not None}
+    return Direction(frozenset(steps - apart), frozenset(apart - steps))
 
 
 def _of_value(value: EventValue, tests: list[tuple[str, object]]) -> Direction:

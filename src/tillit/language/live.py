@@ -16,7 +16,7 @@ from hashlib import md5
 from heapq import nsmallest
 from math import ceil, floor
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tillit.clock import DAY
 from tillit.language.instants import LONGEST, calendar_span, next_turn
@@ -111,6 +111,7 @@ class Person(Protocol):
         ...
 
 
+Somebody = TypeVar("Somebody", bound=Person)
 Answers = Callable[[Person, int], tuple[bool, int]]
 Measures = Callable[[Person, int], tuple[Any, int]]
 
@@ -200,9 +201,13 @@ def _everybody(_node: Everybody) -> Answers:
 
 
 def _all_of(node: AllOf) -> Answers:
-    parts = [compile_condition(one) for one in node.all_of]
+    return every([compile_condition(one) for one in node.all_of])
 
-    def answer(person: Person, at: int) -> tuple[bool, int]:
+
+def every(parts: Sequence[Callable[[Somebody, int], tuple[bool, int]]]) -> Callable[[Somebody, int], tuple[bool, int]]:
+    """Answer that all of some answers are yes."""
+
+    def answer(person: Somebody, at: int) -> tuple[bool, int]:
         until = NEVER
         for part in parts:
             holds, turn = part(person, at)
@@ -216,9 +221,13 @@ def _all_of(node: AllOf) -> Answers:
 
 
 def _any_of(node: AnyOf) -> Answers:
-    parts = [compile_condition(one) for one in node.any_of]
+    return some([compile_condition(one) for one in node.any_of])
 
-    def answer(person: Person, at: int) -> tuple[bool, int]:
+
+def some(parts: Sequence[Callable[[Somebody, int], tuple[bool, int]]]) -> Callable[[Somebody, int], tuple[bool, int]]:
+    """Answer that at least one of some answers is yes."""
+
+    def answer(person: Somebody, at: int) -> tuple[bool, int]:
         until = NEVER
         for part in parts:
             holds, turn = part(person, at)
@@ -231,9 +240,13 @@ def _any_of(node: AnyOf) -> Answers:
 
 
 def _not(node: Not) -> Answers:
-    inner = compile_condition(node.condition)
+    return turned(compile_condition(node.condition))
 
-    def answer(person: Person, at: int) -> tuple[bool, int]:
+
+def turned(inner: Callable[[Somebody, int], tuple[bool, int]]) -> Callable[[Somebody, int], tuple[bool, int]]:
+    """Answer the opposite."""
+
+    def answer(person: Somebody, at: int) -> tuple[bool, int]:
         holds, until = inner(person, at)
         return not holds, until
 
@@ -550,11 +563,10 @@ def _first_time(node: FirstTime) -> Answers:
             base, entries = document[BASE], document[ENTRIES]
             if base[B_FIRST] is not None:
                 first = min(first, base[B_FIRST][0])
-            for entry in entries:
-                if entry[0] > at:
-                    arrives = min(arrives, entry[0])
-                    break
-                first = min(first, entry[0])
+            if entries and entries[0][0] <= at:
+                first = min(first, entries[0][0])
+            elif entries:
+                arrives = min(arrives, entries[0][0])
         if first == NEVER:
             return False, arrives
         if isinstance(window, Rolling):
@@ -615,9 +627,9 @@ _Place = tuple[int, int]  # event_at, position
 
 
 def _sequence(node: Steps) -> Answers:
-    ids = [_step_tape(node, step.matcher).tape_id for step in node.steps]
-    apart_ids = [None if step.without is None else _apart_tape(node, step.without).tape_id for step in node.steps]
-    unless_id = None if node.unless is None else _apart_tape(node, node.unless).tape_id
+    ids = [step_tape(node, step.matcher).tape_id for step in node.steps]
+    apart_ids = [None if step.without is None else apart_tape(node, step.without).tape_id for step in node.steps]
+    unless_id = None if node.unless is None else apart_tape(node, node.unless).tape_id
     wanted_ids = {one for one in (*ids, *apart_ids, unless_id) if one is not None}
 
     def answer(person: Person, at: int) -> tuple[bool, int]:
@@ -730,9 +742,19 @@ def _reach(window: Window) -> int:
     return 0
 
 
+def plain_tape(matcher: Matcher, reach: int) -> Tape:
+    """Give the tape that says when events happened, and no more.
+
+    What is asked most is on as few tapes as may be: a month of single events at least, and how many there were before.
+    """
+    return Tape(matcher, (), horizon_of(max(reach, 1)), has_base=True)
+
+
 def main_tape(node: EventValue) -> Tape:
     """Give the tape on which the events of a value stand."""
     window, aggregate = node.window, node.aggregate
+    if not aggregate.path and not isinstance(window, Absolute):
+        return plain_tape(node.matcher, _reach(window))
     paths = (aggregate.path,) if aggregate.path else ()
     from_at, until_at = (window.from_at, window.until_at) if isinstance(window, Absolute) else (None, None)
     return Tape(
@@ -755,41 +777,43 @@ def _tapes_of_value(node: EventValue) -> Iterable[Tape]:
 
 
 def _marker_tape(window: SinceLast) -> Tape:
-    return Tape(window.matcher, (), horizon_of(window.within))
+    return plain_tape(window.matcher, window.within)
 
 
 def _visit_tape() -> Tape:
-    return Tape(ANYTHING, (), horizon_of(SESSION_REACHES))
+    return Tape(ANYTHING, (), SESSION_REACHES)
 
 
 def _first_tape(matcher: Matcher) -> Tape:
-    return Tape(matcher, (), 0, has_base=True)
+    return plain_tape(matcher, 0)
 
 
 def _restart_tape(node: Restarted) -> Tape:
-    return Tape(node.matcher, (), horizon_of(node.within), has_base=True)
+    return plain_tape(node.matcher, node.within)
 
 
 def regular_tape(node: Regularly) -> Tape:
     """Give the tape on which the events of a habit stand."""
-    return Tape(node.matcher, (), horizon_of(node.every * node.of))
+    return plain_tape(node.matcher, node.every * node.of)
 
 
-def _step_tape(node: Steps, matcher: Matcher) -> Tape:
-    return Tape(matcher, node.same, horizon_of(node.within))
+def step_tape(node: Steps, matcher: Matcher) -> Tape:
+    """Give the tape on which the events of a step stand."""
+    return Tape(matcher, node.same, horizon_of(node.within)) if node.same else plain_tape(matcher, node.within)
 
 
 def _sequence_tapes(node: Steps) -> Iterable[Tape]:
     for step in node.steps:
-        yield _step_tape(node, step.matcher)
+        yield step_tape(node, step.matcher)
         if step.without is not None:
-            yield _apart_tape(node, step.without)
+            yield apart_tape(node, step.without)
     if node.unless is not None:
-        yield _apart_tape(node, node.unless)
+        yield apart_tape(node, node.unless)
 
 
-def _apart_tape(node: Steps, matcher: Matcher) -> Tape:
-    return Tape(matcher, (), horizon_of(node.within))
+def apart_tape(node: Steps, matcher: Matcher) -> Tape:
+    """Give the tape on which events stand that a sequence does without."""
+    return plain_tape(matcher, node.within)
 
 
 _CONDITIONS: dict[type, Callable[[Any], Answers]] = {

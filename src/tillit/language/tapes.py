@@ -34,7 +34,7 @@ V_N, V_AT, V_POSITION, V_VALUE = range(4)
 Document = list[Any]
 
 # Horizons are rounded up to one of these, so that definitions with other windows share a tape; then whole years.
-_HORIZONS = (0, DAY, 8 * DAY, 31 * DAY, 93 * DAY, 366 * DAY)
+_HORIZONS: tuple[int, ...] = (0, 31 * DAY, 366 * DAY)
 MOST_ELEMENTS = 100  # of a list that a property holds
 LONGEST_VALUE = 1_000  # characters; a longer text counts as missing in what is made of events
 _place = itemgetter(0, 1)
@@ -139,7 +139,7 @@ def add_entries(tape: Tape, document: Document, entries: Sequence[list[Any]], lo
     """Put entries on a tape. `logged_at`: of the newest of their rows."""
     kept = document[ENTRIES]
     for entry in entries:
-        if not kept or _place(kept[-1]) < _place(entry):
+        if not kept or kept[-1] < entry:  # their places differ, so nothing beyond is compared
             kept.append(entry)
         else:
             insort(kept, entry, key=_place)

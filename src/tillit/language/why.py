@@ -19,19 +19,19 @@ from tillit.language.live import (
     _UNIT_DAYS,
     Answers,
     Person,
-    _apart_tape,
     _bounds,
     _first_tape,
     _restart_tape,
     _Span,
     _span_finder,
-    _step_tape,
+    apart_tape,
     compile_condition,
     compile_value,
     draw,
     inputs_of,
     main_tape,
     regular_tape,
+    step_tape,
 )
 from tillit.language.nodes import (
     MOVING,
@@ -324,7 +324,7 @@ def _found_sequence(node: Steps, person: Person, at: int) -> _Found:
     told = f"{n} of {of} {'step' if of == 1 else 'steps'}"
     if node.unless is not None and n == of:
         over = way[-1][0] + node.unless_within
-        denied = [one for one in _entries(person, _apart_tape(node, node.unless), at, node.within)
+        denied = [one for one in _entries(person, apart_tape(node, node.unless), at, node.within)
                   if _place(one) > _place(way[-1]) and one[0] <= over]  # fmt: skip
         if denied:
             return _Found(n, f"{told}, and then {events(node.unless)}", f"{of} of {of}", [*way, denied[0]])
@@ -354,13 +354,13 @@ class _Way(NamedTuple):
 def _furthest(node: Steps, person: Person, at: int) -> list[Sequence[Any]]:
     """Give the events that went furthest through a sequence; of several the latest begun, not denied first."""
     told = [
-        [one for one in _entries(person, _step_tape(node, step.matcher), at, node.within) if _is_whole(one)]
+        [one for one in _entries(person, step_tape(node, step.matcher), at, node.within) if _is_whole(one)]
         for step in node.steps
     ]
     ways = [_Way((entry,)) for entry in told[0][-200:]]
     furthest = ways
     for step, entries in zip(node.steps[1:], told[1:], strict=True):
-        apart = [] if step.without is None else _entries(person, _apart_tape(node, step.without), at, node.within)
+        apart = [] if step.without is None else _entries(person, apart_tape(node, step.without), at, node.within)
         apart_places = [_place(one) for one in apart]
         onward = []
         for entry in entries[-200:]:
@@ -399,7 +399,7 @@ def _is_undenied(node: Steps, way: _Way, person: Person, at: int) -> bool:
         return True
     last = way.entries[-1]
     over = last[0] + node.unless_within
-    denied = _entries(person, _apart_tape(node, node.unless), at, node.within)
+    denied = _entries(person, apart_tape(node, node.unless), at, node.within)
     return over <= at and not any(_place(one) > _place(last) and one[0] <= over for one in denied)
 
 
@@ -742,7 +742,7 @@ def _agreements(node: Steps, trial: _Trial) -> Iterator[tuple[Any, ...]]:
     if node.same:
         seen: dict[str, tuple[Any, ...]] = {}
         for step in node.steps:
-            for entry in reversed(_entries(trial.person, _step_tape(node, step.matcher), trial.at, node.within)[-50:]):
+            for entry in reversed(_entries(trial.person, step_tape(node, step.matcher), trial.at, node.within)[-50:]):
                 if _is_whole(entry):
                     seen.setdefault(repr(entry[2:]), tuple(entry[2:]))
         yield from islice(seen.values(), 10)

@@ -26,6 +26,7 @@ from tillit.profile.strands import (
     TRAITS,
     TYPES,
     Document,
+    StrandMemory,
     load_strands,
     parts_of,
 )
@@ -154,12 +155,20 @@ def load_facts(reading: Reading, membership: Membership, names: frozenset[str], 
     return {name: held for name, held in _traits(parts, standing, epoch).items() if name in names}
 
 
-def load_traits(reading: Reading, keys: Sequence[tuple[int, int]], allows: Callable[[str], bool]) -> dict[str, Any]:
+def load_traits(
+    reading: Reading,
+    keys: Sequence[tuple[int, int]],
+    allows: Callable[[str], bool],
+    memory: StrandMemory | None = None,
+) -> dict[str, Any]:
     """Give the traits of some strands together, by name, as far as what events carried allows.
 
-    What follows from them is told of nobody by this room: audiences are answered with it.
+    What follows from them is told of nobody by this room: audiences are answered with it. `memory`: of whoever folds,
+    asked first.
     """
-    found = load_strands(reading, keys)
+    held = memory.documents if memory is not None else {}
+    found = {key: held[key] for key in keys if key in held}
+    found.update(load_strands(reading, [key for key in keys if key not in found]))
     standing = judge_acts(load_acts(reading, [key for key, strand in found.items() if strand[N_ACTS]]))
     parts = [part for strand in found.values() for carried, part in parts_of(strand) if allows(carried)]
     return {name: held["value"] for name, held in _traits(parts, standing, 1).items()}

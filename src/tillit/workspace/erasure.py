@@ -32,6 +32,7 @@ from tillit.identity import (
     applied_rules,
     find_held_positions,
     find_unheld,
+    founded_at,
     list_claims,
     list_said,
     read_event,
@@ -756,7 +757,7 @@ class Erasures:
         for identifier_id, namespace, value in self._state.read(
             "SELECT identifier_id, namespace, value FROM identifier"
         ):
-            if identifier_id // 64 <= through and self._tombstones.hash_of((namespace, value)) in hashes:
+            if founded_at(identifier_id) <= through and self._tombstones.hash_of((namespace, value)) in hashes:
                 found.append(Found("state.db: table identifier", is_readable=True))
         return list(dict.fromkeys(found))
 

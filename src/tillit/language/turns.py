@@ -1,0 +1,319 @@
+"""Turns: which answers events that came may have turned, found without answering.
+
+In:    definitions by name; the entries that came onto a tape, and what stands on it with them.
+Out:   names of definitions whose answer may be another one now.
+Never: a name left out whose answer is another one, or changes by itself sooner than was thought. To name one whose
+       answer is the same costs an answer, and nothing else.
+
+A count turns where it passes a threshold, a sum likewise, a first event where another one is the first; a sequence that
+does not hold turns where its last step has an event after one that came. Whatever else hangs on the tape is named.
+An event that is dated in the future turns nothing yet and is due later, so everything is named for it.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from math import ceil, floor
+from typing import Any, NamedTuple
+
+from tillit.language.direction import direction_of
+from tillit.language.instants import LONGEST
+from tillit.language.live import compile_condition, inputs_of, main_tape, step_tape
+from tillit.language.nodes import (
+    Absolute,
+    AllOf,
+    AnyOf,
+    Compare,
+    Condition,
+    EventValue,
+    Ever,
+    Everybody,
+    FirstTime,
+    Not,
+    Regularly,
+    Restarted,
+    Rolling,
+    Test,
+    TraitValue,
+)
+from tillit.language.nodes import Sequence as Steps
+from tillit.language.tapes import B_FIRST, B_N, B_PATHS, BASE, ENTRIES, P_SUM, Document, Tape
+from tillit.language.values import micros_of
+
+_THRESHOLDS = {"at_least", "greater", "less", "at_most"}
+_NO_EVENTS: tuple[Document, ...] = ()
+_BOTH = frozenset({True, False})
+
+Documents = Callable[[int], Sequence[Document]]
+
+
+class Count(NamedTuple):
+    """A number of events passes a threshold: from `least` on it is another answer."""
+
+    tape: Tape
+    span: int | None  # microseconds up to now; None: all that the tape holds
+    least: int
+
+
+class Sum(NamedTuple):
+    """A sum over all that a tape holds passes a threshold."""
+
+    tape: Tape
+    threshold: int  # whole millionths
+
+
+class First(NamedTuple):
+    """It hangs on which event was the first."""
+
+    tape: Tape
+
+
+class Begins(NamedTuple):
+    """An event can only begin or carry on what an event on another tape, later than it, must end."""
+
+    tape: Tape
+    last: Tape
+
+
+class Other(NamedTuple):
+    """Any event may turn it."""
+
+    tape: Tape
+
+
+Leaf = Count | Sum | First | Begins | Other
+
+
+def leaves_of(node: Condition) -> Iterator[Leaf]:
+    """Say what of a condition hangs on which tape, and how."""
+    match node:
+        case AllOf(parts) | AnyOf(parts):
+            for one in parts:
+                yield from leaves_of(one)
+        case Not(inner):
+            yield from leaves_of(inner)
+        case Compare(EventValue() as value, tests):
+            yield from _of_value(value, tests)
+        case FirstTime():
+            yield from (First(tape) for tape in inputs_of(node).tapes)
+        case Steps():
+            yield from _of_sequence(node)
+        case _:
+            yield from (Other(tape) for tape in inputs_of(node).tapes)
+
+
+def _of_value(value: EventValue, tests: Sequence[Test]) -> Iterator[Leaf]:
+    kind, window = value.aggregate.kind, value.window
+    tape = main_tape(value)
+    is_whole = isinstance(window, Ever | Absolute) or (isinstance(window, Rolling) and window.within >= LONGEST)
+    is_plain = is_whole or isinstance(window, Rolling)
+    if is_plain and not (isinstance(window, Rolling) and window.older_than):
+        span = None if is_whole else window.within  # type: ignore[union-attr]  # what is not whole is rolling
+        if kind == "count" and all(_passes_once(test) for test in tests):
+            for test in tests:
+                yield Count(tape, span, _least(test))
+            return
+        if kind == "sum" and is_whole and all(test.op in _THRESHOLDS for test in tests):
+            for test in tests:
+                threshold = micros_of(test.value)
+                yield Other(tape) if threshold is None else Sum(tape, threshold)
+            return
+    yield from (Other(one) for one in inputs_of(Compare(value, tuple(tests))).tapes)
+
+
+def _passes_once(test: Test) -> bool:
+    return test.op in _THRESHOLDS or (test.op, test.value) == ("equals", 0.0)
+
+
+def _least(test: Test) -> int:
+    """Give the least whole number at which a test of a count answers otherwise than below it."""
+    if test.op in ("at_least", "less"):
+        return ceil(float(test.value))
+    return floor(float(test.value)) + 1  # greater, at_most, equals 0
+
+
+def _of_sequence(node: Steps) -> Iterator[Leaf]:
+    tapes = inputs_of(node).tapes
+    if node.unless is not None:
+        yield from (Other(tape) for tape in tapes)
+        return
+    last = step_tape(node, node.steps[-1].matcher)
+    yield from (Other(tape) if tape == last else Begins(tape, last) for tape in tapes)
+
+
+class Turns:
+    """What hangs on one tape."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.names: dict[str, None] = {}
+        self._of_members: dict[str, None] = {}
+        self._of_others: dict[str, None] = {}
+        self._counts: dict[int | None, list[tuple[int, str]]] = {}
+        self._sums: list[tuple[int, str]] = []
+        self._firsts: dict[str, None] = {}
+        self._begins: dict[int, dict[str, None]] = {}  # by the tape of the last step
+
+    def hang(self, name: str, leaf: Leaf, stored: Mapping[int, int], *, is_rising: bool, is_falling: bool) -> None:
+        """Hang a part of a definition on the tape. `stored`: under which id each of its tapes is kept."""
+        self.names[name] = None
+        if isinstance(leaf, Count):
+            self._counts.setdefault(leaf.span, []).append((leaf.least, name))
+            self._counts[leaf.span].sort()
+        elif isinstance(leaf, Sum):
+            self._sums.append((leaf.threshold, name))
+            self._sums.sort()
+        elif isinstance(leaf, First):
+            self._firsts[name] = None
+        elif isinstance(leaf, Begins):
+            if not is_rising:
+                self._of_members[name] = None
+            if not is_falling:
+                self._begins.setdefault(stored[leaf.last.tape_id], {})[name] = None
+        else:
+            if not is_rising:
+                self._of_members[name] = None
+            if not is_falling:
+                self._of_others[name] = None
+
+    def find(
+        self, came: Sequence[list[Any]], tape_id: int, documents: Documents, member_of: Collection[str], at: int
+    ) -> set[str]:
+        """Give the names whose answer may be another one. `came`: entries of the tape that were not there before."""
+        earliest = min(came)[0]
+        if (len(came) > 1 and max(came)[0] > at) or earliest > at:
+            return set(self.names)
+        found = {name for name in self._of_members if name in member_of}
+        found.update(name for name in self._of_others if name not in member_of)
+        if self._counts or self._sums or self._firsts:
+            mine = documents(tape_id)
+            for span, counts in self._counts.items():
+                self._find_counts(found, span, counts, came, mine, at)
+            if self._sums:
+                self._find_sums(found, came, mine, at)
+            if self._firsts and earliest <= _first(mine):
+                found.update(self._firsts)
+        for last_id, names in self._begins.items():
+            if any(one[ENTRIES] and one[ENTRIES][-1][0] >= earliest for one in documents(last_id)):
+                found.update(name for name in names if name not in member_of)
+        return found
+
+    @staticmethod
+    def _find_counts(
+        found: set[str],
+        span: int | None,
+        counts: Sequence[tuple[int, str]],
+        came: Sequence[list[Any]],
+        documents: Sequence[Document],
+        at: int,
+    ) -> None:
+        n_came = len(came)
+        n = 0
+        if span is None:
+            for document in documents:
+                entries = document[ENTRIES]
+                n += document[BASE][B_N] + (bisect_right(entries, at, key=_at) if entries else 0)
+        else:
+            after = at - span
+            for one in came:
+                if one[0] <= after:
+                    n_came -= 1
+            for document in documents:
+                entries = document[ENTRIES]
+                if entries:
+                    high = len(entries) if entries[-1][0] <= at else bisect_right(entries, at, key=_at)
+                    n += high - (0 if entries[0][0] > after else bisect_right(entries, after, 0, high, key=_at))
+        if n_came:
+            low = bisect_left(counts, (n - n_came + 1,))
+            for least, name in counts[low:]:
+                if least > n:
+                    break
+                found.add(name)
+
+    def _find_sums(self, found: set[str], came: Sequence[list[Any]], documents: Sequence[Document], at: int) -> None:
+        added = [micros for one in came if (micros := micros_of(one[2])) is not None]
+        if not added:
+            return
+        total = 0
+        for document in documents:
+            total += document[BASE][B_PATHS][0][P_SUM]
+            for one in document[ENTRIES]:
+                micros = micros_of(one[2]) if one[0] <= at else None
+                if micros is not None:
+                    total += micros
+        before = total - sum(added)
+        least, most = min(before, total) - 1, max(before, total) + 1
+        for threshold, name in self._sums[bisect_left(self._sums, (least,)) :]:
+            if threshold > most:
+                break
+            found.add(name)
+
+
+def _at(entry: list[Any]) -> int:
+    return int(entry[0])
+
+
+def _first(documents: Sequence[Document]) -> int:
+    """Give when the first event of all happened."""
+    first = 1 << 62
+    for document in documents:
+        base = document[BASE]
+        if base is not None and base[B_FIRST] is not None:
+            first = min(first, base[B_FIRST][0])
+        if document[ENTRIES]:
+            first = min(first, document[ENTRIES][0][0])
+    return first
+
+
+# -- somebody of whom nothing is known
+
+
+class _Nobody:
+    profile_id = ""
+
+    def documents(self, _tape_id: int) -> Sequence[Document]:
+        return _NO_EVENTS
+
+    def trait(self, _name: str) -> Any:
+        return None
+
+    def is_member(self, _audience: str, _at: int) -> tuple[bool, int]:
+        raise AssertionError("what hangs on others is not asked of nobody")
+
+    feature = may = is_member
+
+
+def may_hold_of_nobody(node: Condition) -> bool:
+    """Say whether a condition may hold of somebody who did nothing and of whom nothing is known."""
+    return True in _answers_of_nobody(node)
+
+
+def _answers_of_nobody(node: Condition) -> frozenset[bool]:
+    match node:
+        case AllOf(parts):
+            told = [_answers_of_nobody(one) for one in parts]
+            return frozenset(answer for answer in _BOTH if (all if answer else any)(answer in one for one in told))
+        case AnyOf(parts):
+            told = [_answers_of_nobody(one) for one in parts]
+            return frozenset(answer for answer in _BOTH if (any if answer else all)(answer in one for one in told))
+        case Not(inner):
+            return frozenset(not answer for answer in _answers_of_nobody(inner))
+        case Everybody() | FirstTime() | Restarted() | Regularly() | Steps():
+            return frozenset({compile_condition(node)(_Nobody(), 0)[0]})
+        case Compare(EventValue() | TraitValue(), _):
+            return frozenset({compile_condition(node)(_Nobody(), 0)[0]})
+    return _BOTH  # drawings, permissions, what others say
+
+
+def turns_of(
+    definitions: Mapping[str, tuple[Condition, Mapping[int, int]]],
+) -> dict[int, Turns]:
+    """Hang definitions on the tapes that they look at, by the ids under which these are kept."""
+    found: dict[int, Turns] = {}
+    for name, (node, stored) in definitions.items():
+        direction = direction_of(node)
+        for leaf in set(leaves_of(node)):
+            tape = leaf.tape
+            found.setdefault(stored[tape.tape_id], Turns()).hang(
+                name, leaf, stored, is_rising=tape in direction.rising, is_falling=tape in direction.falling
+            )
+    return found
