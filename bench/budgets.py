@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 import tillit
-from bench import audiences, consent, customers, deliver, erasure, identity, ledger, mail
+from bench import audiences, consent, customers, deliver, erasure, everybody, identity, ledger, mail
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -382,6 +382,12 @@ def audiences_1000() -> list[Figure]:
     return _with_audiences(1_000)
 
 
+def audiences_new() -> list[Figure]:
+    """Ask for a new audience over a million people and ten million events."""
+    with _folder() as folder:
+        return everybody.new_audience(folder)
+
+
 def _with_audiences(n: int) -> list[Figure]:
     with _folder() as folder:
         _filled_log(folder / "filled", audiences.N_EVENTS, 20_000)
@@ -413,5 +419,6 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "deliver-outbox": deliver_outbox,
     "deliver-withdrawal": deliver_withdrawal,
     "audiences-100": audiences_100,
+    "audiences-new": audiences_new,
     "audiences-1000": audiences_1000,
 }

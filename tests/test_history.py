@@ -225,13 +225,17 @@ def test_what_is_kept_beside_the_log_holds_ids_alone(ws: Workspace) -> None:
     first = sorted(ws.paths.run.glob("history-*"))
     columns = {name for path in first for (name, _) in _columns(path)}
     assert {kind for path in first for (_, kind) in _columns(path)} == {"BIGINT", "BOOLEAN"}
-    assert columns == {"identifier_id", "is_somebody", "part", "person", "position"}
+    assert columns == {"anchor_id", "from_at", "identifier_id", "is_somebody", "part", "person", "position"}
 
     ws.track(user_id="ana-marker", event="Seen", timestamp=at(-1))
     ws.flush()
+    assert history.members(EVERYBODY, NOON) == history_of(ws).members(EVERYBODY, NOON)
+    assert sorted(ws.paths.run.glob("history-*")) == first
+    ws.identity.block("user_id:ana-marker", reason="many")
+    ws.flush()
     history.members(EVERYBODY, NOON)
     later = sorted(ws.paths.run.glob("history-*"))
-    assert len(later) == len(first) == 3
+    assert len(later) == len(first) == 5
     assert not set(first) & set(later)
 
 

@@ -6,14 +6,12 @@ Never: a personal value on disk, or an event that was not applied; an answer of 
        snapshot, and what came later than its position belongs to nobody in it.
 
 A person is the root of their identifiers; a device that nobody is known to have is somebody too. An event belongs to
-whoever held its strongest identifier at its time. Which event is whose takes long to read for everybody, so it is kept
-in `run/` for as long as the fold stands where it was: positions and ids alone.
+whoever held its strongest identifier at its time (`tillit.flow.owners`).
 """
 
-import os
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,8 +20,9 @@ import msgspec
 
 from tillit.audience import Lens
 from tillit.consent import Many
-from tillit.flow.fold import FOLD_VERSION, trusted_position
-from tillit.identity import iter_identifiers, iter_index, iter_tenures, profile_id_sql
+from tillit.flow.fold import trusted_position
+from tillit.flow.owners import Owners, Step, fill, register_block
+from tillit.identity import profile_id_sql
 from tillit.language.live import inputs_of
 from tillit.language.nodes import Condition, Value
 from tillit.language.sql import TYPES, members_sql, values_sql
@@ -39,8 +38,6 @@ if TYPE_CHECKING:  # outside packages: loaded at their seam by those who ask abo
 
 _TRIES = 3
 _LOG_ROWS = 20_000  # read at once
-_BEFORE_ALL = -(1 << 62)
-_KEPT = ("owners", "roots", "holders")  # relations that are kept in files
 _decode = msgspec.json.Decoder().decode
 Permits = Callable[[Reading, str, int], Many]
 
@@ -76,10 +73,12 @@ class History:
         *,
         permits: Permits | None = None,
         memory_limit: str = "2GB",
+        few: int = 200_000,
     ) -> None:
         """Know the stores, a folder for what is kept, and who says which people a purpose may use.
 
         `state` should be opened for this alone: a snapshot of it is held while a question is answered.
+        `few`: see `Owners`.
         """
         self._log = log
         self._state = state
@@ -88,7 +87,11 @@ class History:
         self._permits = permits
         self._memory_limit = memory_limit
         self._engine: duckdb.DuckDBPyConnection | None = None
-        self._known: tuple[str, frozenset[str]] = ("", frozenset())  # the moment and names of the traits in memory
+        self._owners = Owners(log, self._folder, dialect=state.dialect, few=few)
+        self._carried_through = 0  # up to which position it is in memory what events carried of consent
+        self._known: frozenset[str] = frozenset()  # names of the traits in memory
+        self._stirred: set[int] = set()  # identifiers whose traits in memory may be of an earlier moment
+        self._shown: tuple[frozenset[str], Lens] | None = None  # the names and the lens of the traits that are shown
         self._lock = threading.Lock()
         self.position = 0  # up to which the last answer was
 
@@ -197,13 +200,12 @@ class History:
 
     def _relate(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, needs: Needs) -> None:
         through = trusted_position(reading)
-        # Other rules, taken over where the fold stands, make other people of the same log.
-        epoch, rules = reading.read("SELECT epoch, rules FROM fold")[0]
-        moment = f"{FOLD_VERSION}-{epoch}-{rules}-{through}"
-        self._keep(cursor, reading, moment)
+        step = self._owners.relate(cursor, reading)
         self._relate_people(cursor)
+        if not step.is_same_log:
+            self._carried_through = 0
         self._relate_events(cursor, through, needs.lens)
-        self._relate_traits(cursor, reading, f"{moment} {needs.lens!r}", needs)
+        self._relate_traits(cursor, reading, step, needs)
         self._relate_permitted(cursor, reading, needs)
         self.position = through
 
@@ -211,57 +213,10 @@ class History:
         if self._engine is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._engine = reading_engine([self._lake().path, self._folder], memory_limit=self._memory_limit)
-            self._known = ("", frozenset())
+            self._owners.let_go()
         return self._engine
 
     # -- who is who
-
-    def _keep(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, moment: str) -> None:
-        """Give which event is whose, from files of this moment; write them when there are none."""
-        files = {name: self._folder / f"history-{moment}-{name}.parquet" for name in _KEPT}
-        if not all(path.exists() for path in files.values()):
-            self._write(cursor, reading, files)
-        for name, path in files.items():
-            cursor.execute(f"CREATE TEMP VIEW {name} AS {files_sql([path])}")
-
-    def _write(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, files: Mapping[str, Path]) -> None:
-        _fill(cursor, "identifier", ("identifier_id", "root_id", "is_device"), iter_identifiers(reading))
-        _fill(cursor, "tenure", ("identifier_id", "from_at", "from_position", "holder_id"), iter_tenures(reading))
-        _fill(cursor, "event_index", ("anchor_id", "event_at", "position"), iter_index(reading))
-        # The first tenure reaches back before its claim, as part 0; of two at one instant the later in the log counts.
-        cursor.execute(
-            "CREATE TEMP TABLE held AS SELECT t.identifier_id, t.part, "
-            f"CASE WHEN t.part = 0 THEN {_BEFORE_ALL} ELSE t.from_at END AS from_at, "
-            "arg_max(i.root_id, t.from_position) AS person FROM ("
-            "SELECT *, CASE WHEN row_number() OVER (PARTITION BY identifier_id ORDER BY from_at, from_position) = 1 "
-            "THEN 0 ELSE from_at END AS part FROM tenure) AS t "
-            "JOIN identifier AS i ON i.identifier_id = t.holder_id GROUP BY ALL"
-        )
-        questions = {
-            "owners": (
-                "SELECT e.position, coalesce(h.person, i.root_id) AS person FROM event_index AS e "
-                "JOIN identifier AS i ON i.identifier_id = e.anchor_id "
-                "ASOF LEFT JOIN held AS h ON h.identifier_id = e.anchor_id AND e.event_at >= h.from_at "
-                "ORDER BY e.position"
-            ),
-            "roots": (
-                "SELECT i.identifier_id, i.root_id AS person, i.identifier_id = i.root_id AND h.identifier_id IS NULL "
-                "AS is_somebody FROM identifier AS i "
-                "LEFT JOIN (SELECT DISTINCT identifier_id FROM tenure) AS h ON h.identifier_id = i.identifier_id "
-                "ORDER BY i.identifier_id"
-            ),
-            "holders": "SELECT identifier_id, part, person FROM held ORDER BY identifier_id, part",
-        }
-        for name, path in files.items():
-            half = path.with_suffix(f".{os.getpid()}.half")
-            cursor.execute(f"COPY ({questions[name]}) TO '{_quoted(half)}' (FORMAT parquet, COMPRESSION zstd)")
-            half.chmod(0o600)
-            half.replace(path)
-        for table in ("identifier", "tenure", "event_index", "held"):
-            cursor.execute(f"DROP TABLE {table}")
-        for path in self._folder.glob("history-*"):
-            if path not in files.values():
-                path.unlink(missing_ok=True)
 
     def _relate_people(self, cursor: "duckdb.DuckDBPyConnection") -> None:
         cursor.execute(
@@ -290,15 +245,40 @@ class History:
         kinds = ", ".join(f"'{kind}'" for kind in TYPES)
         but = ""
         if lens is not None:
-            sql = f"SELECT position, body FROM ({rows}) WHERE contains(body, '\"consent')"
-            refused = [at for at, body in cursor.execute(sql).fetchall() if not _allows(lens, _carried(body))]
-            _fill(cursor, "refused", ("position",), [(array("q", sorted(refused)),)])
-            but = " AND o.position NOT IN (SELECT position FROM refused)"
+            self._read_carried(cursor, rows, through)
+            told = cursor.execute("SELECT DISTINCT carried FROM carrying").fetchall()
+            refused = [_text(carried) for (carried,) in told if not _allows(lens, carried)]
+            if refused:
+                but = f" AND e.position NOT IN (SELECT position FROM carrying WHERE carried IN ({', '.join(refused)}))"
+        # Of everything that was applied: since when somebody is known.
+        cursor.execute(
+            'CREATE TEMP VIEW heard AS SELECT o.person, e.event_at AS "at" '
+            f"FROM ({rows}) AS e JOIN owners AS o ON o.position = e.position"
+        )
         # Only what was applied has an owner.
         cursor.execute(
             'CREATE TEMP VIEW events AS SELECT o.person, e.event_at AS "at", e.position, e.type, e.name, e.properties '
             f"FROM ({rows}) AS e JOIN owners AS o ON o.position = e.position WHERE e.type IN ({kinds}){but}"
         )
+
+    def _read_carried(self, cursor: "duckdb.DuckDBPyConnection", rows: str, through: int) -> None:
+        """Bring to this moment which events carried consent, and what: no body is read twice for it."""
+        after, self._carried_through = self._carried_through, 0
+        if not after:
+            cursor.execute("CREATE OR REPLACE TABLE carrying (position BIGINT, carried TEXT)")
+        asked = cursor.execute(
+            f"SELECT position, body FROM ({rows}) WHERE position > {after} AND position <= {through} "
+            "AND contains(body, '\"consent')"
+        )
+        found: list[tuple[int, str]] = []
+        while some := asked.fetchmany(_LOG_ROWS):
+            found += [(position, carried) for position, body in some if (carried := _carried(body))]
+        if found:
+            positions, told = zip(*found, strict=True)
+            register_block(cursor, {"position": array("q", positions), "carried": list(told)})
+            cursor.execute("INSERT INTO carrying SELECT position, carried FROM block")
+            cursor.unregister("block")
+        self._carried_through = through
 
     def _tail(self, after: int, through: int) -> "Table | None":
         """Give the log's rows that the lake does not have yet, as the lake would."""
@@ -317,35 +297,65 @@ class History:
 
     # -- what is known
 
-    def _relate_traits(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, moment: str, needs: Needs) -> None:
-        known_at, known = self._known
-        names = needs.traits
-        if known_at != moment or not names <= known:
-            wanted = names if known_at != moment else names | known
-            self._known = ("", frozenset())
-            self._read_traits(cursor, reading, wanted, needs.lens)
-            self._known = (moment, wanted)
+    def _relate_traits(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, step: Step, needs: Needs) -> None:
+        if step.stirred != frozenset():
+            self._shown = None
+        if step.stirred is None:
+            self._known = frozenset()
+            self._stirred = set()
+        elif self._known:
+            self._stirred |= step.stirred
+        wanted = (needs.traits, needs.lens)
+        if self._shown == wanted:
+            return
+        self._shown = None
+        self._read_traits(cursor, reading, needs.traits)
+        self._show_traits(cursor, reading, needs)
+        self._shown = wanted
 
-    def _read_traits(
-        self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, names: frozenset[str], lens: Lens
-    ) -> None:
-        cursor.execute(
-            "CREATE TEMP TABLE said (identifier_id BIGINT, part BIGINT, person BIGINT, name TEXT, weight BIGINT, "
-            "told_at BIGINT, position BIGINT, value TEXT)"
-        )
-        if names:
-            for told in iter_told(reading, names, lambda carried: _allows(lens, carried)):
-                _add_told(cursor, [(None, one) for one in told])
-            _add_told(cursor, self._corrections(cursor, reading, names))
+    def _read_traits(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, names: frozenset[str]) -> None:
+        """Bring to this moment what strands say of these traits, and of those that were asked for before."""
+        known, stirred = self._known, self._stirred
+        self._known, self._stirred = frozenset(), set()
+        if not known:
+            cursor.execute(
+                "CREATE OR REPLACE TABLE told (identifier_id BIGINT, part BIGINT, carried TEXT, name TEXT, "
+                "weight BIGINT, told_at BIGINT, position BIGINT, value TEXT)"
+            )
+        elif stirred:
+            fill(cursor, "stirred", ("identifier_id",), (array("q", sorted(stirred)),))
+            cursor.execute("DELETE FROM told WHERE identifier_id IN (SELECT identifier_id FROM stirred)")
+            for columns in iter_told(reading, known, sorted(stirred)):
+                _add_told(cursor, "told", columns)
+        if missing := names - known:
+            for columns in iter_told(reading, missing):
+                _add_told(cursor, "told", columns)
+        self._known = known | names
+
+    def _show_traits(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, needs: Needs) -> None:
+        """Of all that was said of each person's traits take what the profile shows."""
+        cursor.execute("CREATE OR REPLACE TEMP TABLE corrected AS SELECT 0::BIGINT AS person, * FROM told LIMIT 0")
+        if needs.traits and (corrections := self._corrections(cursor, reading, needs.traits)):
+            columns = zip(*((person, *told) for person, told in corrections), strict=True)
+            _add_told(cursor, "corrected", list(columns))
+        names = ", ".join(_text(name) for name in sorted(needs.traits)) or "NULL"
+        refused = [
+            carried
+            for (carried,) in cursor.execute("SELECT DISTINCT carried FROM told").fetchall()
+            if not _allows(needs.lens, carried)
+        ]
+        but = f"AND carried NOT IN ({', '.join(map(_text, refused))})" if refused else ""
+        said = "weight, told_at, position, value"
         cursor.execute(
             "CREATE OR REPLACE TABLE traits AS SELECT person, name, value FROM ("
-            "SELECT coalesce(s.person, h.person, i.person) AS person, s.name, "
-            "arg_max(s.value, ROW(s.weight, s.told_at, s.position)) AS value FROM said AS s "
-            "LEFT JOIN roots AS i ON i.identifier_id = s.identifier_id "
-            "LEFT JOIN holders AS h ON h.identifier_id = s.identifier_id AND h.part = s.part GROUP BY ALL"
-            ") AS best WHERE value <> 'null'"  # null takes a trait back
+            f"SELECT person, name, arg_max(value, ROW(weight, told_at, position)) AS value FROM ("
+            f"SELECT coalesce(h.person, i.person) AS person, name, {said} FROM told AS s "
+            "JOIN roots AS i ON i.identifier_id = s.identifier_id "
+            "LEFT JOIN holders AS h ON h.identifier_id = s.identifier_id AND h.part = s.part "
+            f"WHERE name IN ({names}) {but} "
+            f"UNION ALL SELECT person, name, {said} FROM corrected"
+            ") AS said GROUP BY ALL) AS best WHERE value <> 'null'"  # null takes a trait back
         )
-        cursor.execute("DROP TABLE said")
 
     def _corrections(
         self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, names: frozenset[str]
@@ -374,7 +384,7 @@ class History:
         for purpose in sorted(needs.purposes):
             many = self.permits(reading, purpose, needs.at)
             roots = sorted({int(root) for (root,) in reading.read(many.otherwise, many.params)})
-            _fill(cursor, "otherwise", ("person",), [(array("q", roots),)])
+            fill(cursor, "otherwise", ("person",), (array("q", roots),))
             which = "NOT IN" if many.is_open else "IN"
             cursor.execute(
                 "INSERT INTO permitted SELECT person, ? FROM roots "
@@ -423,46 +433,15 @@ def needs_of(node: Condition | Value, audiences: Mapping[str, Condition], featur
     return Needs(frozenset(traits), frozenset(purposes))
 
 
-def _fill(
-    cursor: "duckdb.DuckDBPyConnection", table: str, names: Sequence[str], blocks: Iterable[Sequence[Any]]
-) -> None:
-    """Make a table of whole numbers from blocks of columns."""
-    from arro3.core import Array, Table
-
-    cursor.execute(f"CREATE TEMP TABLE {table} ({', '.join(f'{name} BIGINT' for name in names)})")
-    for columns in blocks:
-        if not columns[0]:
-            continue
-        arrays: dict[str, Any] = {name: Array.from_buffer(column) for name, column in zip(names, columns, strict=True)}
-        cursor.register("block", Table.from_pydict(arrays))
-        cursor.execute(f"INSERT INTO {table} SELECT * FROM block")
-        cursor.unregister("block")
-
-
-def _add_told(cursor: "duckdb.DuckDBPyConnection", told: Sequence[tuple[int | None, ToldTrait]]) -> None:
-    from arro3.core import Array, DataType, Table
-
-    if not told:
-        return
-    number, text = DataType.int64(), DataType.string()
-    rows = [one for _, one in told]
-    columns: dict[str, Any] = {
-        "identifier_id": Array([one.identifier_id for one in rows], number),
-        "part": Array([one.part for one in rows], number),
-        "person": Array([person for person, _ in told], number),
-        "name": Array([one.name for one in rows], text),
-        "weight": Array([one.weight for one in rows], number),
-        "told_at": Array([one.at for one in rows], number),
-        "position": Array([one.position for one in rows], number),
-        "value": Array([one.value for one in rows], text),
-    }
-    cursor.register("block", Table.from_pydict(columns))
-    cursor.execute("INSERT INTO said SELECT * FROM block")
+def _add_told(cursor: "duckdb.DuckDBPyConnection", table: str, columns: Sequence[Sequence[Any]]) -> None:
+    names = (["person"] if table == "corrected" else []) + list(ToldTrait._fields)
+    register_block(cursor, dict(zip(names, map(list, columns), strict=True)))
+    cursor.execute(f"INSERT INTO {table} SELECT * FROM block")
     cursor.unregister("block")
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _busy() -> LakeBusy:

@@ -33,7 +33,7 @@ from tillit.identity.definitions import (
     rules_in_force,
     rules_row,
 )
-from tillit.identity.everybody import iter_identifiers, iter_index, iter_tenures, profile_id_sql
+from tillit.identity.everybody import iter_identifiers, iter_places, iter_tenures, profile_id_sql
 from tillit.identity.evidence import (
     Evidence,
     LinkEvidence,
@@ -178,7 +178,7 @@ __all__ = [
     "is_identity_act",
     "iter_events",
     "iter_identifiers",
-    "iter_index",
+    "iter_places",
     "iter_tenures",
     "joined_at",
     "keep_act",

@@ -62,6 +62,7 @@ class Paths:
         self.uploads = root / "uploads"
         self.run = root / "run"
         self.plans = self.run / "plans"
+        self.history = self.run / "history"  # which event is whose, kept for questions about everybody
         self.engine_lock = self.run / "engine.lock"
         self.courier_lock = self.run / "courier.lock"
         self.lake_lock = self.run / "lake.lock"

@@ -222,6 +222,7 @@ class Folding:
             if self._engine is None:
                 self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
             rules = rules_of(self._log)
+            self._drop_history()
             reset_state(self._state, rules, first_position=self._log.first_position())
             acts: list[LogRow] = []
 
@@ -249,8 +250,14 @@ class Folding:
             engine.walk_audiences()
             while engine.keep_audiences():
                 pass
+            self._drop_history()
             self.release()
             return position
+
+    def _drop_history(self) -> None:
+        """Take away what is kept of who is who in a state that is thrown away; whoever reads it looks for it again."""
+        for path in self._paths.history.glob("history-*"):
+            path.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let another process fold."""

@@ -277,7 +277,7 @@ class Workspace:
                 self.log,
                 open_state(self.paths, self.settings, read_only=True),
                 lambda: self.lake,
-                self.paths.run / "history",
+                self.paths.history,
                 permits=lambda reading, purpose, at: self.permissions.permit(
                     reading, self.scope(purpose)._replace(at=at)
                 ),

@@ -311,6 +311,7 @@ STORES: tuple[Store, ...] = (
     Store("run/plan-*", "", PERSON, DELETE_FILES),
     Store("run/check-*", "", PERSON, DELETE_FILES),
     Store("run/changeover/*", "", PERSON, DELETE_FILES),
+    Store("run/history/*", "", NOBODY, IDS),
     Store("run/imports/*", "", NOBODY, NOT_THEIRS),
     Store("run/*.lock", "", NOBODY, NOT_THEIRS),
     Store("run/serve.url", "", NOBODY, NOT_THEIRS),
