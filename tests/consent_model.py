@@ -21,6 +21,7 @@ DEVICES = {"anonymous_id", "ios.idfa"}
 YES, NO = {"given", "renewed"}, {"refused", "withdrawn", "expired", "revoked", "invalidated", "objected"}
 SILENT = {"unknown", "requested", "deferred"}
 ACT = "Consent Updated"
+WRITTEN = "consent"  # what a colleague wrote down; here without channels or ends
 
 
 class Word(NamedTuple):
@@ -50,7 +51,8 @@ def words_of(person: Person) -> list[Word]:
 def words_in(one: Told) -> list[Word]:
     row, body, who = one.row, one.body, one.keys[0]
     context = body.get("context") or {}
-    is_act = body["type"] == "track" and body.get("event") == ACT
+    written = body["statements"] if body["type"] == WRITTEN else []
+    is_act = bool(written) or (body["type"] == "track" and body.get("event") == ACT)
 
     def word(about: str, *, is_yes: bool, **more: Any) -> Word:
         told = {"is_act": is_act, "is_proved": is_act and who in one.proved, **more}
@@ -63,6 +65,7 @@ def words_in(one: Told) -> list[Word]:
     ]
     if context.get("gpc") is True:
         found.append(word("gpc", is_yes=False, is_act=False, is_proved=False))
+    found += [word(each["purpose"], is_yes=each["state"] in YES) for each in written if each["state"] not in SILENT]
     properties = body.get("properties") or {}
     for about, state in (properties.get("purposes") or {}).items() if is_act else ():
         if state in SILENT if isinstance(state, str) else False:

@@ -116,6 +116,7 @@ def read_world(rows: Sequence[LogRow]) -> World:
     founded: dict[Key, tuple[int, int]] = {}  # where an identifier was first seen
     told: list[Told] = []
     decided: list[Decided] = []
+    left: dict[int, list[Key]] = {}  # by position, whom forgotten rows still name
     aliases: dict[int, Key | None] = {}
     used: set[Any] = set()  # tokens
     proofs: dict[int, list[Key]] = {}
@@ -134,6 +135,14 @@ def read_world(rows: Sequence[LogRow]) -> World:
                 decided.append(decision)
             continue
         body = read_body(row)
+        if body is not None and body["type"] == "husk":
+            # What was forgotten still says who was seen there first; of the rest there is nothing.
+            for place, name in enumerate(body.get("identifiers", [])):
+                if name is not None:
+                    founded.setdefault((name[0], name[1]), (row.position, place))
+                    left.setdefault(row.position, []).append((name[0], name[1]))
+            fates[row.position] = ("forgotten", None)
+            continue
         places = keys_of(body, rules) if body is not None else {}
         previous = previous_in(body, row, {*founded, *places}, rules) if body is not None else None
         keys = list(places)
@@ -160,12 +169,14 @@ def read_world(rows: Sequence[LogRow]) -> World:
             one.keys.insert(0 if stronger else 1, previous)
     heard = {decision.position: decision for decision in decided}
     met = {one.row.position: one for one in told}
-    for position in sorted({*heard, *met}):
+    for position in sorted({*heard, *met, *left}):
+        for key in left.get(position, ()):
+            people.see(key)
         if position in heard:
             people.hear(heard[position])
-        else:
+        elif position in met:
             people.meet(met[position], alias=aliases[position], proof=proofs[position])
-    everyone = {key for one in told for key in one.keys}
+    everyone = {key for one in told for key in one.keys}.union(*left.values())
     return World(fates, {key: tell(key, told, people, founded) for key in everyone}, people.refused)
 
 
@@ -312,13 +323,16 @@ class People:
     def rank(self, key: Key) -> int:
         return max(self.rules.rank(key), SHARED) if key in self.blocked else self.rules.rank(key)
 
+    def see(self, key: Key) -> None:
+        if self.rank(key) < DEVICE and not any(key in people for people in self.sets):
+            self.sets.append({key})
+
     def meet(self, one: Told, *, alias: Key | None, proof: list[Key]) -> None:
         keys, row = one.keys, one.row
         anchor = keys[0]
         for key in keys:
             self.since.setdefault(key, row.event_at)
-            if self.rank(key) < DEVICE and not any(key in people for people in self.sets):
-                self.sets.append({key})
+            self.see(key)
         if self.rank(anchor) >= DEVICE:
             return
         if row.trust >= TRUST_SERVER:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ from tillit.clock import SECOND, rfc3339
 from tillit.consent import Choice
 from tillit.errors import InputError, NotFound
 from tillit.records import NewRow
+from tillit.settings import Settings
 from tillit.workspace import Workspace, create_workspace
 
 PURPOSES = """
@@ -70,12 +72,15 @@ DEFINITIONS: dict[str, tuple[tuple[str, Any], tuple[str, Any]]] = {
 class Town:
     """One workspace."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, *, purposes: str = PURPOSES, settings: Settings | None = None
+    ) -> None:
         create_workspace(folder)
         self.folder = folder
         self.clock = clock
-        self.ws = Workspace(folder, now=clock.now)
-        self.ws.consent.apply(PURPOSES, operator="kim", reason="")
+        self.settings = settings
+        self.ws = Workspace(folder, settings=settings, now=clock.now)
+        self.ws.consent.apply(purposes, operator="kim", reason="")
         self.told: dict[str, set[int]] = {}
         self.read = 0
 
@@ -90,7 +95,7 @@ class Town:
     def restart(self) -> None:
         """Close the workspace and open it again."""
         self.ws.close()
-        self.ws = Workspace(self.folder, now=self.clock.now)
+        self.ws = Workspace(self.folder, settings=self.settings, now=self.clock.now)
 
     # -- what happens
 
@@ -146,12 +151,12 @@ class Town:
 
     # -- what holds
 
-    def look(self) -> None:
-        """Hold live against batch, and both against what was told."""
+    def look(self, names: Iterable[str] | None = None) -> None:
+        """Hold live against batch, and both against what was told: of all audiences, or of some."""
         self.clock.go_on(SECOND)
         self.ws.flush()
         self._follow()
-        for name in self.ws.audiences.definitions().audiences:
+        for name in self.ws.audiences.definitions().audiences if names is None else names:
             found = self.ws.audiences.check(name)
             assert (found["only_live"], found["only_batch"]) == (0, 0), (name, found)
             live = {one.root_id for one in self.ws.memberships.members(name, limit=1_000)}

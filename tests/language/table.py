@@ -1,7 +1,8 @@
 """What the fixed cases of each operator hold: `python -m tests.language.table`.
 
 In:    `tests/language_cases.py`; `costs.json`, what each operator's cases cost.
-Out:   a row for each operator; with `--write`, the costs.
+Out:   a row for each operator; with `--write`, the costs. Then how many answers in a workspace were turned by time,
+       late events, joins, cuts, withdrawals and erasures (`tests/audience/quarter.py`).
 Never: an answer that is not checked: each is held against the third reading.
 
 Costs are counted, not timed: `looks`, how often the evaluator must be asked again within six days of all cases, and
@@ -16,8 +17,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from tests.audience.quarter import KINDS, live_through
 from tests.audience_model import HOUR, is_member
 from tests.language.asking import (
     Answers,
@@ -166,8 +169,15 @@ def lines(rows: list[Row]) -> list[str]:
     ]
 
 
+def lines_of_quarter(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Write how often each kind of act turned an answer in a workspace."""
+    names = ("pairs", "in", *KINDS)
+    head = f"{'operator':24}" + "".join(f"{name:>11}" for name in names)
+    return [head, *(f"{name:24}" + "".join(f"{told[one]:11}" for one in names) for name, told in counts.items())]
+
+
 def main() -> int:
-    """Print the table; say 1 where an answer was wrong."""
+    """Print the tables; say 1 where an answer was wrong."""
     with short_horizons():
         rows = [judge(operator) for operator in OPERATORS]
     if "--write" in sys.argv:
@@ -177,6 +187,8 @@ def main() -> int:
     print("\n".join(lines(rows)))
     faults = [fault for row in rows for fault in row.faults]
     print("\n\n".join(faults))
+    with TemporaryDirectory() as folder:
+        print("\n".join(lines_of_quarter(live_through(Path(folder) / "town"))))
     return 1 if faults else 0
 
 
