@@ -106,6 +106,7 @@ def _build_audience(page: Page, root: str) -> None:
 
 
 def _put_in_force(page: Page) -> None:
+    page.get_by_label("Why?").wait_for(timeout=_START_S * 1_000)
     page.get_by_label("Why?").fill("to show how it looks")
     page.get_by_role("button", name="Put it in force").click()
     page.wait_for_url("**?told=applied")

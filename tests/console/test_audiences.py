@@ -135,9 +135,9 @@ def test_a_reader_sees_the_list_and_no_way_to_change_it(shop: Shop) -> None:
     assert "Lapsing regulars" in page
     assert "/console/audiences/new" not in page
     assert "/edit" not in one
-    for path in ("new", "regulars/edit"):
+    for path in ("new", "regulars/edit", "regulars/send"):
         assert shop.get(f"/console/audiences/{path}").status == 403, path
-    for path in ("build", "preview", "plan", "apply"):
+    for path in ("build", "preview", "preview/rest", "plan", "apply", "regulars/send/plan"):
         assert shop.post(f"/console/audiences/{path}").status == 403, path
 
 
@@ -181,7 +181,7 @@ def test_a_member_is_shown_with_since_when_and_why_and_is_noted(shop: Shop) -> N
     page = told(shop.get("/console/audiences/regulars"))
 
     assert set(re.findall(r"/console/audiences/regulars/why/(\w+)", page)) == {shop.id_of("ana"), shop.id_of("bo")}
-    assert "because the definition changed" in page
+    assert "by a new definition" in page
     assert "Came in" not in words(page)
     assert "Ana came in" in words(page)
     noted = {look.subject_ref for look in looks(shop.ws) if look.route == "/console/audiences/{name}"}
@@ -347,10 +347,13 @@ def test_the_count_says_how_many_who_may_be_used_and_what_is_near(shop: Shop) ->
         ]
     }
 
-    part = shop.part("/console/audiences/preview", {"kind": "audience", "purpose": "service", **rows_of(definition)})
+    fields = {"kind": "audience", "purpose": "service", **rows_of(definition)}
+    part = shop.part("/console/audiences/preview", fields)
+    rest = shop.part("/console/audiences/preview/rest", fields)
 
     assert "2 people of 4, 50.0 %" in words(part)
-    assert "Nearly the same as Lapsing regulars 100 %" in words(part)
+    assert "Nearly the same as Lapsing regulars 100 %" in words(rest)
+    assert "The last 90 days" in words(rest)
     assert {"Ana", "Bo"} <= set(words(part).split())
     assert len([one for one in looks(shop.ws) if one.route == "/console/audiences/preview"]) == 2
 
@@ -555,3 +558,65 @@ def test_a_text_that_few_people_have_is_not_among_the_bars(shop: Shop) -> None:
     assert "Ana" not in called
     assert "4 have a value that fewer than three share" in called
     assert "pro 4" in plan
+
+
+# -- sending it somewhere
+
+
+SENT = {"way": "table", "place": "/srv/crm/people.db", "table": "regulars", "recipient": "crm", "title": "Letters",
+        "field.traits.firstName": "yes"}  # fmt: skip
+
+
+def test_what_a_form_asks_comes_to_a_destination_with_its_plan(shop: Shop) -> None:
+    shop.apply(REGULARS)
+
+    page = told(shop.post("/console/audiences/regulars/send/plan", SENT))
+    by_webhook = {**SENT, "way": "webhook", "table": "", "place": "https://crm.example.com/people"}
+    hook = told(shop.post("/console/audiences/regulars/send/plan", by_webhook))
+
+    text = re.search(r'<textarea name="text" hidden>\n(.*?)</textarea>', page, re.DOTALL)
+    assert text is not None
+    assert text[1] == (
+        "destination: regulars-table\ntitle: Letters\nkind: table\npurpose: service\nrecipient: crm\nsend: people\n"
+        "audience: regulars\nfields:\n  firstName: traits.firstName\nto:\n  url: /srv/crm/people.db\n"
+        "  table: regulars\n"
+    )
+    assert "2 would be there" in words(page)
+    assert "kind: webhook" in hook
+    assert "to:\n  url: https://crm.example.com/people\n" in hook
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"place": " "}, "Say where it goes"),
+        ({"place": "crm.db"}, "absolute path of an SQLite file"),
+        ({"recipient": ""}, "Say who receives it"),
+        ({"recipient": "nobody"}, "does not declare the recipient"),
+        ({"table": ""}, "Say what the table is called"),
+        ({"field.traits.firstName": None}, "Tick at least one thing"),
+        ({"field.traits.firstName": None, "field.traits.secret": "yes"}, "Tick at least one thing"),
+        ({"way": "webhook", "place": "https://127.0.0.1/x"}, "is not on the public internet"),
+    ],
+)
+def test_a_form_that_cannot_be_sent_says_why_and_keeps_what_was_chosen(
+    shop: Shop, wrong: dict[str, str | None], why: str
+) -> None:
+    shop.apply(REGULARS)
+    fields = {name: value for name, value in {**SENT, **wrong}.items() if value is not None}
+
+    answer = shop.post("/console/audiences/regulars/send/plan", fields)
+
+    assert answer.status in (400, 403)
+    assert why in words(told(answer))
+    assert 'value="Letters"' in told(answer)
+
+
+@pytest.mark.parametrize(("on", "why"), [("2999-01-01", "has not come yet"), ("x", "That is no day")])
+def test_a_day_that_cannot_be_asked_for_says_why(shop: Shop, on: str, why: str) -> None:
+    shop.apply(REGULARS)
+
+    answer = shop.get(f"/console/audiences/regulars?on={on}")
+
+    assert answer.status == 400
+    assert why in told(answer)

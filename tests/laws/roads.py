@@ -25,6 +25,7 @@ from tests.console.desk_in_process import DeskInProcess
 from tillit.access import API_SCOPES
 from tillit.api import create_api
 from tillit.cli.commands import app as commands
+from tillit.clock import rfc3339
 from tillit.consent import Choice
 from tillit.deliver import Answer, Beginning
 from tillit.deliver.deliveries import Outcome
@@ -586,6 +587,15 @@ PYTHON: dict[str, Road] = {
     "audiences.why": by_id(everyone(_why)),
     "audiences.why_of": by_id(everyone(lambda w, m: w.ws.audiences.why_of("named", w.who(m), w.ws.scope(P)))),
     "audiences.preview": by_id(lambda w: written(w.ws.audiences.preview("everybody", P, w.ws.scope(P), sample=100))),
+    "audiences.preview_count": by_id(
+        lambda w: written(w.ws.audiences.preview_count("everybody", P, w.ws.scope(P), sample=100))
+    ),
+    "audiences.members_then": by_id(
+        lambda w: written(w.ws.audiences.members_then("named", w.ws.scope(P), w.ws.now(), limit=100))
+    ),
+    "audiences.count_then": by_id(
+        lambda w: written(w.ws.audiences.count_then("named", w.ws.scope(P), w.ws.now(), sample=100))
+    ),
     "audiences.plan": by_id(lambda w: written(w.ws.audiences.plan(NOBODY, n_cases=100))),
     "audiences.permitted_of": by_id(
         lambda w: written(w.ws.audiences.permitted_of([*w.ids.values()], w.ws.scope(P))[0])
@@ -638,7 +648,7 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
         "events.about", "events.people",
     ),
     _COUNTS: (
-        "audiences.count", "audiences.overview", "audiences.trend",
+        "audiences.beside", "audiences.count", "audiences.overview", "audiences.preview_rest", "audiences.trend",
         "deliveries.pause", "deliveries.replay", "deliveries.resume",
         "messages.count_doubtful", "messages.destinations",
         "permissions.count", "permissions.count_where", "retention.is_declared", "retention.kept_after",
@@ -810,7 +820,9 @@ PAGES: dict[str, Road] = {
     "GET /console/definitions": lambda w: page(w, "/console/definitions?name=post"),
     "GET /console/audiences": lambda w: page(w, "/console/audiences"),
     "GET /console/audiences/new": lambda w: page(w, "/console/audiences/new"),
-    "GET /console/audiences/{name}": lambda w: of_both(lambda kind: page(w, f"/console/audiences/{kind}?overlap=yes")),
+    "GET /console/audiences/{name}": lambda w: of_both(
+        lambda kind: page(w, f"/console/audiences/{kind}?overlap=yes&on={rfc3339(w.ws.now())[:10]}")
+    ),
     "GET /console/audiences/{name}/edit": lambda w: page(w, "/console/audiences/served/edit"),
     "GET /console/audiences/{name}/why/{profile_id}": lambda w: w.both(
         lambda m: of_both(lambda kind: page(w, f"/console/audiences/{kind}/why/{w.who(m)}"))
@@ -859,6 +871,7 @@ def answer_to(world: World, word: str, path: str, fields: dict[str, str]) -> str
 _DOES = "does something and shows where it was asked from, a page that is walked"
 _UPLOADED = "rows of a file that a colleague uploaded and mends, before anybody is known by them"
 _ME = "one's own account, and colleagues"
+_NUMBERS = "numbers of people, and names of fields"
 PAGES_NOT: dict[str, tuple[str, ...]] = {
     _DOES: (
         "POST /console/customers/{profile_id}/corrections", "POST /console/customers/{profile_id}/identity/beside",
@@ -881,7 +894,9 @@ PAGES_NOT: dict[str, tuple[str, ...]] = {
         "POST /console/destinations/{name}/resume", "POST /console/suppressions/add",
         "POST /console/suppressions/{number}/lift", "POST /console/definitions/plan",
         "POST /console/definitions/apply", "POST /console/audiences/apply", "POST /console/audiences/build",
+        "POST /console/audiences/{name}/send/plan",
     ),
+    _NUMBERS: ("GET /console/audiences/{name}/send", "POST /console/audiences/preview/rest"),
     "the looks of GET /console/live, one after the other": ("POST /console/live/stream",),
     _OWN: (
         "POST /console/customers/{profile_id}/package", "POST /console/privacy/requests/{request_id}/package",

@@ -22,6 +22,7 @@ class NewPreview(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     definition: Annotated[dict[str, Any] | str, Meta(description="As in an audience's file, as JSON.")]
     purpose: Purpose | None = None
     sample: Annotated[int, Meta(ge=0, le=100, description="How many people to name.")] = 20
+    as_of: Annotated[str, Meta(max_length=40)] | None = None  # an instant that has passed: all is as of then
 
 
 class LookupWhy(Lookup, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +38,16 @@ class LookupValue(Lookup, forbid_unknown_fields=True, kw_only=True):
 PathAudience = Annotated[str, PathParameter(max_length=63, description="The audience's name.")]
 PathFeature = Annotated[str, PathParameter(max_length=63, description="The feature's name.")]
 QueryAfterPerson = Annotated[int | None, QueryParameter(ge=0, le=2**62, description="The `next` of the page before.")]
+QueryThen = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=40,
+        description=(
+            "An instant that has passed (RFC 3339, or a day): who was in it then by the definition in force now, "
+            "under who is who and who may be used today."
+        ),
+    ),
+]
 QueryAfterChange = Annotated[
     int | None,
     QueryParameter(ge=0, le=2**62, description="A `change_id`, or the `next` of the page before."),
@@ -96,18 +107,22 @@ class WholeAudienceDocument(AudienceDocument):
 
 
 class AudienceMemberDocument(TypedDict):
-    """One member."""
+    """One member; with `as_of`, since when and why is null."""
 
     profile_id: str
-    since: str
-    cause: str
+    since: str | None
+    cause: str | None
 
 
 class AudienceMembersDocument(TypedDict):
-    """A page of members. `withheld` counts those on it whom the purpose may not use, by the reason."""
+    """A page of members. `withheld` counts those on it whom the purpose may not use, by the reason.
+
+    `as_of`: the instant that was asked for; null: now.
+    """
 
     audience: str
     purpose: str
+    as_of: str | None
     members: list[AudienceMemberDocument]
     withheld: dict[str, int]
     next: int | None
@@ -208,9 +223,13 @@ class CostDocument(TypedDict):
 
 
 class PreviewDocument(TypedDict):
-    """Who would be in an audience. `sample` names people whom the purpose may use."""
+    """Who would be in an audience. `sample` names people whom the purpose may use.
+
+    With `as_of` all is as of then, and there are no overlaps.
+    """
 
     purpose: str
+    as_of: str | None
     sentence: str
     people: int
     of: int

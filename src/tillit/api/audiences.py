@@ -26,6 +26,7 @@ from tillit.api.audience_documents import (
     PreviewDocument,
     QueryAfterChange,
     QueryAfterPerson,
+    QueryThen,
     WholeAudienceDocument,
     WhyAudienceDocument,
 )
@@ -76,13 +77,21 @@ def audience_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     @get(f"{_PATH}/members", opt=_READS, tags=_TAGS)
     async def list_audience_members(
-        request: Asking, name: PathAudience, limit: QueryLimit = None, after: QueryAfterPerson = None
+        request: Asking,
+        name: PathAudience,
+        limit: QueryLimit = None,
+        after: QueryAfterPerson = None,
+        as_of: QueryThen = None,
     ) -> AudienceMembersDocument:
         """Give the members whom the audience's purpose may use, in the order in which they came to us."""
         scope = await leave(request, name)
-        rows = desk.limit(limit)
+        rows, start = desk.limit(limit), -1 if after is None else after
         found = await desk.slowly(
-            lambda: ws.audiences.list_members(name, scope, after=-1 if after is None else after, limit=rows)
+            lambda: (
+                ws.audiences.list_members(name, scope, after=start, limit=rows)
+                if as_of is None
+                else ws.audiences.members_then(name, scope, as_of, after=start, limit=rows)
+            )
         )
         desk.note(request, scope, (one["profile_id"] for one in found["members"]))
         return cast(AudienceMembersDocument, found)
@@ -157,7 +166,9 @@ def audience_routes(desk: Desk) -> list[HTTPRouteHandler]:
         """Say who would be in an audience now, how that changed in 90 days, and whom it shares with others."""
         scope = desk.scope(request, data.purpose)
         found = await desk.slowly(
-            lambda: ws.audiences.preview(cast(Any, data.definition), scope.purpose, scope, sample=data.sample)
+            lambda: ws.audiences.preview(
+                cast(Any, data.definition), scope.purpose, scope, sample=data.sample, as_of=data.as_of
+            )
         )
         desk.note(request, scope, found["sample"])
         return cast(PreviewDocument, {"purpose": scope.purpose, **found})

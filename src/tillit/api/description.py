@@ -595,6 +595,7 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
         {
             "audience": "lapsing",
             "purpose": "newsletter",
+            "as_of": None,
             "members": [{"profile_id": "p0000000000020", "since": "2026-03-02T10:15:01Z", "cause": "timer"}],
             "withheld": {"no_consent": 1},
             "next": 64,
@@ -611,6 +612,7 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
         {"definition": _LAPSING, "purpose": "newsletter", "sample": 1},
         {
             "purpose": "newsletter",
+            "as_of": None,
             "sentence": _LAPSING_READ,
             "people": 412,
             "of": 10_000,

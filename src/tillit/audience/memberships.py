@@ -147,6 +147,19 @@ class Memberships:
         )
         return bool(rows)
 
+    def find_member(self, audience: str, roots: Collection[int]) -> Member | None:
+        """Give the membership of one person in an audience, by any identifier that they were known by."""
+        return next((mine[audience] for mine in self.of_roots(roots).values() if audience in mine), None)
+
+    def find_exit(self, audience: str, roots: Collection[int]) -> Change | None:
+        """Give the newest change by which one person left an audience."""
+        rows = self.store.read_in(
+            f"SELECT {_CHANGE} FROM membership_change WHERE audience = ? AND kind = ? AND root_id IN {{in}}",
+            sorted(roots),
+            (audience, EXIT),
+        )
+        return max((Change(*row) for row in rows), default=None)
+
     def standings(self) -> dict[str, Standing]:
         """Say how each audience stands that was ever judged."""
         rows = self.store.read("SELECT audience, version, judged_at, n_members FROM audience_standing")

@@ -27,6 +27,10 @@ Name = Annotated[str, typer.Argument(help="The audience's name.")]
 FeatureName = Annotated[str, typer.Argument(help="The feature's name.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=100_000, help="How many people to show.")]
 AfterOption = Annotated[int, typer.Option(min=-1, help="The `next` of the page before.")]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", help="Of then: a day or an instant that has passed, by the definition in force now."),
+]
 T = TypeVar("T")
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 40
@@ -55,16 +59,20 @@ def audience_list(workspace: WorkspaceOption, json: JsonOption = False) -> None:
 
 
 @audience.command("count")
-def audience_count(name: Name, workspace: WorkspaceOption, json: JsonOption = False) -> None:
+def audience_count(name: Name, workspace: WorkspaceOption, as_of: AsOfOption = None, json: JsonOption = False) -> None:
     """Count the members of an audience, those whom its purpose may use, and the others by the reason."""
     with Workspace(workspace) as ws:
         ws.flush()
         scope = ws.audiences.scope_of(name, asked_by=reader())
-        found = _while("counting members", lambda: ws.audiences.count(name, scope))
+        found = _while(
+            "counting members",
+            lambda: ws.audiences.count(name, scope) if as_of is None else ws.audiences.count_then(name, scope, as_of),
+        )
     if json:
         show(found)
         return
-    print(f"{found['members']:,} members; {found['permitted']:,} may be used for {found['purpose']}.")
+    then = f" at {found['as_of']}" if as_of is not None else ""
+    print(f"{found['members']:,} members{then}; {found['permitted']:,} may be used for {found['purpose']}.")
     print_lines(_withheld_lines(found["withheld"]))
 
 
@@ -74,13 +82,21 @@ def audience_members(
     workspace: WorkspaceOption,
     limit: LimitOption = 100,
     after: AfterOption = -1,
+    as_of: AsOfOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print the ids of members whom the audience's purpose may use, in the order in which they came to us."""
     with Workspace(workspace) as ws:
         ws.flush()
         scope = ws.audiences.scope_of(name, asked_by=reader())
-        found = _while("reading members", lambda: ws.audiences.list_members(name, scope, after=after, limit=limit))
+        found = _while(
+            "reading members",
+            lambda: (
+                ws.audiences.list_members(name, scope, after=after, limit=limit)
+                if as_of is None
+                else ws.audiences.members_then(name, scope, as_of, after=after, limit=limit)
+            ),
+        )
         people = (one["profile_id"] for one in found["members"])
         ws.journal.note(people, asked_by=reader(), route="tillit audience members", purpose=scope.purpose)
     if json:
@@ -96,6 +112,7 @@ def audience_preview(
     workspace: WorkspaceOption,
     purpose: Annotated[str | None, typer.Option("--purpose", help="For what; the file's own when not named.")] = None,
     sample: Annotated[int, typer.Option(min=0, max=200, help="How many people to name.")] = 20,
+    as_of: AsOfOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say who would be in an audience now, how that changed in 90 days, and whom it shares with others."""
@@ -105,7 +122,7 @@ def audience_preview(
         scope = ws.scope(purpose or told.purpose, asked_by=reader())
         found = _while(
             "asking everybody's history",
-            lambda: ws.audiences.preview(told.definition, scope.purpose, scope, sample=sample),
+            lambda: ws.audiences.preview(told.definition, scope.purpose, scope, sample=sample, as_of=as_of),
         )
         ws.journal.note(found["sample"], asked_by=reader(), route="tillit audience preview", purpose=scope.purpose)
     if json:
@@ -217,6 +234,8 @@ def feature_values(
 def preview_lines(found: Mapping[str, Any]) -> Iterator[str]:
     """Write a preview for a terminal."""
     yield f"It reads: {found['sentence']}"
+    if found.get("as_of"):
+        yield f"As of {found['as_of']}:"
     yield (
         f"{found['people']:,} of {found['of']:,} people ({found['share']:.1%}); "
         f"{found['permitted']:,} may be used for {found['purpose']}."
@@ -224,7 +243,8 @@ def preview_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _withheld_lines(found["withheld"])
     trend = [n for _, n in found["trend"]]
     if trend:
-        yield f"Last 90 days: {_line(trend)}  from {trend[0]:,} to {trend[-1]:,}"
+        when = "90 days before" if found.get("as_of") else "Last 90 days"
+        yield f"{when}: {_line(trend)}  from {trend[0]:,} to {trend[-1]:,}"
     for one in found["overlaps"]:
         yield (
             f"{one['audience']}: {one['both']:,} in both, {one['here_only']:,} only here, "

@@ -5,6 +5,7 @@ Out:   views: words, numbers, points of a line.
 Never: a person's value; the name of somebody.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from tillit.language.nodes import Node
 from tillit.language.sentences import difference, sentence
 from tillit.workspace import Workspace
 
+_INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d+)?Z")  # read as day and minute
 _WIDTH, _HEIGHT = 240, 36  # units of the drawing, not of the screen
 STATES = {"live": "ok", "filling": "quiet", "broken": "bad"}
 ENTERED = {
@@ -37,7 +39,7 @@ ENTERED = {
     "merge": "because two people became one",
     "joined": "because two people became one",
     "cut": "because a link was cut",
-    "edit": "because the definition changed",
+    "edit": "by a new definition",
     "erasure": "because somebody was forgotten",
     "correction": "because something was corrected",
 }
@@ -166,8 +168,8 @@ def reason_rows(reasons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 **one,
                 "joined": "" if is_first else _JOINED.get(one["joined_by"], one["joined_by"]),
                 "heading": _HEADINGS.get(one.get("kind", ""), ""),
-                "value": None if one["value"] is None else written(one["value"]),
-                "wanted": one["wanted"] or "",
+                "value": None if one["value"] is None else _INSTANT.sub(r"\1 \2", written(one["value"])),
+                "wanted": _INSTANT.sub(r"\1 \2", one["wanted"] or ""),
                 "flip": (one.get("flip") or "").rstrip("."),
             }
         )
@@ -273,8 +275,8 @@ def version_rows(history: Sequence[Applied]) -> list[dict[str, Any]]:
     return rows
 
 
-def users_of(ws: Workspace, kind: str, name: str) -> list[tuple[str, str, str]]:
-    """Give what names an audience or a feature: where each is shown, what it is called, what it is."""
+def users_of(ws: Workspace, kind: str, name: str) -> list[tuple[str, str, str, str]]:
+    """Give what names an audience or a feature: where each is shown, what it is called, what it is, how many it has."""
     told = ws.audiences.definitions()
     found = []
     defined: list[tuple[str, str, str, Defined | DefinedFeature]] = [
@@ -286,14 +288,36 @@ def users_of(ws: Workspace, kind: str, name: str) -> list[tuple[str, str, str]]:
     for href, title, what, one in defined:
         inputs = inputs_of(one.said)
         if name in (inputs.audiences if kind == AUDIENCE else inputs.features):
-            found.append((href, title, what))
+            found.append((href, title, what, ""))
     if kind == AUDIENCE:
         found += [
-            (f"/console/destinations/{key}", one.title or key, "destination")
+            (
+                f"/console/destinations/{key}",
+                one.title or key,
+                f"destination: a {one.kind}" if one.kind != "email" else "destination",
+                "retired" if one.retired else there_words(ws.deliveries.queue.copies.counts(key)),
+            )
             for key, (_, one) in ws.deliveries.definitions().destinations.items()
             if one.audience == name
         ]
     return sorted(found)
+
+
+def there_words(records: Mapping[str, int]) -> str:
+    """Say how many people a destination has, and how many are under way.
+
+    >>> there_words({"acknowledged": 1200, "pending": 2, "removing": 1, "removed": 9})
+    '1,200 there, 2 on their way, 1 being removed'
+    """
+    parts = [
+        f"{n:,} {words}"
+        for state, words in (
+            ("acknowledged", "there"), ("pending", "on their way"), ("rejected", "refused"),
+            ("removing", "being removed"),
+        )
+        if (n := records.get(state, 0)) or state == "acknowledged"
+    ]  # fmt: skip
+    return ", ".join(parts)
 
 
 # -- members

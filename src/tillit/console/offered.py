@@ -44,14 +44,16 @@ class Names:
         self._now = now
         self._lock = threading.Lock()
         self._found: Offered | None = None
-        self._at = 0
+        self._at = self._head = 0
 
     def offered(self) -> Offered:
-        """Give names to choose from, at most some minutes old."""
+        """Give names to choose from, at most some minutes old; of a log that grew by a tenth the newest."""
         with self._lock:
-            if self._found is None or self._now() - self._at >= _EVERY:
-                self._at = self._now()
-                self._found = count_names(self._log.read(max(0, self._log.head() - _ROWS), _ROWS))
+            head = self._log.head()
+            is_old = self._now() - self._at >= _EVERY or head - self._head > self._head // 10
+            if self._found is None or is_old:
+                self._at, self._head = self._now(), head
+                self._found = count_names(self._log.read(max(0, head - _ROWS), _ROWS))
             return self._found
 
 

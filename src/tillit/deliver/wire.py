@@ -45,6 +45,7 @@ class Outgoing(NamedTuple):
     at: int  # UTC epoch microseconds: the instant of what it tells (event_at, or the moment of the decision)
     mail: Mail | None = None  # of a message by e-mail
     is_again: bool = False  # an attempt before may have been kept there
+    membership: Mapping[str, str] | None = None  # of a person of an audience: which, since when, until when, why
 
 
 class Answer(NamedTuple):

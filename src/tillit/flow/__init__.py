@@ -23,6 +23,7 @@ from tillit.flow.fold import (
 )
 from tillit.flow.forget import forget_act, is_husk, named_by
 from tillit.flow.history import History
+from tillit.flow.past import count_met, counts_then, members_then
 from tillit.flow.permissions import judge, judge_due, roots_of
 from tillit.flow.plan import Case, Cluster, Planned, measure
 from tillit.flow.rebuild import Difference, carry_fates, compare_states, fold_anew, iter_log, reset_state, rules_of
@@ -49,6 +50,8 @@ __all__ = [
     "carry_fates",
     "catalog_of",
     "compare_states",
+    "count_met",
+    "counts_then",
     "file_lock",
     "find_telling",
     "fold_anew",
@@ -59,6 +62,7 @@ __all__ = [
     "judge",
     "judge_due",
     "measure",
+    "members_then",
     "named_by",
     "prepare",
     "quiet_garbage_collector",

@@ -5,6 +5,7 @@ Out:   `Workspace`, with one part for each thing that can be asked.
 Never: a rule of its own: rooms know, this room hands over what they need and joins what several of them say.
 """
 
+from tillit.workspace.audience_past import end_of_day
 from tillit.workspace.deliveries import UnknownDestination, UnknownTemplate
 from tillit.workspace.delivery_views import HowItIs, Life
 from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, discard_unreadable_state, open_state
@@ -39,6 +40,7 @@ __all__ = [
     "Workspace",
     "create_workspace",
     "discard_unreadable_state",
+    "end_of_day",
     "find_membership_of",
     "find_people",
     "forget_plans",

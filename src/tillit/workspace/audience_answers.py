@@ -7,6 +7,7 @@ Never: somebody for whom the purpose has no permission: they are counted. An ans
 """
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -29,7 +30,7 @@ from tillit.audience import (
 )
 from tillit.clock import DAY, rfc3339
 from tillit.consent import policy_in_force
-from tillit.flow import History, Permissions
+from tillit.flow import History, Permissions, count_met, counts_then, members_then
 from tillit.identity import Event, find_holders, find_membership, identifier_of, iter_events, profile_id, read_event
 from tillit.language.inlining import inline
 from tillit.language.live import compile_value, inputs_of
@@ -41,15 +42,17 @@ from tillit.language.why import Reason, explain
 from tillit.profile import event_id, load_traits
 from tillit.records import Membership, Permit, Scope, carried_allows, carried_by
 from tillit.store import Reading, State
+from tillit.workspace.audience_past import AsOf, read_as_of
 from tillit.workspace.folding import Folding
 from tillit.workspace.leave import Leave, PersonWithheld
+from tillit.workspace.permissions import count_people
 
 _MOST_EVENTS = 1_000_000  # of one person, read to say why
 _MOST_REASONS = 2_000  # people who are asked one by one why they are withheld; of more only how many is told
 _MOST_OVERLAPS = 50
 _NEAR = 0.9  # of two audiences, members of both by members of either
 _TREND_POINTS = 13  # weeks
-_TREND_S = 4.0  # what a preview may take for its trend
+_TREND_S = 10.0  # what a trend may take, if each of its points takes as long as the count did; taste
 _BARS = 12
 _MOST_VALUES = 20  # different texts that are told apart
 _FEWEST = 3  # people who have a text, for it to be told; taste
@@ -106,36 +109,139 @@ class Answers:
 
     # -- everybody
 
-    def preview(self, definition: Any, purpose: str, scope: Scope, *, sample: int = 20) -> dict[str, Any]:
+    def preview(
+        self, definition: Any, purpose: str, scope: Scope, *, sample: int = 20, as_of: AsOf | None = None
+    ) -> dict[str, Any]:
         """Say what a definition would come to for a purpose; nothing is kept.
 
-        Shape:  {"sentence", "people", "of", "share", "permitted", "withheld": {reason: n}, "sample": [profile ids],
-                "trend": [[day, n]], "overlaps": [...], "near": [...], "cost": {...}}.
-        Raises: LanguageInvalid, Unresolved, AudienceInvalid; LakeBusy.
+        Shape:  {"as_of", "sentence", "people", "of", "share", "permitted", "withheld": {reason: n}, "sample":
+                [profile ids], "trend": [[day, n]], "overlaps": [...], "near": [...], "cost": {...}}. With `as_of` all
+                is as of then, who is who and who may be used as of today, and there are no overlaps.
+        Raises: LanguageInvalid, Unresolved, AudienceInvalid; AsOfUnreadable, AsOfFuture; LakeBusy.
         """
+        counted, roots = self._preview_count(definition, purpose, scope, sample, as_of)
+        return {**counted, **self._preview_rest(definition, purpose, roots, as_of, counted["cost"]["seconds"])}
+
+    def preview_count(self, definition: Any, purpose: str, scope: Scope, *, sample: int = 20) -> dict[str, Any]:
+        """Give the part of a preview that one question answers: all but trend, overlaps and near. Raises as it does."""
+        return self._preview_count(definition, purpose, scope, sample, None)[0]
+
+    def preview_rest(self, definition: Any, purpose: str) -> dict[str, Any]:
+        """Give the rest of a preview: trend, overlaps and near. Raises as it does."""
         began_s = clock.monotonic_s()
-        said = read_condition(definition)
-        node = self._whole(said)
-        self.hold_purpose("This audience", purpose, node)
-        at = self._moment()
-        roots = self._members(node, purpose, at)
+        roots = self._members(self._tried(definition, purpose), purpose, self._moment())
+        return self._preview_rest(definition, purpose, roots, None, clock.monotonic_s() - began_s)
+
+    def _preview_count(
+        self, definition: Any, purpose: str, scope: Scope, sample: int, as_of: AsOf | None
+    ) -> tuple[dict[str, Any], list[int]]:
+        began_s = clock.monotonic_s()
+        node = self._tried(definition, purpose)
+        then = None if as_of is None else read_as_of(as_of, self._now())
+        if then is None:
+            roots = self._members(node, purpose, self._moment())
+            of = count_people(self._state)
+        else:
+            roots = self._members_then(node, purpose, then)
+            of = count_met(self._history(), then)
         took_s = clock.monotonic_s() - began_s
-        of = self._count_people()
         permitted, withheld, shown = self._permitted(roots, scope, sample)
-        overlaps, near = self._overlaps(roots)
-        return {
-            "sentence": sentence(said),
+        counted = {
+            "as_of": rfc3339(then) if then is not None else None,
+            "sentence": sentence(read_condition(definition)),
             "people": len(roots),
             "of": of,
             "share": len(roots) / of if of else 0.0,
             "permitted": permitted,
             "withheld": withheld,
             "sample": shown,
-            "trend": self._trend(node, purpose, at, len(roots), took_s),
-            "overlaps": overlaps,
-            "near": near,
             "cost": self._cost(node, purpose, took_s),
         }
+        return counted, roots
+
+    def _preview_rest(
+        self, definition: Any, purpose: str, roots: Sequence[int], as_of: AsOf | None, took_s: float
+    ) -> dict[str, Any]:
+        node = self._tried(definition, purpose)
+        at = self._moment() if as_of is None else read_as_of(as_of, self._now())
+        overlaps, near = self._overlaps(roots) if as_of is None else ([], [])
+        return {"trend": self._trend(node, purpose, at, len(roots), took_s), "overlaps": overlaps, "near": near}
+
+    def beside(self, name: str) -> list[dict[str, Any]]:
+        """Say how the members of an audience, as they are, lie beside those of each other one: "overlaps" of a preview.
+
+        Raises: UnknownAudience.
+        """
+        self.get(name)
+        overlaps, _ = self._overlaps([one.root_id for one in self._all_members(name)])
+        return [one for one in overlaps if one["audience"] != name]
+
+    def _tried(self, definition: Any, purpose: str) -> Condition:
+        node = self._whole(read_condition(definition))
+        self.hold_purpose("This audience", purpose, node)
+        return node
+
+    # -- as of an instant
+
+    def members_then(
+        self, name: str, scope: Scope, as_of: AsOf, *, after: int = -1, limit: int = 100
+    ) -> dict[str, Any]:
+        """Give a page of those who were in an audience at an instant, by the definition in force now.
+
+        Who is who, who is forgotten and who may be used is as of today. Since when and why is not asked of everybody.
+        Shape:  as `list_members`, with "as_of".
+        Raises: UnknownAudience, AsOfUnreadable, AsOfFuture; LakeBusy.
+        """
+        at, roots = self._then(name, as_of)
+        leave = self._leave(self._state, scope)
+        members: list[dict[str, Any]] = []
+        withheld: Counter[str] = Counter()
+        following = None
+        last = after
+        for root in roots[bisect_right(roots, after) :]:
+            if len(members) == limit:
+                following = last
+                break
+            last = root
+            membership = find_membership(self._state, profile_id(root))
+            permit = leave.of(membership) if membership is not None else None
+            if isinstance(permit, Permit):
+                members.append({"profile_id": profile_id(root), "since": None, "cause": None})
+            elif permit is not None:
+                withheld[permit.reason] += 1
+        return {
+            "audience": name,
+            "purpose": scope.purpose,
+            "as_of": rfc3339(at),
+            "members": members,
+            "withheld": dict(sorted(withheld.items())),
+            "next": following,
+        }
+
+    def count_then(self, name: str, scope: Scope, as_of: AsOf, *, sample: int = 0) -> dict[str, Any]:
+        """Count those who were in an audience at an instant, as `members_then` gives them, and name some.
+
+        Shape:  as `count`, with "as_of" and "sample": [profile ids]. Raises as `members_then`.
+        """
+        at, roots = self._then(name, as_of)
+        permitted, withheld, shown = self._permitted(roots, scope, sample)
+        return {
+            "audience": name,
+            "purpose": scope.purpose,
+            "as_of": rfc3339(at),
+            "members": len(roots),
+            "permitted": permitted,
+            "withheld": withheld,
+            "sample": shown,
+        }
+
+    def _then(self, name: str, as_of: AsOf) -> tuple[int, list[int]]:
+        defined = self.get(name)
+        at = read_as_of(as_of, self._now())
+        return at, self._members_then(defined.node, defined.audience.purpose, at)
+
+    def _members_then(self, node: Condition, purpose: str, at: int) -> list[int]:
+        return members_then(self._history(), node, at, lens=self._lens(purpose), now=self._moment())
 
     def plan(self, text: str, *, n_cases: int = 20, planned: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Say what applying a definition would change.
@@ -307,9 +413,6 @@ class Answers:
             yield from members
             after = members[-1].root_id
 
-    def _count_people(self) -> int:
-        return int(self._history().ask("SELECT count(*) FROM people")[0][0])
-
     def _permitted_roots(self, scope: Scope) -> Callable[[int], bool]:
         """Give what says of a root whether a purpose may use it."""
         many = self._history().permits(self._state, scope.purpose, scope.at)
@@ -351,12 +454,9 @@ class Answers:
         """Count members week by week over 90 days, under who is who today; fewer points when each takes long."""
         n_points = max(1, min(_TREND_POINTS, int(_TREND_S / max(took_s, 0.001))))
         step = 90 * DAY // n_points
-        history, lens = self._history(), self._lens(purpose)
-        earlier = [
-            [(at - back * step) // DAY, history.count(node, at - back * step, lens=lens)]
-            for back in range(n_points, 0, -1)
-        ]
-        return [*earlier, [at // DAY, n_now]]
+        instants = [at - back * step for back in range(n_points, 0, -1)]
+        told = counts_then(self._history(), node, instants, lens=self._lens(purpose), now=self._moment())
+        return [[then // DAY, n] for then, n in [*zip(instants, told, strict=True), (at, n_now)]]
 
     def _cost(self, node: Condition, purpose: str, took_s: float) -> dict[str, Any]:
         lens = self._lens(purpose)

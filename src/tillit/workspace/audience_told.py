@@ -15,9 +15,11 @@ from tillit.identity import find_membership, profile_id
 from tillit.language.sentences import lines, sentence
 from tillit.records import Membership, Permit, Scope
 from tillit.store import Reading
+from tillit.workspace.audience_past import AsOf
 from tillit.workspace.leave import Leave
 
 _PAGE = 1_000
+_ALL = 1 << 62
 
 
 class ShownChanges(NamedTuple):
@@ -61,6 +63,16 @@ class Source(Protocol):
         """Count the members."""
         ...
 
+    def members_then(
+        self, name: str, scope: Scope, as_of: AsOf, *, after: int = -1, limit: int = 100
+    ) -> dict[str, Any]:
+        """Give a page of those who were in it at an instant."""
+        ...
+
+    def count_then(self, name: str, scope: Scope, as_of: AsOf, *, sample: int = 0) -> dict[str, Any]:
+        """Count those who were in it at an instant."""
+        ...
+
     def why_of(self, name: str, who: str, scope: Scope, *, at: int | None = None) -> dict[str, Any]:
         """Say why somebody is in it or not."""
         ...
@@ -81,18 +93,30 @@ class AudienceView:
         self.name = name
         self.purpose = source.get(name).audience.purpose
 
-    def members(self) -> Iterator[dict[str, Any]]:
+    def members(self, as_of: AsOf | None = None) -> Iterator[dict[str, Any]]:
         """Give the members whom the audience's purpose may use, in the order of their ids.
 
-        Shape: {"profile_id", "since", "cause"}.
+        Shape:  {"profile_id", "since", "cause"}. With `as_of` (a day, an instant as text, or UTC epoch microseconds)
+                those who were in it then by the definition of now; since when and why is then None.
+        Raises: AsOfUnreadable, AsOfFuture; LakeBusy.
         """
-        for member, _, permit, _ in self._source.iter_members(self.name, self._source.scope_of(self.name)):
+        scope = self._source.scope_of(self.name)
+        if as_of is not None:
+            yield from self._source.members_then(self.name, scope, as_of, limit=_ALL)["members"]
+            return
+        for member, _, permit, _ in self._source.iter_members(self.name, scope):
             if permit is not None:
                 yield member_document(member)
 
-    def count(self) -> dict[str, Any]:
-        """Count the members: in all, those who may be used for its purpose, and why others may not."""
-        return self._source.count(self.name, self._source.scope_of(self.name))
+    def count(self, as_of: AsOf | None = None) -> dict[str, Any]:
+        """Count the members: in all, those who may be used for its purpose, and why others may not.
+
+        `as_of` as for `members`.
+        """
+        scope = self._source.scope_of(self.name)
+        if as_of is not None:
+            return self._source.count_then(self.name, scope, as_of)
+        return self._source.count(self.name, scope)
 
     def why(self, who: str) -> dict[str, Any]:
         """Say why somebody (`namespace:value`, or a profile id) is a member or not. Raises NotFound, PersonWithheld."""

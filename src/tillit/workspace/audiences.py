@@ -484,13 +484,14 @@ class Audiences(Answers):
     def list_members(self, name: str, scope: Scope, *, after: int = -1, limit: int = 100) -> dict[str, Any]:
         """Give a page of members as every door shows it.
 
-        Shape: {"audience", "purpose", "members": [{"profile_id", "since", "cause"}], "withheld": {reason: people},
-        "next"}; `next` is the `after` of the page after.
+        Shape: {"audience", "purpose", "as_of", "members": [{"profile_id", "since", "cause"}], "withheld": {reason:
+        people}, "next"}; `next` is the `after` of the page after.
         """
         found = self.members(name, scope, after=after, limit=limit)
         return {
             "audience": name,
             "purpose": scope.purpose,
+            "as_of": None,
             "members": [member_document(one) for one in found.members],
             "withheld": dict(sorted(found.withheld.items())),
             "next": found.after,

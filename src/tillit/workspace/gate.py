@@ -10,6 +10,8 @@ The order is that of docs/explanation/delivery.md; the first that says no is the
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tillit.audience import Memberships
+from tillit.clock import rfc3339
 from tillit.consent import Subject
 from tillit.deliver import (
     ACKNOWLEDGED,
@@ -158,7 +160,7 @@ class LastGate:
         leave: Callable[[Reading, Scope], Leave],
         epoch: int,
         secret: bytes,
-        is_member: Callable[[str, Membership], bool],
+        memberships: Memberships,
     ) -> None:
         """Know the moment, and the log rows that the deliveries are about."""
         self._reading = reading
@@ -171,7 +173,7 @@ class LastGate:
         self._leave = leave
         self._epoch = epoch
         self._secret = secret
-        self._is_member = is_member
+        self._memberships = memberships
         self._leaves: dict[tuple[str, str, str], Leave] = {}
 
     def add_rows(self, rows: Mapping[int, LogRow]) -> None:
@@ -325,12 +327,20 @@ class LastGate:
             if not is_there:
                 return Stop(one, WITHHELD, code, held.subject_ref if held is not None else "")
             subject_ref = held.subject_ref if held is not None else ""
+            left = self._left(destination, one.record_key) if code == "not_a_member" else None
+            said = Mapped(left, ()).hash(self._secret) if left is not None else b""
             begin = Beginning(
-                one, REMOVE, one.record_key, held.kind if held is not None else "", subject_ref, (), b"", "", None,
+                one, REMOVE, one.record_key, held.kind if held is not None else "", subject_ref, (), said, "", None,
                 self._epoch, None,
             )  # fmt: skip
-            return Going(begin, Outgoing(one.key, REMOVE, one.record_key, "", {}, self._queue.now()))
+            outgoing = Outgoing(one.key, REMOVE, one.record_key, "", {}, self._queue.now(), membership=left)
+            return Going(begin, outgoing)
         permit, mapped = wanted
+        belongs = self._belongs(destination, one.record_key)
+        payload = mapped.payload
+        if belongs is not None:
+            fields = tuple(sorted({*mapped.fields, f"audiences.{destination.audience}"}))
+            mapped = Mapped({"fields": payload, "membership": belongs}, fields)
         if held is not None and held.kind == EVENT_RECORD:
             return Stop(one, UNCHANGED, "unchanged", permit.profile_id, until_at=permit.until)
         if (
@@ -342,8 +352,36 @@ class LastGate:
         begin = self._beginning(one, UPSERT, one.record_key, PEOPLE_RECORD, permit, mapped)
         return Going(
             begin,
-            Outgoing(one.key, UPSERT, one.record_key, "", mapped.payload, self._queue.now(), is_again=one.is_again),
-        )
+            Outgoing(
+                one.key, UPSERT, one.record_key, "", payload, self._queue.now(),
+                is_again=one.is_again, membership=belongs,
+            ),
+        )  # fmt: skip
+
+    def _belongs(self, destination: Destination, who: str) -> dict[str, Any] | None:
+        """Give what a webhook is told of somebody's place in its audience; None: it has none, or is no webhook."""
+        membership = find_membership(self._reading, who) if _is_told_of_members(destination) else None
+        if membership is None:
+            return None
+        member = self._memberships.find_member(destination.audience, _roots(membership))
+        if member is None:
+            return None
+        return {"audience": destination.audience, "since": rfc3339(member.since_at), "cause": member.cause}
+
+    def _left(self, destination: Destination, who: str) -> dict[str, Any] | None:
+        """Give what a webhook is told of somebody who left its audience."""
+        membership = find_membership(self._reading, who) if _is_told_of_members(destination) else None
+        if membership is None:
+            return None
+        change = self._memberships.find_exit(destination.audience, _roots(membership))
+        if change is None:
+            return None
+        return {
+            "audience": destination.audience,
+            "since": rfc3339(change.since_at),
+            "until": rfc3339(change.at),
+            "cause": change.cause,
+        }
 
     def may_have(self, destination: Destination, membership: Membership) -> bool:
         """Say whether a destination may be told of a person at all."""
@@ -373,7 +411,7 @@ class LastGate:
         told = leave.of(membership)
         if isinstance(told, Refusal):
             return told.reason
-        if destination.audience and not self._is_member(destination.audience, membership):
+        if destination.audience and not self._memberships.is_member(destination.audience, _roots(membership)):
             return "not_a_member"
         document = get_document(self._reading, membership, told, epoch=self._epoch)
         return told, map_fields(destination, document, None)
@@ -402,6 +440,14 @@ class LastGate:
             permit.until,
             address_hash,
         )
+
+
+def _is_told_of_members(destination: Destination) -> bool:
+    return bool(destination.audience) and destination.kind == "webhook"
+
+
+def _roots(membership: Membership) -> list[int]:
+    return [one.identifier_id for one in membership.identifiers]
 
 
 def _heard_at(subject: Subject, record: int | None) -> int | None:

@@ -285,11 +285,8 @@ class WorkspaceOrigin:
             leave=self._leave,
             epoch=self._log.epoch(),
             secret=self._secret,
-            is_member=self._is_member,
+            memberships=self._memberships,
         )
-
-    def _is_member(self, audience: str, membership: Membership) -> bool:
-        return self._memberships.is_member(audience, [one.identifier_id for one in membership.identifiers])
 
     def open_wire(self, destination: Destination) -> Wire:
         """Open a destination."""

@@ -31,6 +31,7 @@ from tillit.console.pages.privacy import privacy_routes
 from tillit.console.pages.quarantine import quarantine_routes
 from tillit.console.pages.requests import requests_routes
 from tillit.console.pages.rules import rules_routes
+from tillit.console.pages.sending import sending_routes
 from tillit.console.pages.sources import sources_routes
 from tillit.console.pages.suppressions import suppressions_routes
 from tillit.console.pages.templates import templates_routes
@@ -53,6 +54,7 @@ PAGES = (
     audiences_routes,  # who is in which audience, and why
     features_routes,  # values of each person
     building_routes,  # how both come to be
+    sending_routes,  # where members go
     privacy_routes,  # what data may be used for
     requests_routes,  # what customers ask about theirs
     ledger_routes,  # who received and who looked

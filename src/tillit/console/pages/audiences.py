@@ -28,15 +28,21 @@ from tillit.console.belonging import (
 from tillit.console.desk import PART, Asking, Desk
 from tillit.console.pages.leave import is_refused
 from tillit.console.views import name_of
-from tillit.errors import RefusedError
+from tillit.errors import BusyError, InputError, RefusedError
 from tillit.identity import profile_id
 from tillit.language.sentences import lines
-from tillit.records import Scope, read_yaml
+from tillit.records import Scope
+from tillit.workspace import end_of_day
 
 _MEMBERS = 50
 _CHANGES = 20
 _VERSIONS = 30
+_THEN = 50  # people who are named of a day that has passed
 _MOST_COUNTED = 5_000  # members whose leave is asked for before a page is shown: about a second
+_THEN_FAULTS = {
+    "audience.as-of-future": "That day has not come yet: choose today or one before.",
+    "audience.as-of-unreadable": "That is no day: choose one from the calendar, or write it as 2026-11-01.",
+}
 _TOLD = {
     "applied": "In force. Its history is read at once; until that is done, numbers may still rise.",
     "unchanged": "This is in force already: nothing changed.",
@@ -68,6 +74,15 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 found[one] = name_of(document)
         return found
 
+    def was_in_it(request: Asking, name: str, day: str, *, is_ours: bool) -> dict[str, Any]:
+        """Say who was in an audience at the end of a day. Raises AsOfUnreadable, AsOfFuture; LakeBusy."""
+        scope = ws.audiences.scope_of(name, asked_by=desk.session(request).asked_by)
+        at = end_of_day(day, ws.now())
+        found = ws.audiences.count_then(name, scope, at, sample=_THEN if is_ours else 0)
+        people = list(names_of(found["sample"], scope).items())
+        desk.note(request, [one for one, _ in people])
+        return {**found, "people": people}
+
     @get("/console/audiences/{name:str}", opt={"role": "reader"}, sync_to_thread=True)
     def show_audience(
         request: Asking,
@@ -76,6 +91,7 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
         told: FromQuery[str] = "",
         counted: FromQuery[str] = "",
         overlap: FromQuery[str] = "",
+        on: FromQuery[str] = "",
     ) -> Response[Any]:
         view = audience_view(ws, name)
         told_all = ws.audiences.definitions()
@@ -85,11 +101,8 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
         is_ours = bool(purpose) and desk.acting(request).name == purpose
         overlaps = None
         if overlap and defined is not None and may_act(desk, request, purpose):
-            plain = read_yaml(history[0].text)["definition"]
-            scope = ws.scope(purpose, asked_by=desk.session(request).asked_by)
             names = {one: told.audience.title or one for one, told in told_all.audiences.items()}
-            found = ws.audiences.preview(plain, purpose, scope, sample=0)
-            overlaps = overlap_rows([one for one in found["overlaps"] if one["audience"] != name], names)
+            overlaps = overlap_rows(ws.audiences.beside(name), names)
         if overlap and PART in request.headers:
             return desk.page(request, "parts/overlap.html", overlaps=overlaps or [], title=view.title)
         changes = ws.memberships.newest(name, limit=_CHANGES)
@@ -117,10 +130,21 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
             scope = ws.scope(purpose, asked_by=desk.session(request).asked_by)
             count = ws.audiences.count(name, scope)
             withheld, n_permitted = reason_words(count["withheld"]), count["permitted"]
+        then, then_fault = None, ""
+        if on and defined is not None and may_act(desk, request, purpose):
+            try:
+                then = was_in_it(request, name, on[:40], is_ours=is_ours)
+            except (InputError, BusyError) as exc:
+                then_fault = _THEN_FAULTS.get(exc.code, exc.message)
         return desk.page(
             request,
             "audience.html",
+            status=400 if then_fault else 200,
             here="audiences",
+            then=then,
+            then_fault=then_fault,
+            on=on[:40],
+            today=rfc3339(ws.now())[:10],
             one=view,
             told=_TOLD.get(told, ""),
             text=history[0].text,

@@ -7,6 +7,8 @@ Never: a definition in force that nobody was shown the effect of; a person whom 
 
 import re
 import unicodedata
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import yaml
@@ -229,11 +231,22 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
             state = state._replace(draft=_tidied(state.kind, act_on(state.draft, act)))
         if act == "text" and state.view == "rows":
             return show(request, state._replace(view="text", text=text_of(state)))
-        return show(request, state, preview=preview_of(request, state) if act == "count" else None)
+        return show(request, state, preview=preview_of(request, state, is_whole=True) if act == "count" else None)
 
     # -- what it would be, meanwhile
 
-    def preview_of(request: Asking, state: State) -> dict[str, Any]:
+    def rest_of(plain: Any, state: State) -> dict[str, Any]:
+        """Give what takes longer than the count: the weeks before, and other audiences beside it."""
+        told = ws.audiences.preview_rest(plain, state.purpose)
+        titles = {one: told.audience.title or one for one, told in ws.audiences.definitions().audiences.items()}
+        return {
+            "trend": draw_trend(told["trend"]),
+            "overlaps": overlap_rows(_others(told["overlaps"], state), titles)[:_OVERLAPS],
+            "near": [{**one, "title": titles.get(one["audience"], one["audience"])}
+                     for one in _others(told["near"], state)],
+        }  # fmt: skip
+
+    def preview_of(request: Asking, state: State, *, is_whole: bool = False) -> dict[str, Any]:
         """Count, or say why it is not counted."""
         if state.view == "text":
             found = from_text(state.kind, state.text, editing=state.editing)
@@ -251,7 +264,8 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return _uncounted("", rows) | {"is_feature": True}
         scope = ws.scope(state.purpose, asked_by=desk.session(request).asked_by)
         try:
-            counts = ws.audiences.preview(written.plain, state.purpose, scope, sample=_SAMPLE)
+            counts = ws.audiences.preview_count(written.plain, state.purpose, scope, sample=_SAMPLE)
+            rest = rest_of(written.plain, state) if is_whole else None
         except BusyError as exc:
             return _uncounted(exc.message, rows)
         except InputError as exc:
@@ -267,7 +281,6 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 people.append((one, name_of(document)))
         # Counted anew with every change: whoever is shown again within the hour is noted once.
         desk.note(request, [one for one, _ in people], flows=True)
-        titles = {one: told.audience.title or one for one, told in ws.audiences.definitions().audiences.items()}
         return {
             **rows,
             **counts,
@@ -276,10 +289,7 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
             "why": "",
             "sample": people,
             "withheld": reason_words(counts["withheld"]),
-            "trend": draw_trend(counts["trend"]),
-            "overlaps": overlap_rows(_others(counts["overlaps"], state), titles)[:_OVERLAPS],
-            "near": [{**one, "title": titles.get(one["audience"], one["audience"])}
-                     for one in _others(counts["near"], state)],
+            "rest": rest,
             "offers": [] if is_ours else offers_for(desk, request, state.purpose),
             "is_ours": is_ours,
         }  # fmt: skip
@@ -291,6 +301,21 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return desk.page(
             request, "parts/preview.html", preview=preview_of(request, state), state=state, address="/console/audiences"
         )
+
+    @post("/console/audiences/preview/rest", opt={"role": "editor"}, status_code=200, sync_to_thread=True,
+          request_max_body_size=_LARGEST_FORM)  # fmt: skip
+    def preview_rest(request: Asking, data: Form) -> Response[Any]:
+        state = read_state(data)
+        if state.view == "text":
+            found = from_text(state.kind, state.text, editing=state.editing)
+            state = found if isinstance(found, State) else state
+        written = Written(state.draft, is_value=state.kind == FEATURE)
+        rest = None
+        if not written.faults and state.kind == AUDIENCE and may_act(desk, request, state.purpose):
+            # What cannot be asked was said to be so beside the count.
+            with suppress(InputError, BusyError):
+                rest = rest_of(written.plain, state)
+        return desk.page(request, "parts/preview_rest.html", rest=rest)
 
     # -- before it is in force, and then
 
@@ -357,7 +382,7 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return Redirect(f"/console/{kind}s{'/' + name if is_there else ''}?told={told}", status_code=303)
 
     return [
-        new_audience, new_feature, edit_audience, edit_feature, build, preview, plan, apply,
+        new_audience, new_feature, edit_audience, edit_feature, build, preview, preview_rest, plan, apply,
     ]  # fmt: skip
 
 
@@ -371,12 +396,19 @@ def _settled(state: State, history: Any) -> tuple[State, str]:
         return state, state.text
     if Written(state.draft, is_value=state.kind == FEATURE).faults:
         raise _HalfDone
-    state = state._replace(name=state.editing or state.name or slug_of(state.title))
+    named = state.editing or state.name
+    state = state._replace(name=named or _free_name(slug_of(state.title), lambda one: bool(history(state.kind, one))))
     if not _NAME.fullmatch(state.name) or state.name == _TAKEN:
         raise _NameInvalid
     if not state.editing and history(state.kind, state.name):
         raise _NameTaken(state.kind)
     return state, text_of(state)
+
+
+def _free_name(slug: str, is_taken: Callable[[str], bool]) -> str:
+    """Give a name made of a title that no other definition has: nobody typed it, so nobody is asked for another."""
+    names = (slug, *(f"{slug[:58]}-{n}" for n in range(2, 1_000)))
+    return next((one for one in names if not slug or not is_taken(one)), slug)
 
 
 def slug_of(title: str) -> str:

@@ -17,7 +17,8 @@ from tillit.console.leaving import changed_text
 from tillit.console.pages.identity import reason_of
 from tillit.console.purposes import MOST_COUNTED
 from tillit.deliver import DESTINATION, TEMPLATE, Destination, Template, reached_fields
-from tillit.errors import BusyError, InputError
+from tillit.errors import BusyError, InputError, RefusedError
+from tillit.workspace import Workspace
 
 _LARGEST_FORM = 700_000  # a definition has at most 200,000 characters, three times over for their percent signs
 _BEGINNINGS = {
@@ -71,10 +72,6 @@ def definitions_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """Make the routes."""
     ws = desk.workspace
 
-    def in_force(kind: str, name: str) -> tuple[int, str]:
-        history = ws.deliveries.history(kind, name) if name else []
-        return (history[0].position, history[0].text) if history else (0, "")
-
     def show(
         request: Asking, kind: str, *, text: str, status: int = 200, fault: str = "", plan: Any = None
     ) -> Response[Any]:
@@ -95,47 +92,7 @@ def definitions_routes(desk: Desk) -> list[HTTPRouteHandler]:
     ) -> Response[Any]:
         if kind not in _BEGINNINGS:
             kind = DESTINATION
-        return show(request, kind, text=in_force(kind, name)[1] or _BEGINNINGS[kind])
-
-    def plan_of(told: Destination | Template, text: str) -> dict[str, Any]:
-        is_destination = isinstance(told, Destination)
-        name = told.destination if isinstance(told, Destination) else told.template
-        position, current = in_force(DESTINATION if is_destination else TEMPLATE, name)
-        if current == text:
-            raise _DefinitionUnchanged
-        plan: dict[str, Any] = {
-            "name": name,
-            "against": position,
-            "is_new": not current,
-            "changes": changed_text(current, text) if current else [],
-            "purpose": told.purpose,
-            "reach": None,
-            "is_retired": False,
-        }
-        if isinstance(told, Destination):
-            before = ws.deliveries.definitions().destination(name)
-            fields, earlier = set(reached_fields(told)), set(reached_fields(before)) if before is not None else set()
-            follows = told.send == "people" and not told.retired
-            return plan | {
-                "party": told.party,
-                "fields": sorted(fields),
-                "come": sorted(fields - earlier) if before is not None else [],
-                "gone": sorted(earlier - fields),
-                "reach": ws.deliveries.views.reach(told, most=MOST_COUNTED) if follows else None,
-                "is_retired": told.retired,
-                "n_there": sum(
-                    n for state, n in ws.deliveries.queue.copies.counts(name).items() if state not in ("", "removed")
-                ),
-                "n_waiting": ws.deliveries.views.count_waiting(destination=name),
-            }
-        return plan | {
-            "party": ws.deliveries.destination(told.destination).party,
-            "fields": ws.deliveries.renders.needed(told),
-            "come": [],
-            "gone": [],
-            "n_there": 0,
-            "n_waiting": ws.deliveries.views.count_waiting(template=name),
-        }
+        return show(request, kind, text=in_force(ws, kind, name)[1] or _BEGINNINGS[kind])
 
     @post("/console/definitions/plan", opt={"role": "editor"}, status_code=200, sync_to_thread=True,
           request_max_body_size=_LARGEST_FORM)  # fmt: skip
@@ -143,8 +100,8 @@ def definitions_routes(desk: Desk) -> list[HTTPRouteHandler]:
         text, kind = data.get("text", "").replace("\r\n", "\n"), _kind(data)
         try:
             told = ws.deliveries.judge(text)
-            plan = plan_of(told, text)
-        except InputError as exc:
+            plan = plan_of(ws, told, text)
+        except (InputError, RefusedError) as exc:
             return show(request, kind, text=text, status=exc.status, fault=exc.message)
         desk.audit(request, "definition.plan", plan["name"])
         return show(request, kind, text=text, plan=plan)
@@ -156,16 +113,67 @@ def definitions_routes(desk: Desk) -> list[HTTPRouteHandler]:
         try:
             told = ws.deliveries.judge(text)
             kind, name = (DESTINATION, told.destination) if isinstance(told, Destination) else (TEMPLATE, told.template)
-            if data.get("against") != str(in_force(kind, name)[0]):
+            if data.get("against") != str(in_force(ws, kind, name)[0]):
                 raise _DefinitionStale
             ws.deliveries.apply(text, reason=reason_of(data), operator=desk.session(request).operator_id)
-        except (InputError, BusyError) as exc:
+        except (InputError, RefusedError, BusyError) as exc:
             return show(request, kind, text=text, status=exc.status, fault=exc.message)
         desk.audit(request, "definition.apply", name, kind=kind)
         place = "destinations" if kind == DESTINATION else "templates"
         return Redirect(f"/console/{place}/{name}?told=applied", status_code=303)
 
     return [edit_definition, plan_definition, apply_definition]
+
+
+def in_force(ws: Workspace, kind: str, name: str) -> tuple[int, str]:
+    """Give the position and the text of a definition in force; 0 and nothing when there is none."""
+    history = ws.deliveries.history(kind, name) if name else []
+    return (history[0].position, history[0].text) if history else (0, "")
+
+
+def plan_of(ws: Workspace, told: Destination | Template, text: str) -> dict[str, Any]:
+    """Say what a destination or a template would change. Raises _DefinitionUnchanged."""
+    is_destination = isinstance(told, Destination)
+    name = told.destination if isinstance(told, Destination) else told.template
+    position, current = in_force(ws, DESTINATION if is_destination else TEMPLATE, name)
+    if current == text:
+        raise _DefinitionUnchanged
+    plan: dict[str, Any] = {
+        "name": name,
+        "against": position,
+        "is_new": not current,
+        "changes": changed_text(current, text) if current else [],
+        "purpose": told.purpose,
+        "audience": told.audience if isinstance(told, Destination) else "",
+        "members": None,
+        "reach": None,
+        "is_retired": False,
+    }
+    if isinstance(told, Destination):
+        before = ws.deliveries.definitions().destination(name)
+        fields, earlier = set(reached_fields(told)), set(reached_fields(before)) if before is not None else set()
+        follows = told.send == "people" and not told.retired
+        return plan | {
+            "party": told.party,
+            "fields": sorted(fields),
+            "come": sorted(fields - earlier) if before is not None else [],
+            "gone": sorted(earlier - fields),
+            "members": ws.memberships.count(told.audience) if told.audience else None,
+            "reach": ws.deliveries.views.reach(told, most=MOST_COUNTED) if follows else None,
+            "is_retired": told.retired,
+            "n_there": sum(
+                n for state, n in ws.deliveries.queue.copies.counts(name).items() if state not in ("", "removed")
+            ),
+            "n_waiting": ws.deliveries.views.count_waiting(destination=name),
+        }
+    return plan | {
+        "party": ws.deliveries.destination(told.destination).party,
+        "fields": ws.deliveries.renders.needed(told),
+        "come": [],
+        "gone": [],
+        "n_there": 0,
+        "n_waiting": ws.deliveries.views.count_waiting(template=name),
+    }
 
 
 def _kind(data: Form) -> str:

@@ -5,6 +5,7 @@ import { fetchPart } from "./console.js";
 
 const PAUSE_MS = 350;
 const BUILD = "/console/audiences/build";
+const PREVIEW = "/console/audiences/preview";
 const form = document.getElementById("builder");
 const rows = document.getElementById("rows");
 const preview = document.getElementById("preview");
@@ -16,6 +17,7 @@ const before = [];
 const after = [];
 let asked = 0;
 let timer = 0;
+let timerOfRest = 0;
 let isCounting = false;
 let isStale = false;
 let working = Promise.resolve();
@@ -53,6 +55,15 @@ function mark(part) {
   }
 }
 
+// Takes longer than the count, so it is asked for when nothing more was changed.
+async function drawRest(place) {
+  try {
+    place.replaceChildren(await fetchPart(`${PREVIEW}/rest`, { method: "POST", body: written() }));
+  } catch {
+    place.replaceChildren();
+  }
+}
+
 // One at a time: a count of a large workspace takes its while, and only the last one matters.
 async function count() {
   if (isCounting) {
@@ -60,18 +71,24 @@ async function count() {
     return;
   }
   isCounting = true;
+  clearTimeout(timerOfRest);
   preview.setAttribute("aria-busy", "true");
   const nothing = preview.querySelector(".empty");
   if (nothing) nothing.textContent = "Counting…";
   do {
     isStale = false;
     try {
-      const part = await fetchPart("/console/audiences/preview", { method: "POST", body: written() });
+      const part = await fetchPart(PREVIEW, { method: "POST", body: written() });
       if (isStale) continue; // an answer to what is no longer in the form
       mark(part);
       const number = part.querySelector("#live-count");
+      // What was drawn of the count before stays until it is drawn anew.
+      const shown = preview.querySelector("#preview-rest");
+      const waits = part.querySelector("#preview-rest[data-waits]");
+      if (shown && waits) waits.replaceChildren(...shown.childNodes);
       preview.replaceChildren(part);
       said.textContent = number ? `${number.textContent} people` : "Not counted yet";
+      if (waits) timerOfRest = setTimeout(() => drawRest(waits), PAUSE_MS);
     } catch {
       preview.textContent = "It could not be counted. Is the server still running?";
     }

@@ -267,6 +267,7 @@ class WebhookWire:
         ]
 
     def _document(self, item: Outgoing) -> dict[str, Any]:
+        data: dict[str, Any]
         if item.kind == EVENT:
             kind, data = "event", {"name": item.name, "key": item.record_key, "fields": item.payload}
         elif item.kind == UPSERT:
@@ -277,6 +278,8 @@ class WebhookWire:
             kind, data = "event.removed", {"key": item.record_key}
         else:
             kind, data = "person.removed", {"id": item.record_key}
+        if item.membership is not None:
+            data["membership"] = item.membership
         return {"type": kind, "id": item.key, "timestamp": rfc3339(item.at), "data": data}
 
     async def _call(self, key: str, body: bytes, most: int) -> _Told:
