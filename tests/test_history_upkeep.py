@@ -7,12 +7,13 @@ Never: a second notion of the answer: the same question is asked of an empty fol
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,3 +171,80 @@ def test_what_is_kept_up_is_what_would_be_read_anew(data: st.DataObject) -> None
                 if number % every == 0:
                     kept.look()
             kept.look()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    one = Kept(tmp_path)
+    with one.town, contextlib.closing(one):
+        yield one
+
+
+def whose(kept: Kept, event: str) -> int:
+    """Give whose an event is, by the history that looks at what came alone."""
+    return int(kept.histories[0].ask("SELECT person FROM events WHERE name = ?", params=(event,))[0][0])
+
+
+def test_a_device_goes_over_with_whoever_has_it(kept: Kept) -> None:
+    by_mail = {"context": {"traits": {"email": EMAILS[0]}}}
+    kept.town.say({"type": "track", "event": "Seen", "anonymousId": DEVICES[0]}, HOUR)
+    kept.town.say({"type": "track", "event": "Mailed", "anonymousId": DEVICES[0], **by_mail}, 0)
+    kept.town.say({"type": "track", "event": "Bought", "userId": USERS[0]}, 0)
+    kept.look()
+    assert whose(kept, "Seen") == whose(kept, "Mailed") != whose(kept, "Bought")
+
+    kept.town.say({"type": "identify", "userId": USERS[0], "traits": {"email": EMAILS[0]}}, 0)
+    kept.look()
+
+    assert whose(kept, "Seen") == whose(kept, "Mailed") == whose(kept, "Bought")
+
+
+def test_a_device_that_somebody_else_had_earlier_gives_them_what_was_done_then(kept: Kept) -> None:
+    kept.town.say({"type": "track", "event": "First", "userId": USERS[0], "anonymousId": DEVICES[0]}, 9 * HOUR)
+    kept.town.say({"type": "track", "event": "Seen", "anonymousId": DEVICES[0]}, 2 * HOUR)
+    kept.look()
+    assert whose(kept, "Seen") == whose(kept, "First")
+
+    kept.town.say({"type": "track", "event": "Late", "userId": USERS[1], "anonymousId": DEVICES[0]}, 5 * HOUR)
+    kept.look()
+
+    assert whose(kept, "Seen") == whose(kept, "Late") != whose(kept, "First")
+
+
+def test_what_stands_for_many_gives_its_events_to_what_is_weaker(kept: Kept) -> None:
+    mailed = {"context": {"traits": {"email": EMAILS[0]}}}
+    kept.town.say({"type": "track", "event": "Bought", "userId": USERS[0], **mailed}, 0)
+    kept.look()
+    before = whose(kept, "Bought")
+
+    kept.town.ws.identity.block(f"user_id:{USERS[0]}", operator="kim", reason="many")
+    kept.look()
+
+    assert whose(kept, "Bought") != before
+
+
+def test_what_was_forgotten_is_nobodys_also_before_the_lake_lets_go_of_it(kept: Kept) -> None:
+    for event in ("Bought", "Seen"):
+        kept.town.say({"type": "track", "event": event, "userId": USERS[0]}, 0)
+    kept.town.ws.flush()
+    kept.town.ws.folding.write_lake()
+    kept.look()
+    head = kept.town.ws.log.head()
+
+    kept.town.ws.forget([head])
+    kept.look()
+
+    assert kept.histories[0].ask("SELECT name FROM events") == [("Bought",)]
+    assert kept.histories[0].ask("SELECT count(*) FROM owners WHERE position = ?", params=(head,)) == [(0,)]
+
+
+def test_files_of_a_state_that_was_thrown_away_are_not_looked_at_again(kept: Kept) -> None:
+    kept.town.say({"type": "track", "event": "Bought", "userId": USERS[0]}, 0)
+    kept.look()
+    folder = kept.town.ws.paths.history
+    assert list(folder.glob("history-*"))
+
+    kept.town.ws.folding.rebuild()
+
+    assert not list(folder.glob("history-*"))
+    kept.look()

@@ -192,11 +192,22 @@ class Glance(NamedTuple):
 
 
 def look(
-    workspace: Workspace, after: int, refused_after: int, *, most: int, scope: Scope, wanted: Wanted | None = None
+    workspace: Workspace,
+    after: int,
+    refused_after: int,
+    *,
+    most: int,
+    scope: Scope,
+    wanted: Wanted | None = None,
+    through: int | None = None,
 ) -> Glance:
-    """Give the newest events and refusals after a position and a quarantine id, sifted."""
+    """Give the newest events and refusals after a position and a quarantine id, sifted.
+
+    `through`: up to which position, where the scope was asked for after it; None: up to where the fold is.
+    """
     wanted = wanted or Wanted()
-    folded, head = workspace.folding.position(), workspace.log.head()
+    folded = workspace.folding.position() if through is None else through
+    head = workspace.log.head()
     reach = most if wanted.is_all else _LOOKED_ROWS
     start = max(after, folded - reach)
     found: list[tuple[int, EventView | RefusedView]] = []
@@ -261,9 +272,11 @@ async def stream(
         now_version = workspace.log.data_version()
         if workspace.folding.position() > position or n_behind > 0 or now_version != version:
             version = now_version
+            # The place first: what comes after this word of what may be shown is shown by the next.
+            through = workspace.folding.position()
             scope = leave()
             glance = await asyncio.to_thread(
-                look, workspace, position, refused_id, most=_MOST_ROWS, scope=scope, wanted=wanted
+                look, workspace, position, refused_id, most=_MOST_ROWS, scope=scope, wanted=wanted, through=through
             )
             position, refused_id = glance.position, glance.refused_id
             workspace.journal.note_flow(people_of(glance), asked_by=scope.asked_by, route=ROUTE, purpose=scope.purpose)
