@@ -189,25 +189,23 @@ class Glance(NamedTuple):
     n_skipped: int
     n_behind: int  # log rows that the fold has yet to apply
     n_looked: int
+    scope: Scope  # under which it was asked for
 
 
 def look(
     workspace: Workspace,
     after: int,
     refused_after: int,
+    leave: Callable[[], Scope],
     *,
     most: int,
-    scope: Scope,
     wanted: Wanted | None = None,
-    through: int | None = None,
 ) -> Glance:
-    """Give the newest events and refusals after a position and a quarantine id, sifted.
-
-    `through`: up to which position, where the scope was asked for after it; None: up to where the fold is.
-    """
+    """Give the newest events and refusals after a position and a quarantine id, sifted. Raises what `leave` does."""
     wanted = wanted or Wanted()
-    folded = workspace.folding.position() if through is None else through
-    head = workspace.log.head()
+    folded, head = workspace.folding.position(), workspace.log.head()
+    # After the place: what comes later than this word of what may be shown is shown by the next.
+    scope = leave()
     reach = most if wanted.is_all else _LOOKED_ROWS
     start = max(after, folded - reach)
     found: list[tuple[int, EventView | RefusedView]] = []
@@ -223,6 +221,7 @@ def look(
         n_skipped=max(0, start - after) if after else 0,
         n_behind=max(0, head - folded),
         n_looked=max(folded - start, 0),
+        scope=scope,
     )
 
 
@@ -272,13 +271,10 @@ async def stream(
         now_version = workspace.log.data_version()
         if workspace.folding.position() > position or n_behind > 0 or now_version != version:
             version = now_version
-            # The place first: what comes after this word of what may be shown is shown by the next.
-            through = workspace.folding.position()
-            scope = leave()
             glance = await asyncio.to_thread(
-                look, workspace, position, refused_id, most=_MOST_ROWS, scope=scope, wanted=wanted, through=through
+                look, workspace, position, refused_id, leave, most=_MOST_ROWS, wanted=wanted
             )
-            position, refused_id = glance.position, glance.refused_id
+            position, refused_id, scope = glance.position, glance.refused_id, glance.scope
             workspace.journal.note_flow(people_of(glance), asked_by=scope.asked_by, route=ROUTE, purpose=scope.purpose)
             if glance.rows or glance.n_behind != n_behind:
                 html = pages.render("parts/live_rows.html", lines=glance.rows)

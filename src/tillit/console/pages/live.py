@@ -27,7 +27,7 @@ def live_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     def shown(request: Asking, wanted: Wanted) -> dict[str, Any]:
         # A longer look back than one glance: ticks of an idle log stand among the events.
-        glance = look(ws, 0, 0, most=FIRST_ROWS, scope=desk.scope(request), wanted=wanted)
+        glance = look(ws, 0, 0, lambda: desk.scope(request), most=FIRST_ROWS, wanted=wanted)
         desk.note(request, people_of(glance), flows=True)
         return {
             "lines": glance.rows,
