@@ -49,6 +49,7 @@ from tillit.audience.memberships import (
 from tillit.audience.writer import (
     UNTOLD,
     WHOLE,
+    Came,
     TapeMemory,
     TapeWriter,
     Touched,
@@ -93,6 +94,7 @@ __all__ = [
     "Applied",
     "Audience",
     "AudienceInvalid",
+    "Came",
     "Catalog",
     "Change",
     "Defined",

@@ -25,7 +25,6 @@ WHOLE = 1 << 62  # a tape that every strand is on
 UNTOLD = 1 << 62  # people to be judged again wherever the fold is
 LATE_US = 60_000_000  # what came so long after it happened came late; taste
 Key = tuple[int, int]  # identifier_id, part
-_PLACES = 64  # identifier_id = position of its first sight * 64 + its place there
 
 _decode = msgspec.msgpack.Decoder().decode
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode  # maps lie as their values came
@@ -98,38 +97,74 @@ class TapeMemory:
         return {key: self.strands[key] for key in wanted}
 
 
-class Touched:
-    """Whose answers may have changed, and which, by the strand's identifier.
+class Came:
+    """What came to a strand, or to a person with all of theirs.
 
-    `tapes`: what came onto which; None: all may be others. `traits`: names of those that were said; None: any.
-    `new`: nobody was known by it before.
+    `tapes`: by stored id, the entries that were not there before; None: every answer may be another one. `traits`:
+    names of those that were said; None: any. `is_new`: nobody was known by it before.
     """
+
+    __slots__ = ("is_new", "tapes", "traits")
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.tapes: dict[int, list[list[Any]]] | None = {}
+        self.traits: set[str] | None = set()
+        self.is_new = False
+
+    def add(self, tape_id: int, entries: list[list[Any]]) -> None:
+        """Add what came onto a tape."""
+        if self.tapes is not None:
+            self.tapes[tape_id] = self.tapes[tape_id] + entries if tape_id in self.tapes else entries
+
+    def say(self, names: Iterable[str] | None) -> None:
+        """Add the names of traits that were said; None: any."""
+        if names is None:
+            self.traits = None
+        elif self.traits is not None:
+            self.traits.update(names)
+
+    def take(self, other: "Came") -> None:
+        """Add what came to another strand."""
+        if other.tapes is None:
+            self.tapes = None
+        else:
+            for tape_id, entries in other.tapes.items():
+                self.add(tape_id, entries)
+        self.say(other.traits)
+        self.is_new = self.is_new or other.is_new
+
+
+class Touched:
+    """Whose answers may have changed, and why, by the strand's identifier."""
 
     def __init__(self) -> None:
         """Begin with nobody."""
-        self.tapes: dict[int, dict[int, list[list[Any]]] | None] = {}
-        self.traits: dict[int, set[str] | None] = {}
-        self.new: set[int] = set()
+        self.came: dict[int, Came] = {}
         self.causes: dict[int, str] = {}  # where it is another one than an event that just happened
 
     def __bool__(self) -> bool:
         """Say whether there is anybody."""
-        return bool(self.tapes or self.traits or self.new)
+        return bool(self.came)
 
-    def has(self, identifier_id: int) -> bool:
-        """Say whether somebody is among them."""
-        return identifier_id in self.tapes or identifier_id in self.traits or identifier_id in self.new
+    def of(self, identifier_id: int) -> Came:
+        """Give what came to one, to be added to."""
+        found = self.came.get(identifier_id)
+        if found is None:
+            found = self.came[identifier_id] = Came()
+        return found
 
     def whole(self, ids: Iterable[int], cause: str = "") -> None:
         """Note people of whom everything is to be judged again."""
         for one in ids:
-            self.tapes[one] = None
+            self.of(one).tapes = None
             if cause:
                 self.causes[one] = cause
 
-    def ids(self) -> set[int]:
-        """Give the identifiers."""
-        return self.new | self.traits.keys() | self.tapes.keys()
+    def first_seen(self, ids: Iterable[int]) -> None:
+        """Note identifiers by which nobody was known before."""
+        for one in ids:
+            self.of(one).is_new = True
 
 
 class TapeWriter:
@@ -164,7 +199,7 @@ class TapeWriter:
         wanted: dict[Key, dict[int, tuple[Kept, list[tuple[LogRow, Any]]]]] = {}
         takers_of, through = self._catalog.takers_of, self._through
         by_trait, by_permission = bool(self._catalog.by_trait), bool(self._catalog.by_permission)
-        touched = self.touched
+        touched, is_judged = self.touched, not self._is_filling  # nobody is judged by a tape before it is whole
         for seen in sightings:
             identifier_id = seen.anchor.identifier_id
             mine = None
@@ -172,14 +207,10 @@ class TapeWriter:
             for item in seen.events:
                 row, event = item
                 is_late = is_late and row.logged_at - row.event_at > LATE_US
-                if self._is_filling:
-                    pass  # nobody is judged by it before it is whole
-                elif by_permission:
-                    touched.tapes[identifier_id] = None
-                elif row.position == identifier_id // _PLACES:
-                    touched.new.add(identifier_id)
-                if by_trait and not self._is_filling and (row.trust == TRUST_OPERATOR or type(event.traits) is dict):
-                    _note_traits(touched, identifier_id, None if row.trust == TRUST_OPERATOR else event.traits)
+                if is_judged and by_permission:
+                    touched.of(identifier_id).tapes = None
+                if is_judged and by_trait and (row.trust == TRUST_OPERATOR or type(event.traits) is dict):
+                    touched.of(identifier_id).say(None if row.trust == TRUST_OPERATOR else event.traits)
                 told = takers_of(event.type, event.event if event.type == "track" else event.name)
                 takers = told.of(self._properties_of(row)) if told.by_value else told.always
                 if not takers:
@@ -232,11 +263,8 @@ class TapeWriter:
             document = strand[tape_id] = new_document(kept.tape)
         add_entries(kept.tape, document, entries, logged_at)
         self._changed.add((*key, tape_id))
-        if self._is_filling:
-            return
-        came = self.touched.tapes.setdefault(key[0], {})
-        if came is not None:
-            came[tape_id] = came[tape_id] + entries if tape_id in came else entries
+        if not self._is_filling:
+            self.touched.of(key[0]).add(tape_id, entries)
 
     def _properties_of(self, row: LogRow) -> Any:
         if row.position not in self._properties:
@@ -250,7 +278,7 @@ class TapeWriter:
         self._tx.executemany("DELETE FROM tape WHERE identifier_id = ? AND part = ?", keys)
         for key in keys:
             self._memory.strands.pop(key, None)
-            self.touched.tapes[key[0]] = None
+            self.touched.of(key[0]).tapes = None
 
     def write(self) -> None:
         """Put what changed into the state."""
@@ -264,15 +292,6 @@ class TapeWriter:
             )  # fmt: skip
             self._changed = set()
         self._memory.trim()
-
-
-def _note_traits(touched: Touched, identifier_id: int, said: Collection[str] | None) -> None:
-    if said is None:
-        touched.traits[identifier_id] = None
-        return
-    names = touched.traits.setdefault(identifier_id, set())
-    if names is not None:
-        names.update(said)
 
 
 def _allows(kept: Kept, context: Carrying | None) -> bool:

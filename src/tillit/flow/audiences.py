@@ -25,6 +25,7 @@ from tillit.audience import (
     NOBODY,
     TIMER,
     WHOLE,
+    Came,
     Catalog,
     Change,
     Entry,
@@ -334,7 +335,7 @@ class Judging:
 
     def _judge(self, touched: Touched, due: Sequence[int], *, epoch: int, position: int, at: int, cause: str) -> None:
         state = self._state
-        ids = touched.ids() | set(due)
+        ids = touched.came.keys() | set(due)
         holders = find_holders(state, ids)
         # By what each was known before: a root that went into another, a device that came to somebody.
         former = {
@@ -344,7 +345,7 @@ class Judging:
         }
         held = self._memberships.of_roots(former.keys() | ids)
         dues = self._memberships.dues_of(former.keys() | ids)
-        names = self._names(touched, holders, former)
+        came_to = self._came_to(touched, holders, former)
         assert self._ready_of is not None, "come under a catalog first"
         catalog = self._ready_of[0]
         declared = catalog.names
@@ -367,11 +368,10 @@ class Judging:
         for root, holder in holders.items():
             view = PersonView(state, holder, (strands[key] for key in holder.keys), self._permissions, self._profiles)
             mine = before.get(root, {})
-            came = names.get(root, _NOTHING_CAME)
+            came = came_to.get(root, _NOTHING)
             wanted = None if came.tapes is None else catalog.to_judge(came.tapes, view.stored, mine.get(root, ()), at)
             if wanted is not None:
-                if came.has_traits:
-                    wanted |= catalog.of_traits(came.traits)
+                wanted |= catalog.of_traits(came.traits)
                 if came.is_new:
                     wanted.update(catalog.of_nobody)
             others = other_dues.get(root, ())
@@ -413,54 +413,25 @@ class Judging:
         version = entry.version if entry is not None else 0
         return Change(0, member.audience, version, member.root_id, EXIT, at, cause, position, member.since_at)
 
-    def _names(self, touched: Touched, holders: Mapping[int, Holder], former: Mapping[int, int]) -> "dict[int, _Came]":
+    @staticmethod
+    def _came_to(touched: Touched, holders: Mapping[int, Holder], former: Mapping[int, int]) -> dict[int, Came]:
         """Give of each person what came."""
-        found: dict[int, _Came] = {}
+        found: dict[int, Came] = {}
         roots_of: dict[int, list[int]] = {}
         for root, holder in holders.items():
-            for key in holder.keys:
-                if touched.has(key[0]):
-                    roots_of.setdefault(key[0], []).append(root)
-        for one, tapes in touched.tapes.items():
+            for one in {key[0] for key in holder.keys if key[0] in touched.came}:
+                roots_of.setdefault(one, []).append(root)
+        for one, came in touched.came.items():
             for root in roots_of.get(one, (former[one],) if one in former else ()):
-                found.setdefault(root, _Came()).add(tapes)
-        for one in touched.new:
-            for root in roots_of.get(one, (former[one],) if one in former else ()):
-                found.setdefault(root, _Came()).is_new = True
-        for one, names in touched.traits.items():
-            for root in roots_of.get(one, ()):
-                found.setdefault(root, _Came()).say(names)
+                found.setdefault(root, Came()).take(came)
         return found
 
 
-class _Came:
-    """What came to one person. `tapes`: onto which; None: all may be others. `traits`: None: any."""
-
-    def __init__(self) -> None:
-        self.tapes: dict[int, list[list[Any]]] | None = {}
-        self.traits: set[str] | None = set()
-        self.is_new = False
-
-    @property
-    def has_traits(self) -> bool:
-        return self.traits is None or bool(self.traits)
-
-    def add(self, tapes: Mapping[int, list[list[Any]]] | None) -> None:
-        if tapes is None or self.tapes is None:
-            self.tapes = None
-            return
-        for one, entries in tapes.items():
-            self.tapes[one] = self.tapes[one] + entries if one in self.tapes else entries
-
-    def say(self, names: Collection[str] | None) -> None:
-        self.traits = None if names is None or self.traits is None else self.traits | set(names)
-
-
-_NOTHING_CAME = _Came()
+_NOTHING = Came()
 
 
 def _is_touched(touched: Touched, holder: Holder) -> bool:
-    return any(touched.has(key[0]) for key in holder.keys)
+    return any(key[0] in touched.came for key in holder.keys)
 
 
 class _Told:

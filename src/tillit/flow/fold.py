@@ -443,13 +443,16 @@ class Fold:
             self._touched = Touched()
             return
         if resolved is not None:
+            # Of whom nobody knew before, what came is all there is.
             first = batch.rows[0].position
+            anchors = (seen.anchor.identifier_id for seen in resolved.sightings)
+            touched.first_seen(one for one in anchors if founded_at(one) >= first)
             touched.whole((one for one in resolved.joined if founded_at(one) < first), MERGE)
             touched.whole((device.identifier_id for device, _, _ in resolved.resegment), MERGE)
         touched.whole(batch.again, CUT)
         clear_touched(tx, self._judged_through)
         if touched:
-            touch(tx, touched.ids(), batch.rows[-1].position)
+            touch(tx, touched.came.keys(), batch.rows[-1].position)
 
     def keep_fates(self, batch: Batch, tx: Writing) -> None:
         """Record every fate other than applied, and the messages that must not be applied again."""
