@@ -253,7 +253,7 @@ _KEPT = (
     "tapes.add_entries",
     "tapes.entry_of",
     "live.main_tape",
-    "live._has_base",
+    "live.has_base",
     "live._reach",
     "tapes.horizon_of",
     "live.plain_tape",

@@ -181,7 +181,7 @@ def reach_of(node: Condition | Value) -> int:
         case Compare(value, _):
             return reach_of(value)
         case EventValue():
-            return NEVER if _has_base(node.window) else _reach(node.window)
+            return NEVER if has_base(node.window) else _reach(node.window)
         case FirstTime():
             return NEVER
         case Restarted(_, within, quiet):
@@ -296,7 +296,7 @@ def _compare_count(value: EventValue, test: Test) -> Answers:
     holds_of, gone_of = _count_test(test)
     if isinstance(window, Rolling) and not window.older_than and window.within < LONGEST:
         return partial(_count_rolling, tape_id, window.within, holds_of, gone_of)
-    spans, with_base = _span_finder(window), _has_base(window)
+    spans, with_base = _span_finder(window), has_base(window)
 
     def answer(person: Person, at: int) -> tuple[bool, int]:
         span = spans(person, at)
@@ -471,7 +471,7 @@ def _session(window: Session, visit_id: int, person: Person, at: int) -> _Span:
 def _total(node: EventValue) -> Measures:
     """Add numbers up: what most values ask."""
     spans, tape_id = _span_finder(node.window), main_tape(node).tape_id
-    with_base, is_sum = _has_base(node.window), node.aggregate.kind == "sum"
+    with_base, is_sum = has_base(node.window), node.aggregate.kind == "sum"
 
     def measure(person: Person, at: int) -> tuple[Any, int]:
         span = spans(person, at)
@@ -503,7 +503,7 @@ def _event_value(node: EventValue) -> Measures:
         return _total(node)
     tape = main_tape(node)
     spans, tape_id = _span_finder(node.window), tape.tape_id
-    with_base, make = _has_base(node.window), _MADE[node.aggregate.kind]
+    with_base, make = has_base(node.window), _MADE[node.aggregate.kind]
 
     def measure(person: Person, at: int) -> tuple[Any, int]:
         span = spans(person, at)
@@ -724,7 +724,8 @@ def _has_all(entry: list[Any]) -> bool:
 # -- which tapes
 
 
-def _has_base(window: Window) -> bool:
+def has_base(window: Window) -> bool:
+    """Say whether a window takes in all that a tape holds, also what is added up."""
     return isinstance(window, Ever | Absolute) or (isinstance(window, Rolling) and window.within >= LONGEST)
 
 
@@ -761,7 +762,7 @@ def main_tape(node: EventValue) -> Tape:
         node.matcher,
         paths,
         horizon_of(_reach(window)),
-        _has_base(window),
+        has_base(window),
         aggregate.kind in ("distinct", "most_frequent"),
         from_at,
         until_at,

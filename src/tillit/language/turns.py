@@ -10,22 +10,20 @@ does not hold turns where its last step has an event after one that came. Whatev
 An event that is dated in the future turns nothing yet and is due later, so everything is named for it.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import ceil, floor
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from tillit.language.direction import direction_of
-from tillit.language.instants import LONGEST
-from tillit.language.live import compile_condition, inputs_of, main_tape, step_tape
+from tillit.language.live import compile_condition, has_base, inputs_of, main_tape, step_tape
 from tillit.language.nodes import (
-    Absolute,
     AllOf,
     AnyOf,
     Compare,
     Condition,
     EventValue,
-    Ever,
     Everybody,
     FirstTime,
     Not,
@@ -40,6 +38,7 @@ from tillit.language.tapes import B_FIRST, B_N, B_PATHS, BASE, ENTRIES, P_SUM, D
 from tillit.language.values import micros_of
 
 _THRESHOLDS = {"at_least", "greater", "less", "at_most"}
+_at = itemgetter(0)
 _NO_EVENTS: tuple[Document, ...] = ()
 _BOTH = frozenset({True, False})
 
@@ -104,9 +103,8 @@ def leaves_of(node: Condition) -> Iterator[Leaf]:
 def _of_value(value: EventValue, tests: Sequence[Test]) -> Iterator[Leaf]:
     kind, window = value.aggregate.kind, value.window
     tape = main_tape(value)
-    is_whole = isinstance(window, Ever | Absolute) or (isinstance(window, Rolling) and window.within >= LONGEST)
-    is_plain = is_whole or isinstance(window, Rolling)
-    if is_plain and not (isinstance(window, Rolling) and window.older_than):
+    is_whole = has_base(window)
+    if (window.older_than == 0) if isinstance(window, Rolling) else is_whole:
         span = None if is_whole else window.within  # type: ignore[union-attr]  # what is not whole is rolling
         if kind == "count" and all(_passes_once(test) for test in tests):
             for test in tests:
@@ -157,23 +155,18 @@ class Turns:
         """Hang a part of a definition on the tape. `stored`: under which id each of its tapes is kept."""
         self.names[name] = None
         if isinstance(leaf, Count):
-            self._counts.setdefault(leaf.span, []).append((leaf.least, name))
-            self._counts[leaf.span].sort()
+            insort(self._counts.setdefault(leaf.span, []), (leaf.least, name))
         elif isinstance(leaf, Sum):
-            self._sums.append((leaf.threshold, name))
-            self._sums.sort()
+            insort(self._sums, (leaf.threshold, name))
         elif isinstance(leaf, First):
             self._firsts[name] = None
-        elif isinstance(leaf, Begins):
-            if not is_rising:
-                self._of_members[name] = None
-            if not is_falling:
-                self._begins.setdefault(stored[leaf.last.tape_id], {})[name] = None
         else:
             if not is_rising:
                 self._of_members[name] = None
             if not is_falling:
-                self._of_others[name] = None
+                last = None if isinstance(leaf, Other) else stored[leaf.last.tape_id]
+                others = self._of_others if last is None else self._begins.setdefault(last, {})
+                others[name] = None
 
     def find(
         self, came: Sequence[list[Any]], tape_id: int, documents: Documents, member_of: Collection[str], at: int
@@ -248,10 +241,6 @@ class Turns:
             found.add(name)
 
 
-def _at(entry: list[Any]) -> int:
-    return int(entry[0])
-
-
 def _first(documents: Sequence[Document]) -> int:
     """Give when the first event of all happened."""
     first = 1 << 62
@@ -289,17 +278,15 @@ def may_hold_of_nobody(node: Condition) -> bool:
 
 def _answers_of_nobody(node: Condition) -> frozenset[bool]:
     match node:
-        case AllOf(parts):
+        case AllOf(parts) | AnyOf(parts):
             told = [_answers_of_nobody(one) for one in parts]
-            return frozenset(answer for answer in _BOTH if (all if answer else any)(answer in one for one in told))
-        case AnyOf(parts):
-            told = [_answers_of_nobody(one) for one in parts]
-            return frozenset(answer for answer in _BOTH if (any if answer else all)(answer in one for one in told))
+            by_one = isinstance(node, AnyOf)  # the answer that one part gives alone
+            return frozenset(
+                answer for answer in _BOTH if (any if answer == by_one else all)(answer in one for one in told)
+            )
         case Not(inner):
             return frozenset(not answer for answer in _answers_of_nobody(inner))
-        case Everybody() | FirstTime() | Restarted() | Regularly() | Steps():
-            return frozenset({compile_condition(node)(_Nobody(), 0)[0]})
-        case Compare(EventValue() | TraitValue(), _):
+        case Everybody() | FirstTime() | Restarted() | Regularly() | Steps() | Compare(EventValue() | TraitValue(), _):
             return frozenset({compile_condition(node)(_Nobody(), 0)[0]})
     return _BOTH  # drawings, permissions, what others say
 
