@@ -5,7 +5,7 @@ Out:   tapes beside the strands; memberships and every change of them, once.
 Never: a member's values; a membership that hangs on the order in which events came.
 """
 
-from tillit.audience.catalog import Catalog, Entry, Lens, lens_of, read_catalog, stored_id
+from tillit.audience.catalog import Catalog, Entry, Lens, lens_allows, lens_of, read_catalog, stored_id
 from tillit.audience.definitions import (
     AUDIENCE,
     FEATURE,
@@ -114,6 +114,7 @@ __all__ = [
     "clear_touched",
     "definition_row",
     "keep_definition_of",
+    "lens_allows",
     "lens_of",
     "list_applied",
     "list_in_force",

@@ -16,7 +16,7 @@ from tillit.language.sharing import SharedAnswers, Sharing
 from tillit.language.tapes import Document, Tape, value_key
 from tillit.language.turns import may_hold_of_nobody, turns_of
 from tillit.language.values import at_path
-from tillit.records import LISTED_BASES
+from tillit.records import LISTED_BASES, carried_allows
 from tillit.store import Reading
 
 # Categories of consent that stand for a purpose: an event that says of itself what it may be used for must give them.
@@ -69,9 +69,14 @@ def _key(value: Any) -> str | None:
     return value_key(value) if isinstance(value, bool | int | float | str) else None
 
 
-def lens_of(basis: str, categories: tuple[str, ...]) -> Lens:
+def lens_of(basis: str, categories: Iterable[str]) -> Lens:
     """Give the lens of a purpose: None when it may use events whatever they carry."""
-    return (basis, categories) if basis in LISTED_BASES else None
+    return (basis, tuple(sorted(categories))) if basis in LISTED_BASES else None
+
+
+def lens_allows(lens: Lens, carried: str) -> bool:
+    """Say whether what an event carried of consent lets it be seen through a lens."""
+    return lens is None or not carried or carried_allows(carried, *lens)
 
 
 def stored_id(tape: Tape, lens: Lens) -> int:

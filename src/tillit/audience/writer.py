@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tillit.audience.catalog import Catalog, Kept
+from tillit.audience.catalog import Catalog, Kept, lens_allows
 from tillit.audience.memberships import LATE
 from tillit.language.tapes import Document, add_entries, entry_of, new_document
 from tillit.language.values import holds
-from tillit.records import TRUST_OPERATOR, Carrying, LogRow, carried_allows, carried_by
+from tillit.records import TRUST_OPERATOR, LogRow, carried_by
 from tillit.store import Reading, Writing
 
 WHOLE = 1 << 62  # a tape that every strand is on
@@ -242,7 +242,7 @@ class TapeWriter:
                     continue
                 entries, logged_at = [], 0
                 for row, event in items:
-                    if kept.lens is not None and not _allows(kept, event.context):
+                    if kept.lens is not None and not lens_allows(kept.lens, carried_by(event.context)):
                         continue
                     told: Any = None
                     if tape.matcher.where is not None or tape.paths:
@@ -292,12 +292,6 @@ class TapeWriter:
             )  # fmt: skip
             self._changed = set()
         self._memory.trim()
-
-
-def _allows(kept: Kept, context: Carrying | None) -> bool:
-    assert kept.lens is not None
-    carried = carried_by(context)
-    return not carried or carried_allows(carried, *kept.lens)
 
 
 def touch(tx: Writing, ids: Collection[int], position: int) -> None:

@@ -10,6 +10,7 @@ went within it is not told.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from tillit.audience import (
@@ -36,6 +37,7 @@ from tillit.audience import (
     TapeMemory,
     TapeWriter,
     Touched,
+    lens_allows,
     read_standing,
     set_through,
     unfilled,
@@ -47,7 +49,7 @@ from tillit.identity import Holder, find_holders, find_membership, part_of, prof
 from tillit.language.tapes import Document
 from tillit.language.values import NEVER
 from tillit.profile import StrandMemory, load_traits
-from tillit.records import LogRow, carried_allows
+from tillit.records import LogRow
 from tillit.store import Reading, State
 
 _WALK_AT_ONCE = 200  # people of a walk judged between two micro-batches: some 20 ms
@@ -174,10 +176,7 @@ class PersonView:
         """Give a trait as the profile shows it for the purpose."""
         lens = self._lens
         if lens not in self._traits:
-
-            def allows(carried: str) -> bool:
-                return lens is None or not carried or carried_allows(carried, *lens)
-
+            allows = partial(lens_allows, lens)
             self._traits[lens] = load_traits(self._reading, self._holder.keys, allows, self._memory)
         return self._traits[lens].get(name)
 

@@ -16,6 +16,6 @@ def catalog_of(reading: Reading) -> Catalog:
 
     def lens(name: str) -> Lens:
         purpose = declared.purposes.get(name)
-        return lens_of(purpose.basis, tuple(sorted(purpose.categories))) if purpose is not None else None
+        return lens_of(purpose.basis, purpose.categories) if purpose is not None else None
 
     return read_catalog(reading, lens, declared.hash)

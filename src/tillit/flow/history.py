@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from tillit.audience import Lens
+from tillit.audience import Lens, lens_allows
 from tillit.consent import Many
 from tillit.flow.fold import trusted_position
 from tillit.flow.owners import Owners, Step, fill, register_block
@@ -27,7 +27,7 @@ from tillit.language.live import inputs_of
 from tillit.language.nodes import Condition, Value
 from tillit.language.sql import TYPES, members_sql, values_sql
 from tillit.profile import Act, ToldTrait, corrections_of, iter_told, load_all_acts
-from tillit.records import KIND_EVENT, carried_allows, carried_text
+from tillit.records import KIND_EVENT, carried_text
 from tillit.records.carried import read_choices
 from tillit.store import Log, Reading, State
 from tillit.store.lake import Lake, LakeBusy, answered, batch, files_sql, reading_engine
@@ -247,7 +247,7 @@ class History:
         if lens is not None:
             self._read_carried(cursor, rows, through)
             told = cursor.execute("SELECT DISTINCT carried FROM carrying").fetchall()
-            refused = [_text(carried) for (carried,) in told if not _allows(lens, carried)]
+            refused = [_text(carried) for (carried,) in told if not lens_allows(lens, carried)]
             if refused:
                 but = f" AND e.position NOT IN (SELECT position FROM carrying WHERE carried IN ({', '.join(refused)}))"
         # Of everything that was applied: since when somebody is known.
@@ -342,7 +342,7 @@ class History:
         refused = [
             carried
             for (carried,) in cursor.execute("SELECT DISTINCT carried FROM told").fetchall()
-            if not _allows(needs.lens, carried)
+            if not lens_allows(needs.lens, carried)
         ]
         but = f"AND carried NOT IN ({', '.join(map(_text, refused))})" if refused else ""
         said = "weight, told_at, position, value"
@@ -409,10 +409,6 @@ def _carried(body: str) -> str:
     if not isinstance(consent, dict) and told.get("consentManagement") is None:
         return ""
     return carried_text(read_choices(preferences, told.get("consentManagement")) or {})
-
-
-def _allows(lens: Lens, carried: str) -> bool:
-    return lens is None or not carried or carried_allows(carried, *lens)
 
 
 def needs_of(node: Condition | Value, audiences: Mapping[str, Condition], features: Mapping[str, Value]) -> Needs:

@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from tillit.audience import (
     Lens,
     Member,
     Memberships,
+    lens_allows,
     lens_of,
     read_standing,
     stored_id,
@@ -31,7 +33,7 @@ from tillit.audience import (
 from tillit.clock import DAY, rfc3339
 from tillit.consent import policy_in_force
 from tillit.flow import History, Permissions, count_met, counts_then, members_then
-from tillit.identity import Event, find_holders, find_membership, identifier_of, iter_events, profile_id, read_event
+from tillit.identity import find_holders, find_membership, identifier_of, iter_events, profile_id, read_event
 from tillit.language.inlining import inline
 from tillit.language.live import compile_value, inputs_of
 from tillit.language.nodes import Condition, Value
@@ -40,7 +42,7 @@ from tillit.language.sentences import sentence
 from tillit.language.tapes import Document, Tape, add_entries, entry_of, matches, new_document
 from tillit.language.why import Reason, explain
 from tillit.profile import event_id, load_traits
-from tillit.records import Membership, Permit, Scope, carried_allows, carried_by
+from tillit.records import Membership, Permit, Scope, carried_by
 from tillit.store import Reading, State
 from tillit.workspace.audience_past import AsOf, read_as_of
 from tillit.workspace.folding import Folding
@@ -402,7 +404,7 @@ class Answers:
 
     def _lens(self, purpose: str) -> Lens:
         declared = policy_in_force(self._state).purposes[purpose]
-        return lens_of(declared.basis, tuple(sorted(declared.categories)))
+        return lens_of(declared.basis, declared.categories)
 
     def _members(self, node: Condition, purpose: str, at: int) -> list[int]:
         return self._history().members(node, at, lens=self._lens(purpose))
@@ -473,7 +475,7 @@ class Answers:
             if not row.body or (row.event_at, position) > before:
                 continue
             event = read_event(row.body)
-            if lens is not None and not _is_allowed(event, lens):
+            if lens is not None and not lens_allows(lens, carried_by(event.context)):
                 continue
             name = event.event if event.type == "track" else event.name
             properties = msgspec.json.decode(row.body).get("properties")
@@ -493,18 +495,13 @@ class Answers:
         return load_traits(
             self._state,
             holder.keys,
-            lambda carried: lens is None or not carried or carried_allows(carried, *lens),
+            partial(lens_allows, lens),
         )
 
     def may(self, membership: Membership, purpose: str, at: int) -> tuple[bool, int]:
         """Say whether somebody may be used for a purpose at an instant, and until when."""
         root = identifier_of(membership.profile_id) or 0
         return Permissions(policy_in_force(self._state), self._adult_age)(self._state, root, purpose, at)
-
-
-def _is_allowed(event: Event, lens: tuple[str, tuple[str, ...]]) -> bool:
-    carried = carried_by(event.context)
-    return not carried or carried_allows(carried, *lens)
 
 
 class _Replayed:
