@@ -360,20 +360,14 @@ class LastGate:
 
     def _belongs(self, destination: Destination, who: str) -> dict[str, Any] | None:
         """Give what a webhook is told of somebody's place in its audience; None: it has none, or is no webhook."""
-        membership = find_membership(self._reading, who) if _is_told_of_members(destination) else None
-        if membership is None:
-            return None
-        member = self._memberships.find_member(destination.audience, _roots(membership))
+        member = self._memberships.find_member(destination.audience, self._told_of(destination, who))
         if member is None:
             return None
         return {"audience": destination.audience, "since": rfc3339(member.since_at), "cause": member.cause}
 
     def _left(self, destination: Destination, who: str) -> dict[str, Any] | None:
         """Give what a webhook is told of somebody who left its audience."""
-        membership = find_membership(self._reading, who) if _is_told_of_members(destination) else None
-        if membership is None:
-            return None
-        change = self._memberships.find_exit(destination.audience, _roots(membership))
+        change = self._memberships.find_exit(destination.audience, self._told_of(destination, who))
         if change is None:
             return None
         return {
@@ -382,6 +376,13 @@ class LastGate:
             "until": rfc3339(change.at),
             "cause": change.cause,
         }
+
+    def _told_of(self, destination: Destination, who: str) -> list[int]:
+        """Give the roots by which an audience knows somebody; none for a destination that is not told of members."""
+        if not destination.audience or destination.kind != "webhook":
+            return []
+        membership = find_membership(self._reading, who)
+        return _roots(membership) if membership is not None else []
 
     def may_have(self, destination: Destination, membership: Membership) -> bool:
         """Say whether a destination may be told of a person at all."""
@@ -440,10 +441,6 @@ class LastGate:
             permit.until,
             address_hash,
         )
-
-
-def _is_told_of_members(destination: Destination) -> bool:
-    return bool(destination.audience) and destination.kind == "webhook"
 
 
 def _roots(membership: Membership) -> list[int]:
