@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tillit.audience import Audience
+from tillit.console.naming import free_name
 from tillit.errors import InputError
 
 _MOST_FIELDS = 60
@@ -110,7 +111,7 @@ def text_of(audience: Audience, asked: Asked, offered: Sequence[tuple[str, str]]
     if asked.secret and asked.way != _FOLDER:
         to["secret"] = asked.secret
     told = {
-        "destination": _free(f"{audience.audience[:50]}-{asked.way}", names),
+        "destination": free_name(f"{audience.audience[:50]}-{asked.way}", names.__contains__),
         "title": asked.title or audience.title or audience.audience,
         "kind": asked.way,
         "purpose": audience.purpose,
@@ -121,7 +122,3 @@ def text_of(audience: Audience, asked: Asked, offered: Sequence[tuple[str, str]]
         "to": to,
     }
     return str(yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100))
-
-
-def _free(name: str, taken: Sequence[str]) -> str:
-    return next(one for one in (name, *(f"{name}-{n}" for n in range(2, 1_000_000))) if one not in taken)

@@ -6,8 +6,6 @@ Never: a definition in force that nobody was shown the effect of; a person whom 
 """
 
 import re
-import unicodedata
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -32,6 +30,7 @@ from tillit.console.drafts import (
     tidy_value,
 )
 from tillit.console.leaving import changed_text
+from tillit.console.naming import free_name, slug_of
 from tillit.console.offered import Names
 from tillit.console.pages.audiences import may_act, offers_for, titles_of
 from tillit.console.pages.identity import reason_of
@@ -397,28 +396,12 @@ def _settled(state: State, history: Any) -> tuple[State, str]:
     if Written(state.draft, is_value=state.kind == FEATURE).faults:
         raise _HalfDone
     named = state.editing or state.name
-    state = state._replace(name=named or _free_name(slug_of(state.title), lambda one: bool(history(state.kind, one))))
+    state = state._replace(name=named or free_name(slug_of(state.title), lambda one: bool(history(state.kind, one))))
     if not _NAME.fullmatch(state.name) or state.name == _TAKEN:
         raise _NameInvalid
     if not state.editing and history(state.kind, state.name):
         raise _NameTaken(state.kind)
     return state, text_of(state)
-
-
-def _free_name(slug: str, is_taken: Callable[[str], bool]) -> str:
-    """Give a name made of a title that no other definition has: nobody typed it, so nobody is asked for another."""
-    names = (slug, *(f"{slug[:58]}-{n}" for n in range(2, 1_000)))
-    return next((one for one in names if not slug or not is_taken(one)), slug)
-
-
-def slug_of(title: str) -> str:
-    """Make a name of a title.
-
-    >>> slug_of("Lapsing regulars, 90 days"), slug_of("Köpte två gånger"), slug_of("2026")
-    ('lapsing-regulars-90-days', 'kopte-tva-ganger', '')
-    """
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-").lstrip("0123456789-")[:63].strip("-")
 
 
 def text_of(state: State) -> str:
