@@ -86,13 +86,7 @@ def audience_routes(desk: Desk) -> list[HTTPRouteHandler]:
         """Give the members whom the audience's purpose may use, in the order in which they came to us."""
         scope = await leave(request, name)
         rows, start = desk.limit(limit), -1 if after is None else after
-        found = await desk.slowly(
-            lambda: (
-                ws.audiences.list_members(name, scope, after=start, limit=rows)
-                if as_of is None
-                else ws.audiences.members_then(name, scope, as_of, after=start, limit=rows)
-            )
-        )
+        found = await desk.slowly(lambda: ws.audiences.list_members(name, scope, after=start, limit=rows, as_of=as_of))
         desk.note(request, scope, (one["profile_id"] for one in found["members"]))
         return cast(AudienceMembersDocument, found)
 

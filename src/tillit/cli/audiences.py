@@ -66,7 +66,7 @@ def audience_count(name: Name, workspace: WorkspaceOption, as_of: AsOfOption = N
         scope = ws.audiences.scope_of(name, asked_by=reader())
         found = _while(
             "counting members",
-            lambda: ws.audiences.count(name, scope) if as_of is None else ws.audiences.count_then(name, scope, as_of),
+            lambda: ws.audiences.count(name, scope, as_of=as_of),
         )
     if json:
         show(found)
@@ -91,11 +91,7 @@ def audience_members(
         scope = ws.audiences.scope_of(name, asked_by=reader())
         found = _while(
             "reading members",
-            lambda: (
-                ws.audiences.list_members(name, scope, after=after, limit=limit)
-                if as_of is None
-                else ws.audiences.members_then(name, scope, as_of, after=after, limit=limit)
-            ),
+            lambda: ws.audiences.list_members(name, scope, after=after, limit=limit, as_of=as_of),
         )
         people = (one["profile_id"] for one in found["members"])
         ws.journal.note(people, asked_by=reader(), route="tillit audience members", purpose=scope.purpose)

@@ -59,18 +59,14 @@ class Source(Protocol):
         """Give every member."""
         ...
 
-    def count(self, name: str, scope: Scope) -> dict[str, Any]:
-        """Count the members."""
+    def count(self, name: str, scope: Scope, *, as_of: AsOf | None = None) -> dict[str, Any]:
+        """Count the members, of now or of an instant."""
         ...
 
     def members_then(
         self, name: str, scope: Scope, as_of: AsOf, *, after: int = -1, limit: int = 100
     ) -> dict[str, Any]:
         """Give a page of those who were in it at an instant."""
-        ...
-
-    def count_then(self, name: str, scope: Scope, as_of: AsOf, *, sample: int = 0) -> dict[str, Any]:
-        """Count those who were in it at an instant."""
         ...
 
     def why_of(self, name: str, who: str, scope: Scope, *, at: int | None = None) -> dict[str, Any]:
@@ -113,10 +109,7 @@ class AudienceView:
 
         `as_of` as for `members`.
         """
-        scope = self._source.scope_of(self.name)
-        if as_of is not None:
-            return self._source.count_then(self.name, scope, as_of)
-        return self._source.count(self.name, scope)
+        return self._source.count(self.name, self._source.scope_of(self.name), as_of=as_of)
 
     def why(self, who: str) -> dict[str, Any]:
         """Say why somebody (`namespace:value`, or a profile id) is a member or not. Raises NotFound, PersonWithheld."""

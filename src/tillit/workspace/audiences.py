@@ -47,6 +47,7 @@ from tillit.language.nodes import Condition, Value
 from tillit.records import Membership, NewRow, Permit, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.audience_answers import Answers
+from tillit.workspace.audience_past import AsOf
 from tillit.workspace.audience_told import (
     AudienceView,
     ShownChanges,
@@ -371,8 +372,13 @@ class Audiences(Answers):
             if len(members) < min(_PAGE, limit + 1):
                 return Shown(shown, withheld, None)
 
-    def count(self, name: str, scope: Scope) -> dict[str, Any]:
-        """Count the members of an audience: in all, those who may be used for its purpose, and why others may not."""
+    def count(self, name: str, scope: Scope, *, as_of: AsOf | None = None) -> dict[str, Any]:
+        """Count the members of an audience: in all, those who may be used for its purpose, and why others may not.
+
+        With `as_of` those who were it then, see `count_then`.
+        """
+        if as_of is not None:
+            return self.count_then(name, scope, as_of)
         withheld: Counter[str] = Counter()
         n_permitted = 0
         for _, _, permit, reason in self.iter_members(name, scope):
@@ -481,12 +487,16 @@ class Audiences(Answers):
         told = {**overview, "trend": [list(one) for one in self.trend(name)]}
         return audience_document(defined, told, self.history(AUDIENCE, name))
 
-    def list_members(self, name: str, scope: Scope, *, after: int = -1, limit: int = 100) -> dict[str, Any]:
-        """Give a page of members as every door shows it.
+    def list_members(
+        self, name: str, scope: Scope, *, after: int = -1, limit: int = 100, as_of: AsOf | None = None
+    ) -> dict[str, Any]:
+        """Give a page of members as every door shows it; with `as_of` of those who were it then, see `members_then`.
 
         Shape: {"audience", "purpose", "as_of", "members": [{"profile_id", "since", "cause"}], "withheld": {reason:
         people}, "next"}; `next` is the `after` of the page after.
         """
+        if as_of is not None:
+            return self.members_then(name, scope, as_of, after=after, limit=limit)
         found = self.members(name, scope, after=after, limit=limit)
         return {
             "audience": name,
