@@ -7,7 +7,7 @@ import pytest
 from tests.language.asking import short_horizons
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")  # no wider: other tests of the same process start servers
 def horizons() -> Iterator[None]:
     with short_horizons():
         yield
