@@ -1,6 +1,6 @@
 """Mutants: the evaluators with one small fault each, drawn from what an operator runs through.
 
-In:    the source of the four modules that answer; an operator.
+In:    the source of the modules that answer, live and in SQL; an operator.
 Out:   mutants, and a way to live with one for a while.
 Never: a file written. The code of one function is swapped in this process, and swapped back.
 """
@@ -9,22 +9,34 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from random import Random
 from types import CodeType, FrameType, ModuleType
 from typing import Any, NamedTuple
 
 from tests.language_cases import OPERATORS
-from tillit.language import instants, live, tapes, values
+from tillit.flow import audiences
+from tillit.language import dialects, instants, live, sql, tapes, values
 
-MODULES: dict[str, ModuleType] = {module.__file__ or "": module for module in (instants, values, tapes, live)}
+LIVE = (instants, values, tapes, live)
+SQL = (sql, dialects)
+MODULES: dict[str, ModuleType] = {module.__file__ or "": module for module in (*LIVE, *SQL, audiences)}
+SQL_FILES = {module.__file__ for module in SQL}
+# Classes of which methods are spoiled, and those methods where not all of them are.
+CLASSES: dict[str, set[str]] = {"_Asking": set(), "_Span": set(), "DuckDb": set(), "Permissions": {"__call__"}}
 # A search that might not end (it has tests of its own), reading and writing what people see, and what only says what
 # hangs on what.
 LEFT_OUT = {"_first_instant", "read_span", "write_span", "is_zone", "inputs_of", "why_no_pattern", "_spelled"}
+# Pieces of SQL are put together by these, whatever they say; the other questions; and what is left out of a question
+# because it would be true of all that is read.
+LEFT_OUT |= {"_parsed", "fill", "call", "text", "whole", "truth", "column", "members_sql", "values_sql", "_written"}
+LEFT_OUT |= {"dialect_of", "both", "either", "negated", "_coarse", "joined", "_whole_span"}
 
 COMPARISONS: dict[type, tuple[type, ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -50,6 +62,33 @@ SWAPPED = {
     "floor": "ceil",
     "sorted": "list",
 }
+# In a piece of SQL: what may stand there instead. It must still be SQL.
+SAID: tuple[tuple[str, str], ...] = (
+    (">=", ">"),
+    ("<=", "<"),
+    (" > ", " >= "),
+    (" < ", " <= "),
+    (" = ", " <> "),
+    (" <> ", " = "),
+    ("MIN(", "MAX("),
+    ("MAX(", "MIN("),
+    ("ARG_MIN", "ARG_MAX"),
+    ("ARG_MAX", "ARG_MIN"),
+    ("LAG(", "LEAD("),
+    (" IS NOT NULL", " IS NULL"),
+    (" IN (", " NOT IN ("),
+    (" OR ", " AND "),
+    ("DISTINCT ", ""),
+    (" DESC", " ASC"),
+    ("FALSE", "TRUE"),
+    (" + ", " - "),
+    (" - ", " + "),
+    ("1 PRECEDING", "CURRENT ROW"),
+    ("1 FOLLOWING", "CURRENT ROW"),
+    (", 0)", ", 1)"),
+    ("0.5", "0.4"),
+)
+_IS_SQL = re.compile(r"\b[A-Z]{2,}\b|:[a-z]|^ ?[<>=]+$")
 
 
 class Site(NamedTuple):
@@ -95,6 +134,9 @@ def _faults(node: ast.AST, parents: list[ast.AST]) -> list[Callable[[Any], Any]]
             found.append(setting("ops", ops))
     elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in SUMS:
         found.append(setting("op", SUMS[type(node.op)]()))
+    elif isinstance(node, ast.Constant) and type(node.value) is str:
+        if _IS_SQL.search(node.value) and not isinstance(parents[-1], ast.Expr | ast.Raise):
+            found += [setting("value", one) for one in _said_otherwise(node.value)]
     elif isinstance(node, ast.Constant) and type(node.value) is int:
         found += [setting("value", node.value + 1), setting("value", node.value - 1)]
     elif isinstance(node, ast.Constant) and type(node.value) is bool:
@@ -116,30 +158,60 @@ def _faults(node: ast.AST, parents: list[ast.AST]) -> list[Callable[[Any], Any]]
     return found
 
 
+def _said_otherwise(piece: str) -> list[str]:
+    """Give a piece of SQL with one word or sign changed, each place on its own."""
+    found = []
+    for word, other in SAID:
+        for place in re.finditer(re.escape(word), piece):
+            found.append(piece[: place.start()] + other + piece[place.end() :])
+    for place in re.finditer(r" AND ", piece):
+        if "BETWEEN" not in piece[: place.start()].rpartition(" AND ")[2]:
+            found.append(piece[: place.start()] + " OR " + piece[place.end() :])
+    return found
+
+
 def _functions(file: str) -> Iterator[tuple[str, ast.AST]]:
-    """List what may be spoiled in a module: functions, and lambdas in tables."""
+    """List what may be spoiled in a module: functions, lambdas in tables, methods of some classes."""
     for node in ast.parse(Path(file).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name not in LEFT_OUT:
-            yield node.name, node
+            if file in SQL_FILES:
+                node.has_calls = True  # type: ignore[attr-defined]  # what is asked stands there
+            if Path(file).stem != "audiences":
+                yield node.name, node
+        elif isinstance(node, ast.ClassDef) and node.name in CLASSES:
+            for one in node.body:
+                if not isinstance(one, ast.FunctionDef) or one.name in LEFT_OUT or one.name == "__init__":
+                    continue
+                if not CLASSES[node.name] or one.name in CLASSES[node.name]:
+                    one.has_calls = True  # type: ignore[attr-defined]
+                    yield f"{node.name}.{one.name}", one
         elif isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict) and isinstance(node.target, ast.Name):
-            for key, one in zip(node.value.keys, node.value.values, strict=True):
-                if isinstance(one, ast.Lambda) and isinstance(key, ast.Constant):
-                    yield f"{node.target.id}.{key.value!s}", one
+            for key, each in zip(node.value.keys, node.value.values, strict=True):
+                if isinstance(each, ast.Lambda) and isinstance(key, ast.Constant):
+                    yield f"{node.target.id}.{key.value!s}", each
 
 
 def _walk(node: ast.AST, parents: list[ast.AST]) -> Iterator[tuple[ast.AST, list[ast.AST]]]:
     """Walk code that runs: no annotations, decorators or docstrings."""
     yield node, parents
+    left = {"annotation", "returns", "decorator_list", "args", "ctx", "type_params"}
+    if isinstance(node, ast.Call) and hasattr((*parents, node)[0], "has_calls"):
+        left.remove("args")
     for name, told in ast.iter_fields(node):
-        if name not in {"annotation", "returns", "decorator_list", "args", "ctx", "type_params"}:
+        if name not in left:
             for one in told if isinstance(told, list) else [told]:
                 if isinstance(one, ast.AST) and not isinstance(one, ast.Assert):
                     yield from _walk(one, [*parents, node])
 
 
+def _statement(node: ast.AST, parents: list[ast.AST]) -> ast.stmt | ast.match_case | None:
+    """Give the statement in which a node stands."""
+    return next((one for one in (node, *reversed(parents)) if isinstance(one, ast.stmt | ast.match_case)), None)
+
+
 def _told(node: ast.AST, parents: list[ast.AST]) -> str:
     """Write the statement in which a node stands, or the head of it."""
-    statement = next((one for one in (node, *reversed(parents)) if isinstance(one, ast.stmt | ast.match_case)), None)
+    statement = _statement(node, parents)
     if statement is None:
         return ast.unparse(parents[0] if parents else node)
     if isinstance(statement, ast.match_case):
@@ -161,7 +233,10 @@ def all_sites() -> list[Site]:
                 for fault, _ in enumerate(_faults(node, parents)):
                     before = _told(node, parents)
                     told = f"{before}  ->  {_spoil(tree, number, fault)[1]}"
-                    found.append(Site(file, function, getattr(node, "lineno", 0), number, fault, told))
+                    # In SQL a statement is asked for, elsewhere a line.
+                    of: Any = _statement(node, parents) if file in SQL_FILES else node
+                    of = of.pattern if isinstance(of, ast.match_case) else of
+                    found.append(Site(file, function, getattr(of, "lineno", 0), number, fault, told))
     return found
 
 
@@ -182,17 +257,11 @@ def _spoil(tree: ast.AST, number: int, fault: int) -> tuple[ast.AST, str]:
 @contextmanager
 def living_with(site: Site) -> Iterator[None]:
     """Put a fault into the running code for a while."""
-    tree = dict(_functions(site.file))[site.function]
-    spoiled, _ = _spoil(tree, site.number, site.fault)
-    body: list[ast.stmt] = [spoiled if isinstance(spoiled, ast.stmt) else ast.Expr(spoiled)]  # type: ignore[arg-type]
-    module = ast.fix_missing_locations(ast.Module(body, []))
-    code = next(one for one in compile(module, site.file, "exec").co_consts if isinstance(one, CodeType))
-    table, _, key = site.function.partition(".")
-    named: Any = getattr(MODULES[site.file], table)
-    function = named[key] if key else getattr(named, "__wrapped__", named)
+    spoiled, _ = _spoil(dict(_functions(site.file))[site.function], site.number, site.fault)
+    function = _running(site.file, site.function)
     whole = function.__code__
     forget()
-    function.__code__ = code
+    function.__code__ = _compiled(spoiled, site.file)
     try:
         yield
     finally:
@@ -200,16 +269,82 @@ def living_with(site: Site) -> Iterator[None]:
         forget()
 
 
+def _compiled(tree: ast.AST, file: str) -> CodeType:
+    body: list[ast.stmt] = [tree if isinstance(tree, ast.stmt) else ast.Expr(tree)]  # type: ignore[arg-type]
+    module = ast.fix_missing_locations(ast.Module(body, []))
+    return next(one for one in compile(module, file, "exec").co_consts if isinstance(one, CodeType))
+
+
+def _running(file: str, function: str) -> Any:
+    table, _, key = function.partition(".")
+    named: Any = getattr(MODULES[file], table)
+    if isinstance(named, type):
+        return vars(named)[key]
+    return named[key] if key else getattr(named, "__wrapped__", named)
+
+
+class _Telling(ast.NodeTransformer):
+    """Lets each statement of a function say that it was come to."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        for name in ("body", "orelse", "finalbody"):
+            told = getattr(node, name, None)
+            if isinstance(told, list):
+                setattr(node, name, [each for one in told for each in (_say(one.lineno), one)])
+        if isinstance(node, ast.match_case):
+            node.body.insert(0, _say(node.pattern.lineno))
+        return node
+
+
+def _say(line: int) -> ast.stmt:
+    return ast.parse(f"{_COME_TO}.add({line})").body[0]
+
+
+_COME_TO = "_come_to"
+
+
+@lru_cache(maxsize=1)
+def _telling() -> list[tuple[Any, CodeType]]:
+    """Give each function of the modules of SQL, and its code with statements that say so."""
+    return [
+        (_running(file, name), _compiled(_Telling().visit(copy.deepcopy(tree)), file))
+        for file in (module.__file__ or "" for module in SQL)
+        for name, tree in _functions(file)
+    ]
+
+
+def statements_run(run: Callable[[], object]) -> set[tuple[str, int]]:
+    """List the statements of the modules of SQL that something runs through.
+
+    They say so themselves: to be told of each line would take minutes, for all that happens between them.
+    """
+    found: dict[str, set[int]] = {}
+    whole = [(function, function.__code__) for function, _ in _telling()]
+    for module in SQL:
+        found[module.__file__ or ""] = vars(module)[_COME_TO] = set()
+    for function, code in _telling():
+        function.__code__ = code
+    try:
+        run()
+    finally:
+        for function, code in whole:
+            function.__code__ = code
+        for module in SQL:
+            del vars(module)[_COME_TO]
+    return {(file, line) for file, lines in found.items() for line in lines}
+
+
 def forget() -> None:
-    """Empty what the modules remember of earlier answers."""
-    for module in MODULES.values():
+    """Empty what the modules remember of earlier answers; pieces of SQL that were read are what they are."""
+    for module in LIVE:
         for one in vars(module).values():
             if hasattr(one, "cache_clear"):
                 one.cache_clear()
 
 
 def lines_run(run: Callable[[], object]) -> set[tuple[str, int]]:
-    """List the lines of the four modules that something runs through."""
+    """List the lines of the modules that something runs through."""
     found: set[tuple[str, int]] = set()
 
     def trace(frame: FrameType, event: str, _arg: Any) -> Any:
@@ -258,8 +393,8 @@ _KEPT = (
     "tapes.horizon_of",
     "live.plain_tape",
 )
-# What answers an operator; of several that fit the longest name counts. `permitted` and `audience` pass on what others
-# say: of an audience it is what its own definition runs through.
+# What answers an operator; of several that fit the longest name counts. `audience` passes on what others say: of an
+# audience it is what its own definition runs through. In SQL it is whatever line an operator runs through.
 EVALUATORS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("property.", "trait."), (*_PASSING, "values._is", "values._number_passes", "values._text_passes")),
     **{
@@ -300,7 +435,7 @@ EVALUATORS: dict[str, tuple[str, ...]] = {
     "audience": (*_COUNTING, "live._all_of", "live.every", "live._any_of", "live.some"),
     "feature": ("live._compare", "live._event_value", "values.changes_at", "values._turns"),
     "sample": ("live._sample", "live.draw"),
-    "permitted": (),
+    "permitted": ("audiences.Permissions.__call__",),
     "all": ("live._all_of", "live.every", "live._not", "live.turned"),
     "any": ("live._any_of", "live.some", "live._not", "live.turned"),
     "not": ("live._not", "live.turned", *_COUNTING),
@@ -312,14 +447,34 @@ def evaluators_of(operator: str) -> tuple[str, ...]:
     return EVALUATORS[max((name for name in EVALUATORS if operator.startswith(name)), key=len)]
 
 
-def kin_of(operator: str, site: Site) -> list[str]:
-    """Name the other operators that the function answers as well: what one passes by, another may be about."""
+def kin_of(operator: str, site: Site, lines: Mapping[str, set[tuple[str, int]]]) -> list[str]:
+    """Name the other operators that the place answers as well: what one passes by, another may be about."""
+    if site.file in SQL_FILES:
+        return [other for other in OPERATORS if other != operator and (site.file, site.line) in lines[other]]
     return [other for other in OPERATORS if other != operator and site.evaluator in evaluators_of(other)]
 
 
-def choose(operator: str, lines: set[tuple[str, int]], often: Mapping[tuple[str, int], int], n: int) -> list[Site]:
-    """Choose mutants of an operator: of lines that few others run through first. The same ones each time."""
+def choose(
+    operator: str,
+    lines: set[tuple[str, int]],
+    often: Mapping[tuple[str, int], int],
+    n: int,
+    *,
+    is_equal: Callable[[str, Site], bool],
+) -> list[Site]:
+    """Choose mutants of an operator, half of them in SQL: of lines that few others run through first.
+
+    The same ones each time, and none that is equal; where one evaluator has too few, the other has more.
+    """
     own = evaluators_of(operator)
-    sites = [site for site in all_sites() if site.evaluator in own and (site.file, site.line) in lines]
-    Random(operator).shuffle(sites)
-    return sorted(sites, key=lambda site: often[site.file, site.line])[:n]
+    run = [site for site in all_sites() if (site.file, site.line) in lines]
+    Random(operator).shuffle(run)
+    run.sort(key=lambda site: often[site.file, site.line])
+    in_sql = (site for site in run if site.file in SQL_FILES and not is_equal(operator, site))
+    in_live = (
+        site for site in run if site.file not in SQL_FILES and site.evaluator in own and not is_equal(operator, site)
+    )
+    found = [*islice(in_sql, n), *islice(in_live, n)]
+    n_sql = sum(site.file in SQL_FILES for site in found)
+    n_live = min(len(found) - n_sql, max(n - n // 2, n - n_sql))
+    return found[n_sql:][:n_live] + found[:n_sql][: n - n_live]

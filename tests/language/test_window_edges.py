@@ -187,6 +187,15 @@ def test_a_first_order_of_today_is_none_of_yesterday() -> None:
     assert not ask(yesterday, somebody(today - DAY - 1), today)[0]
 
 
+def test_a_first_order_that_lies_ahead_is_none_yet() -> None:
+    now, later = at("2026-05-04T10:00:00Z"), at("2026-05-04T20:00:00Z")
+    person = Person("p_1", (Event(later, 1, "track", BOUGHT, {}, now),))
+    today = {"first_time": {"event": BOUGHT, "calendar": {"unit": "day"}}}
+
+    assert ask(today, person, now) == (False, later)
+    assert ask(today, person, later)[0]
+
+
 def test_from_is_in_and_until_is_out() -> None:
     may = {"from": "2026-05-01", "until": "2026-06-01"}
     first, last = at("2026-05-01"), at("2026-06-01")
