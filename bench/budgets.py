@@ -390,9 +390,7 @@ def audiences_new() -> list[Figure]:
 
 def _with_audiences(n: int) -> list[Figure]:
     with _folder() as folder:
-        _filled_log(folder / "filled", audiences.N_EVENTS, 20_000)
-        create_workspace(folder / "shop")
-        return audiences.cost(folder / "shop", n)
+        return audiences.cost(n, folder)
 
 
 BUDGETS: dict[str, Callable[[], list[Figure]]] = {

@@ -29,7 +29,7 @@ class Visits:
         # A person, events left of this visit, and whether they sign in (half of them do).
         return [self._rng.randrange(self._n_people), 1 + int(self._rng.expovariate(1 / 7)), self._rng.random() < 0.5]
 
-    def event(self) -> dict[str, object]:
+    def event(self, timestamp: str = "2026-11-22T10:00:00.000Z") -> dict[str, object]:
         """Give the next event of somebody's visit: one of ten says who they are."""
         place = self._rng.randrange(len(self._visits))
         person, left, signs_in = self._visits[place]
@@ -39,11 +39,17 @@ class Visits:
         number = self._number
         self._number += 1
         told: dict[str, object] = {
-            "timestamp": "2026-11-22T10:00:00.000Z",
+            "timestamp": timestamp,
             "integrations": {"Segment.io": True},
             "type": "track",
             "event": _NAMES[number % len(_NAMES)],
-            "properties": {"sku": f"sku-{number % 977}", "price": 12.5, "currency": "EUR", "position": number % 30},
+            "properties": {
+                "sku": f"sku-{number % 977}",
+                "category": f"category-{number % 977 % 40}",
+                "price": 12.5 + number % 89,
+                "currency": "EUR",
+                "position": number % 30,
+            },
             "context": {
                 "page": {
                     "path": "/p/47",

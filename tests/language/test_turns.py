@@ -13,7 +13,7 @@ from tests.language_cases import OPERATORS, as_written
 from tillit.language import live, tapes
 from tillit.language.inlining import inline
 from tillit.language.reading import read_condition
-from tillit.language.turns import leaves_of, may_hold_of_nobody, turns_of
+from tillit.language.turns import leaves_of, may_hold_of_nobody, needed_by, turns_of
 
 N_CASES = 12
 NAME = "it"
@@ -48,6 +48,7 @@ def test_an_answer_that_is_not_named_is_the_same(operator: str) -> None:
         told, due = answers(Kept(definitions, case.person, {}), 0)
         if not live.inputs_of(node).traits:
             assert may_hold_of_nobody(node) or not told, as_written(case)
+        needed = needed_by(node)
         at = 0
         waiting = list(zip(case.strands, case.person.events, strict=True))
         while waiting:
@@ -66,6 +67,7 @@ def test_an_answer_that_is_not_named_is_the_same(operator: str) -> None:
                 if tape_id in turns
             )
             now, until = answers(person, at)
+            assert not now or needed is None or any(person.documents(tape.tape_id) for tape in needed), as_written(case)
             if due <= at or is_named:
                 n_asked += 1
                 told, due = now, until

@@ -14,7 +14,7 @@ from tillit.language.live import inputs_of
 from tillit.language.nodes import AllClauses, Clause, Path, PropertyTest
 from tillit.language.sharing import SharedAnswers, Sharing
 from tillit.language.tapes import Document, Tape, value_key
-from tillit.language.turns import may_hold_of_nobody, turns_of
+from tillit.language.turns import may_hold_of_nobody, needed_by, turns_of
 from tillit.language.values import at_path
 from tillit.records import LISTED_BASES, carried_allows
 from tillit.store import Reading
@@ -32,6 +32,7 @@ class Kept(NamedTuple):
     tape: Tape
     lens: Lens
     is_plain: bool  # every event of its names stands on it, with nothing but its place
+    where: Clause | None  # what is still to be asked of an event that `Takers` gave it for
 
 
 class Entry(NamedTuple):
@@ -120,10 +121,15 @@ class Catalog:
         )
         # Who may be in it who did nothing yet.
         self.of_nobody = [name for name in self.entries if may_hold_of_nobody(definitions.audiences[name].node)]
-        self.by_trait: dict[str, list[str]] = {}
+        # Of what nobody is in it who has nothing there; None: one may be in it without any event.
+        self._needing: dict[int | None, list[str]] = {}
+        self.by_trait: dict[str, set[str]] = {}
         for entry in self.entries.values():
+            needed = needed_by(definitions.audiences[entry.name].node)
+            for tape_id in (None,) if needed is None else {entry.tapes[one.tape_id] for one in needed}:
+                self._needing.setdefault(tape_id, []).append(entry.name)
             for trait in entry.traits:
-                self.by_trait.setdefault(trait, []).append(entry.name)
+                self.by_trait.setdefault(trait, set()).add(entry.name)
         self.by_permission = [one.name for one in self.entries.values() if one.hangs_on_permissions]
         self._of_name: dict[tuple[str, Any], Takers] = {}
 
@@ -165,19 +171,20 @@ class Catalog:
 
     def may_hold(self, tapes: Collection[int]) -> set[str]:
         """Give the audiences that somebody may be in of whom something stands on some tapes; of others they are not."""
-        found = {*self.of_nobody, *self.by_permission}
-        found.update(*self.by_trait.values())
-        found.update(*(self.turns[one].names for one in tapes if one in self.turns))
+        found = set(self._needing.get(None, ()))
+        found.update(*(self._needing[one] for one in tapes if one in self._needing))
         return found
 
-    def of_traits(self, names: Collection[str] | None) -> set[str]:
-        """Give the audiences that hang on some traits; None: on any."""
-        return {name for one in (self.by_trait if names is None else names) for name in self.by_trait.get(one, ())}
+    def of_traits(self, names: Collection[str] | None, tapes: Collection[int]) -> set[str]:
+        """Give those of the audiences that somebody may be in that hang on some traits; None: on any."""
+        hanging = set[str]().union(*(self.by_trait.get(one, ()) for one in (self.by_trait if names is None else names)))
+        return hanging & self.may_hold(tapes) if hanging else hanging
 
 
 def _kept(tape: Tape, lens: Lens) -> Kept:
     is_whole = tape.matcher.where is None and tape.from_at is None and tape.until_at is None
-    return Kept(stored_id(tape, lens), tape, lens, is_whole and not tape.paths and lens is None)
+    where = None if _is_found_by_value(tape.matcher.where) else tape.matcher.where
+    return Kept(stored_id(tape, lens), tape, lens, is_whole and not tape.paths and lens is None, where)
 
 
 def _takers(tapes: Iterable[Kept]) -> Takers:
@@ -207,6 +214,11 @@ def _values_of(where: Clause | None) -> tuple[Path, set[str]] | None:
                 if test.op == "one_of":
                     return path, {value_key(one) for one in test.value}
     return None
+
+
+def _is_found_by_value(where: Clause | None) -> bool:
+    """Say whether a clause asks for nothing but the values by which its tape is found."""
+    return isinstance(where, PropertyTest) and len(where.tests) == 1 and where.tests[0].op in ("equals", "one_of")
 
 
 def _takes(wanted: str, names: Collection[str], kind: str, name: Any) -> bool:

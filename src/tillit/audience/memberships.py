@@ -218,30 +218,29 @@ def _write_changes(tx: Writing, changes: Sequence[Change]) -> None:
     last = int(tx.read("SELECT max(change_id) FROM membership_change")[0][0] or 0)
     tx.executemany(
         f"INSERT INTO membership_change ({_CHANGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [change._replace(change_id=number) for number, change in enumerate(changes, last + 1)],
+        [(number, *change[1:]) for number, change in enumerate(changes, last + 1)],
     )
     # What each membership comes to in the end: of one that changed twice the last counts.
-    ends: dict[tuple[str, int], tuple[int, str, int] | None] = {}
-    for change in changes:
-        if change.kind != ENTER:
-            ends[change.audience, change.from_root if change.kind == MOVE else change.root_id] = None
-        if change.kind != EXIT and change.cause != JOINED:
-            since = change.since_at if change.kind == MOVE else change.at
-            ends[change.audience, change.root_id] = since, change.cause, change.position
+    ends: dict[tuple[str, int], tuple[str, int, int, str, int] | None] = {}
+    for _, audience, _, root, kind, at, cause, position, since, from_root in changes:
+        if kind != ENTER:
+            ends[audience, from_root if kind == MOVE else root] = None
+        if kind != EXIT and cause != JOINED:
+            ends[audience, root] = audience, root, since if kind == MOVE else at, cause, position
     gone = sorted(key for key, end in ends.items() if end is None)
     tx.executemany("DELETE FROM membership WHERE audience = ? AND root_id = ?", gone)
     tx.executemany(
         "INSERT INTO membership (audience, root_id, since_at, cause, position) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (audience, root_id) DO UPDATE SET since_at = excluded.since_at, cause = excluded.cause, "
         "position = excluded.position",
-        sorted((*key, *end) for key, end in ends.items() if end is not None),
+        sorted(end for end in ends.values() if end is not None),
     )
 
 
 def _count(tx: Writing, changes: Sequence[Change], at: int, versions: Mapping[str, int]) -> None:
-    by: Counter[str] = Counter()
-    for change in changes:
-        by[change.audience] += _by(change)
+    by = Counter[str]()
+    for (audience, kind, cause), n in Counter((one[1], one[4], one[6]) for one in changes).items():
+        by[audience] += n * _by(kind, cause)
     names = sorted({*by, *versions})
     told: dict[str, int] = dict(
         tx.read_in("SELECT audience, n_members FROM audience_standing WHERE audience IN {in}", names)
@@ -259,10 +258,10 @@ def _count(tx: Writing, changes: Sequence[Change], at: int, versions: Mapping[st
     )
 
 
-def _by(change: Change) -> int:
-    if change.kind == MOVE:
-        return -1 if change.cause == JOINED else 0
-    return 1 if change.kind == ENTER else -1
+def _by(kind: str, cause: str) -> int:
+    if kind == MOVE:
+        return -1 if cause == JOINED else 0
+    return 1 if kind == ENTER else -1
 
 
 def write_judged(tx: Writing, judged: Judged) -> None:

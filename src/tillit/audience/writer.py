@@ -68,7 +68,7 @@ class Seen(Protocol):
 class TapeMemory:
     """The tapes of strands that were used last, kept between batches by the one process that folds."""
 
-    def __init__(self, most: int = 20_000) -> None:
+    def __init__(self, most: int = 5_000) -> None:
         """Hold the tapes of so many strands, some 500 bytes each."""
         self._most = most
         self.strands: dict[Key, dict[int, Document]] = {}
@@ -167,6 +167,17 @@ class Touched:
             self.of(one).is_new = True
 
 
+class _Coming:
+    """What comes onto one tape of a strand."""
+
+    __slots__ = ("entries", "kept", "logged_at")
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+        self.entries: list[list[Any]] = []
+        self.logged_at = 0  # of the newest of their rows
+
+
 class TapeWriter:
     """Puts one micro-batch of sightings onto tapes."""
 
@@ -185,7 +196,7 @@ class TapeWriter:
         self._memory = memory if memory is not None else TapeMemory(0)
         self.touched = touched if touched is not None else Touched()
         self._changed: set[tuple[int, int, int]] = set()
-        self._properties: dict[int, Any] = {}  # of events that were looked into, by position
+        self._read: tuple[int, Any] = (-1, None)  # the properties of the event that was looked into last
         if filling is not None:
             self._through = dict.fromkeys(filling, WHOLE)
         else:
@@ -196,7 +207,7 @@ class TapeWriter:
         """Add the sightings to the tapes of their strands."""
         if not self._catalog.entries:
             return
-        wanted: dict[Key, dict[int, tuple[Kept, list[tuple[LogRow, Any]]]]] = {}
+        wanted: dict[Key, dict[int, _Coming]] = {}
         takers_of, through = self._catalog.takers_of, self._through
         by_trait, by_permission = bool(self._catalog.by_trait), bool(self._catalog.by_permission)
         touched, is_judged = self.touched, not self._is_filling  # nobody is judged by a tape before it is whole
@@ -204,8 +215,7 @@ class TapeWriter:
             identifier_id = seen.anchor.identifier_id
             mine = None
             is_late = True
-            for item in seen.events:
-                row, event = item
+            for row, event in seen.events:
                 is_late = is_late and row.logged_at - row.event_at > LATE_US
                 if is_judged and by_permission:
                     touched.of(identifier_id).tapes = None
@@ -217,13 +227,20 @@ class TapeWriter:
                     continue
                 if mine is None:
                     mine = wanted.setdefault((identifier_id, seen.part), {})
+                place = [row.event_at, row.position]
                 for kept in takers:
                     tape_id = kept.stored_id
-                    held = mine.get(tape_id)
-                    if held is not None:
-                        held[1].append(item)
-                    elif identifier_id <= through.get(tape_id, -1):
-                        mine[tape_id] = (kept, [item])
+                    coming = mine.get(tape_id)
+                    if coming is None and identifier_id > through.get(tape_id, -1):
+                        continue
+                    entry = place if kept.is_plain else self._entry_of(kept, row, event)
+                    if entry is None:
+                        continue
+                    if coming is None:
+                        coming = mine[tape_id] = _Coming(kept)
+                    coming.entries.append(entry)
+                    if row.logged_at > coming.logged_at:
+                        coming.logged_at = row.logged_at
             if is_late:
                 touched.causes.setdefault(identifier_id, LATE)
             else:
@@ -231,45 +248,38 @@ class TapeWriter:
         if wanted:
             self._put(wanted)
 
-    def _put(self, wanted: dict[Key, dict[int, tuple[Kept, list[tuple[LogRow, Any]]]]]) -> None:
-        strands = self._memory.load(self._tx, (key for key, mine in wanted.items() if mine))
-        for key, mine in wanted.items():
-            for kept, items in mine.values():
-                tape = kept.tape
-                if kept.is_plain:
-                    self._add(key, strands[key], kept, [[row.event_at, row.position] for row, _ in items],
-                              max(row.logged_at for row, _ in items))  # fmt: skip
-                    continue
-                entries, logged_at = [], 0
-                for row, event in items:
-                    if kept.lens is not None and not lens_allows(kept.lens, carried_by(event.context)):
-                        continue
-                    told: Any = None
-                    if tape.matcher.where is not None or tape.paths:
-                        told = self._properties_of(row)
-                        if tape.matcher.where is not None and not holds(tape.matcher.where, told):
-                            continue
-                    entry = entry_of(tape, row.event_at, row.position, told)
-                    if entry is not None:
-                        entries.append(entry)
-                        logged_at = max(logged_at, row.logged_at)
-                if entries:
-                    self._add(key, strands[key], kept, entries, logged_at)
+    def _entry_of(self, kept: Kept, row: LogRow, event: Any) -> list[Any] | None:
+        """Give what a tape keeps of an event, None when it is not for it."""
+        if kept.lens is not None and not lens_allows(kept.lens, carried_by(event.context)):
+            return None
+        told: Any = None
+        if kept.where is not None or kept.tape.paths:
+            told = self._properties_of(row)
+            if kept.where is not None and not holds(kept.where, told):
+                return None
+        return entry_of(kept.tape, row.event_at, row.position, told)
 
-    def _add(self, key: Key, strand: dict[int, Document], kept: Kept, entries: list[list[Any]], logged_at: int) -> None:
-        tape_id = kept.stored_id
-        document = strand.get(tape_id)
-        if document is None:
-            document = strand[tape_id] = new_document(kept.tape)
-        add_entries(kept.tape, document, entries, logged_at)
-        self._changed.add((*key, tape_id))
-        if not self._is_filling:
-            self.touched.of(key[0]).add(tape_id, entries)
+    def _put(self, wanted: dict[Key, dict[int, _Coming]]) -> None:
+        strands = self._memory.load(self._tx, (key for key, mine in wanted.items() if mine))
+        changed, is_judged = self._changed, not self._is_filling
+        for key, mine in wanted.items():
+            if not mine:
+                continue
+            strand = strands[key]
+            came = self.touched.of(key[0]) if is_judged else None
+            for tape_id, coming in mine.items():
+                document = strand.get(tape_id)
+                if document is None:
+                    document = strand[tape_id] = new_document(coming.kept.tape)
+                add_entries(coming.kept.tape, document, coming.entries, coming.logged_at)
+                changed.add((*key, tape_id))
+                if came is not None:
+                    came.add(tape_id, coming.entries)
 
     def _properties_of(self, row: LogRow) -> Any:
-        if row.position not in self._properties:
-            self._properties[row.position] = _properties(row.body or b"{}").properties
-        return self._properties[row.position]
+        if self._read[0] != row.position:
+            self._read = row.position, _properties(row.body or b"{}").properties
+        return self._read[1]
 
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget the tapes of these strands: their events are folded again."""

@@ -370,7 +370,7 @@ class Judging:
             came = came_to.get(root, _NOTHING)
             wanted = None if came.tapes is None else catalog.to_judge(came.tapes, view.stored, mine.get(root, ()), at)
             if wanted is not None:
-                wanted |= catalog.of_traits(came.traits)
+                wanted |= catalog.of_traits(came.traits, view.stored_ids)
                 if came.is_new:
                     wanted.update(catalog.of_nobody)
             others = other_dues.get(root, ())
@@ -466,7 +466,8 @@ class _Told:
     def judge(self, wanted: Collection[str] | None, at: int, cause: str) -> int:
         """Judge at an instant; give the next one at which something may change by itself."""
         until = NEVER
-        ready, view, own, others = self._ready, self._view, self._own, self._others
+        ready, view, own = self._ready, self._view, self._own
+        others = set[str]().union(*self._others.values())  # what whoever they were before is in
         view.known.clear()
         lens: Any = ()
         for name in self._whole() if wanted is None else wanted:
@@ -479,7 +480,7 @@ class _Told:
             holds, turn = entry.answers(view, at)
             if turn < until:
                 until = turn
-            if others or holds != (name in own):
+            if holds != (name in own) or name in others:
                 self._settle(entry, holds, at, cause)
         if wanted is None:
             # Audiences that are no more. Those that are being filled stay as they were.
@@ -497,8 +498,10 @@ class _Told:
     def _settle(self, entry: Entry, holds: bool, at: int, cause: str) -> None:
         name = entry.name
         own = self._own.get(name)
-        before = [(root, mine.pop(name)) for root, mine in self._others.items() if name in mine]
-        for root, member in before:
+        for root, mine in self._others.items():
+            member = mine.pop(name, None)
+            if member is None:
+                continue
             if not holds:
                 self._note(name, entry.version, root, EXIT, at, cause, member.since_at)
             elif own is None:

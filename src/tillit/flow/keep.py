@@ -6,6 +6,7 @@ Never: a room of them left out: whoever moves strands moves all that hangs on th
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from tillit.audience import STRAND_TABLES as AUDIENCE_TABLES
 from tillit.audience import TapeWriter
@@ -28,20 +29,11 @@ class Keeping:
 
     def __init__(self, tx: Writing, memory: StrandMemory | None = None, tapes: TapeWriter | None = None) -> None:
         """Start one batch."""
-        self._tx = tx
         self._rooms = (
             StrandWriter(tx, memory),
             GroupWriter(tx),
-            ConsentWriter(tx, self._proves, facts=FACT_TRAITS),
+            ConsentWriter(tx, partial(_proves, tx), facts=FACT_TRAITS),
             tapes if tapes is not None else TapeWriter(tx, catalog_of(tx)),
-        )
-
-    def _proves(self, event: Event, position: int, anchor: Ident) -> bool:
-        """Say whether an event's token proves who it is about, and was not used before."""
-        return (
-            event.proof is not None
-            and any(told.key == (anchor.namespace, anchor.value) for told in rules_in_force(self._tx).proven(event))
-            and find_earlier_use(self._tx, event, position) is None
         )
 
     def fold(self, sightings: Sequence[Sighting]) -> None:
@@ -58,3 +50,13 @@ class Keeping:
         """Put what changed into the state."""
         for room in self._rooms:
             room.write()
+
+
+# A function: a method that a room of it holds would tie all that a batch made into a knot for the collector.
+def _proves(tx: Writing, event: Event, position: int, anchor: Ident) -> bool:
+    """Say whether an event's token proves who it is about, and was not used before."""
+    return (
+        event.proof is not None
+        and any(told.key == (anchor.namespace, anchor.value) for told in rules_in_force(tx).proven(event))
+        and find_earlier_use(tx, event, position) is None
+    )

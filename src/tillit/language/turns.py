@@ -6,18 +6,20 @@ Never: a name left out whose answer is another one, or changes by itself sooner 
        answer is the same costs an answer, and nothing else.
 
 A count turns where it passes a threshold, a sum likewise, a first event where another one is the first; a sequence that
-does not hold turns where its last step has an event after one that came. Whatever else hangs on the tape is named.
+does not hold turns where the step before the one that came has an event before it, and the next one an event after it,
+which agree with it. Where more events can only make it hold members are not named, and where they can only end it nobody
+else is. Whatever else hangs on the tape is named.
 An event that is dated in the future turns nothing yet and is due later, so everything is named for it.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import ceil, floor
-from operator import itemgetter
+from operator import gt, itemgetter, lt
 from typing import Any, NamedTuple
 
 from tillit.language.direction import direction_of
-from tillit.language.live import compile_condition, has_base, inputs_of, main_tape, step_tape
+from tillit.language.live import apart_tape, compile_condition, has_base, inputs_of, main_tape, step_tape
 from tillit.language.nodes import (
     AllOf,
     AnyOf,
@@ -66,11 +68,13 @@ class First(NamedTuple):
     tape: Tape
 
 
-class Begins(NamedTuple):
-    """An event can only begin or carry on what an event on another tape, later than it, must end."""
+class Step(NamedTuple):
+    """A step of a sequence: it leads nowhere without an event of the step before it, and one of the step after it."""
 
     tape: Tape
-    last: Tape
+    before: Tape | None  # None: it is the first step
+    after: Tape | None  # None: it is the last one
+    within: int  # microseconds up to now in which all of them are
 
 
 class Other(NamedTuple):
@@ -79,7 +83,7 @@ class Other(NamedTuple):
     tape: Tape
 
 
-Leaf = Count | Sum | First | Begins | Other
+Leaf = Count | Sum | First | Step | Other
 
 
 def leaves_of(node: Condition) -> Iterator[Leaf]:
@@ -134,8 +138,18 @@ def _of_sequence(node: Steps) -> Iterator[Leaf]:
     if node.unless is not None:
         yield from (Other(tape) for tape in tapes)
         return
-    last = step_tape(node, node.steps[-1].matcher)
-    yield from (Other(tape) if tape == last else Begins(tape, last) for tape in tapes)
+    steps = [step_tape(node, step.matcher) for step in node.steps]
+    for before, tape, after in zip([None, *steps], steps, [*steps[1:], None], strict=False):
+        yield Step(tape, before, after, node.within)
+    yield from (Other(apart_tape(node, step.without)) for step in node.steps if step.without is not None)
+
+
+class _Hanging(NamedTuple):
+    """What may turn by an event: of members, of others, or of both."""
+
+    name: str
+    of_members: bool
+    of_others: bool
 
 
 class Turns:
@@ -144,59 +158,67 @@ class Turns:
     def __init__(self) -> None:
         """Begin with nothing."""
         self.names: dict[str, None] = {}
-        self._of_members: dict[str, None] = {}
-        self._of_others: dict[str, None] = {}
-        self._counts: dict[int | None, list[tuple[int, str]]] = {}
-        self._sums: list[tuple[int, str]] = []
+        self._of_members: set[str] = set()
+        self._of_others: set[str] = set()
+        self._counts: dict[int | None, list[tuple[int, _Hanging]]] = {}
+        self._sums: list[tuple[int, _Hanging]] = []
         self._firsts: dict[str, None] = {}
-        self._begins: dict[int, dict[str, None]] = {}  # by the tape of the last step
+        # By the ids of the tapes before and after: how far back any of them looks, and their names.
+        self._steps: dict[tuple[int | None, int | None], tuple[int, frozenset[str]]] = {}
 
     def hang(self, name: str, leaf: Leaf, stored: Mapping[int, int], *, is_rising: bool, is_falling: bool) -> None:
         """Hang a part of a definition on the tape. `stored`: under which id each of its tapes is kept."""
         self.names[name] = None
+        hanging = _Hanging(name, of_members=not is_rising, of_others=not is_falling)
         if isinstance(leaf, Count):
-            insort(self._counts.setdefault(leaf.span, []), (leaf.least, name))
+            insort(self._counts.setdefault(leaf.span, []), (leaf.least, hanging))
         elif isinstance(leaf, Sum):
-            insort(self._sums, (leaf.threshold, name))
+            insort(self._sums, (leaf.threshold, hanging))
         elif isinstance(leaf, First):
             self._firsts[name] = None
         else:
             if not is_rising:
-                self._of_members[name] = None
-            if not is_falling:
-                last = None if isinstance(leaf, Other) else stored[leaf.last.tape_id]
-                others = self._of_others if last is None else self._begins.setdefault(last, {})
-                others[name] = None
+                self._of_members.add(name)
+            if isinstance(leaf, Step):
+                before, after = (None if one is None else stored[one.tape_id] for one in (leaf.before, leaf.after))
+                widest, names = self._steps.get((before, after), (0, frozenset()))
+                self._steps[before, after] = max(widest, leaf.within), names | {name}
+            elif not is_falling:
+                self._of_others.add(name)
 
     def find(
         self, came: Sequence[list[Any]], tape_id: int, documents: Documents, member_of: Collection[str], at: int
     ) -> set[str]:
         """Give the names whose answer may be another one. `came`: entries of the tape that were not there before."""
-        earliest = min(came)[0]
-        if (len(came) > 1 and max(came)[0] > at) or earliest > at:
+        earliest, latest = (came[0][0], came[0][0]) if len(came) == 1 else (min(came)[0], max(came)[0])
+        if latest > at:
             return set(self.names)
-        found = {name for name in self._of_members if name in member_of}
-        found.update(name for name in self._of_others if name not in member_of)
+        found = self._of_others.difference(member_of)
+        if self._of_members:
+            found.update(name for name in self._of_members if name in member_of)
         if self._counts or self._sums or self._firsts:
             mine = documents(tape_id)
             for span, counts in self._counts.items():
-                self._find_counts(found, span, counts, came, mine, at)
+                self._find_counts(found, span, counts, came, mine, member_of, at)
             if self._sums:
-                self._find_sums(found, came, mine, at)
+                self._find_sums(found, came, mine, member_of, at)
             if self._firsts and earliest <= _first(mine):
                 found.update(self._firsts)
-        for last_id, names in self._begins.items():
-            if any(one[ENTRIES] and one[ENTRIES][-1][0] >= earliest for one in documents(last_id)):
-                found.update(name for name in names if name not in member_of)
+        for (before, after), (within, names) in self._steps.items():
+            if (before is None or _agrees(documents(before), came, at - within, lt)) and (
+                after is None or _agrees(documents(after), came, at - within, gt)
+            ):
+                found |= names.difference(member_of)
         return found
 
     @staticmethod
     def _find_counts(
         found: set[str],
         span: int | None,
-        counts: Sequence[tuple[int, str]],
+        counts: Sequence[tuple[int, _Hanging]],
         came: Sequence[list[Any]],
         documents: Sequence[Document],
+        member_of: Collection[str],
         at: int,
     ) -> None:
         n_came = len(came)
@@ -216,13 +238,20 @@ class Turns:
                     high = len(entries) if entries[-1][0] <= at else bisect_right(entries, at, key=_at)
                     n += high - (0 if entries[0][0] > after else bisect_right(entries, after, 0, high, key=_at))
         if n_came:
-            low = bisect_left(counts, (n - n_came + 1,))
-            for least, name in counts[low:]:
+            for least, hanging in counts[bisect_left(counts, (n - n_came + 1,)) :]:
                 if least > n:
                     break
-                found.add(name)
+                if hanging.of_members if hanging.name in member_of else hanging.of_others:
+                    found.add(hanging.name)
 
-    def _find_sums(self, found: set[str], came: Sequence[list[Any]], documents: Sequence[Document], at: int) -> None:
+    def _find_sums(
+        self,
+        found: set[str],
+        came: Sequence[list[Any]],
+        documents: Sequence[Document],
+        member_of: Collection[str],
+        at: int,
+    ) -> None:
         added = [micros for one in came if (micros := micros_of(one[2])) is not None]
         if not added:
             return
@@ -235,10 +264,28 @@ class Turns:
                     total += micros
         before = total - sum(added)
         least, most = min(before, total) - 1, max(before, total) + 1
-        for threshold, name in self._sums[bisect_left(self._sums, (least,)) :]:
+        for threshold, hanging in self._sums[bisect_left(self._sums, (least,)) :]:
             if threshold > most:
                 break
-            found.add(name)
+            if hanging.of_members if hanging.name in member_of else hanging.of_others:
+                found.add(hanging.name)
+
+
+def _agrees(
+    documents: Sequence[Document],
+    came: Sequence[list[Any]],
+    since: int,
+    lies: Callable[[list[Any], list[Any]], bool],
+) -> bool:
+    """Say whether a tape has an event after `since` that agrees with one that came, and lies as wanted beside it."""
+    for document in documents:
+        entries = document[ENTRIES]
+        low = 0 if not entries or entries[0][0] > since else bisect_right(entries, since, key=_at)
+        for entry in entries[low:]:
+            for one in came:
+                if entry[2:] == one[2:] and lies(entry[:2], one[:2]):
+                    return True
+    return False
 
 
 def _first(documents: Sequence[Document]) -> int:
@@ -273,19 +320,36 @@ class _Nobody:
 
 def may_hold_of_nobody(node: Condition) -> bool:
     """Say whether a condition may hold of somebody who did nothing and of whom nothing is known."""
-    return True in _answers_of_nobody(node)
+    return True in _answers_of_nobody(node, traits=False)
 
 
-def _answers_of_nobody(node: Condition) -> frozenset[bool]:
+def needed_by(node: Condition) -> frozenset[Tape] | None:
+    """Give tapes of which one at least has something while a condition holds; None: it may hold without any event."""
+    match node:
+        case AllOf(parts):
+            told = [needed for one in parts if (needed := needed_by(one)) is not None]
+            return min(told, key=len, default=None)
+        case AnyOf(parts):
+            each = [needed_by(one) for one in parts]
+            return None if None in each else frozenset[Tape]().union(*(one for one in each if one is not None))
+        case Steps():
+            return frozenset({step_tape(node, node.steps[-1].matcher)})
+    return None if True in _answers_of_nobody(node, traits=True) else inputs_of(node).tapes
+
+
+def _answers_of_nobody(node: Condition, *, traits: bool) -> frozenset[bool]:
+    """Give the answers that somebody may have who did nothing. `traits`: they may have said something of themselves."""
     match node:
         case AllOf(parts) | AnyOf(parts):
-            told = [_answers_of_nobody(one) for one in parts]
+            told = [_answers_of_nobody(one, traits=traits) for one in parts]
             by_one = isinstance(node, AnyOf)  # the answer that one part gives alone
             return frozenset(
                 answer for answer in _BOTH if (any if answer == by_one else all)(answer in one for one in told)
             )
         case Not(inner):
-            return frozenset(not answer for answer in _answers_of_nobody(inner))
+            return frozenset(not answer for answer in _answers_of_nobody(inner, traits=traits))
+        case Compare(TraitValue(), _) if traits:
+            return _BOTH
         case Everybody() | FirstTime() | Restarted() | Regularly() | Steps() | Compare(EventValue() | TraitValue(), _):
             return frozenset({compile_condition(node)(_Nobody(), 0)[0]})
     return _BOTH  # drawings, permissions, what others say

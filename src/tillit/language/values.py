@@ -62,7 +62,10 @@ def holds(clause: Clause, document: Any) -> bool:
     kind = type(clause)
     if kind is PropertyTest:
         value = at_path(document, clause.path)  # type: ignore[union-attr]
-        return all(passes(test, value, 0) for test in clause.tests)  # type: ignore[union-attr]
+        for test in clause.tests:  # type: ignore[union-attr]
+            if not passes(test, value, 0):
+                return False
+        return True
     if isinstance(clause, AllClauses):
         return all(holds(one, document) for one in clause.all_of)
     if isinstance(clause, AnyClause):
