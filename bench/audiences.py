@@ -36,8 +36,9 @@ def definitions(n: int) -> list[dict[str, Any]]:
 def _definition(number: int) -> dict[str, Any]:
     kind, number = number % 10, number // 10
     name, other, window = _NAMES[number % 5], _NAMES[(number + 2) % 5], _WINDOWS[number // 5 % 6]
-    of_category: dict[str, Any] = {"event": name, "where": {"category": f"category-{number % 40}"}}
-    of_all = {"event": name} if number < 30 else of_category
+    where: dict[str, Any] = {"category": f"category-{number % 40}"}
+    of_category: dict[str, Any] = {"event": name, "where": where}
+    of_all: dict[str, Any] = {"event": name} if number < 30 else of_category
     match kind:
         case 0 | 1:
             told = {**of_all, "within": window, "count": {"at_least": 2 + (number + kind) % 5}}
@@ -50,8 +51,8 @@ def _definition(number: int) -> dict[str, Any]:
         case 6:
             return {**of_category, "sum": {"of": "price", "at_least": 50 + number}}
         case 7:
-            where = {**of_all.get("where", {}), "position": {"greater": number % 30}}
-            return {"event": name, "where": where, "count": {"at_least": 3}}
+            beyond = {"position": {"greater": number % 30}}
+            return {"event": name, "where": beyond if number < 30 else {**where, **beyond}, "count": {"at_least": 3}}
         case 8:
             return {"all": [{"trait": "plan", "equals": "regular"}, of_category]}
     return {"first_time": {**of_category, "within": window}}

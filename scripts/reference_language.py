@@ -221,6 +221,66 @@ _CONDITIONS: dict[str, tuple[str, list[Example]]] = {
     ),
 }
 
+_ORDERS: dict[str, tuple[str, list[Example]]] = {
+    "top": (
+        (
+            "Those with the `highest` or the `lowest` of a value: so many people, or a part of those who have a "
+            "place, the last one whole. `of` says who is ranked, else everybody. Whoever has no number there has no "
+            "place; who stands equal is told apart by profile id."
+        ),
+        [
+            Example(
+                "top:\n  by: {event: Order Completed, sum: total}\n  highest: 1",
+                _yes("ana"),
+                'top(event("Order Completed").sum("total"), highest=1)',
+            ),
+            Example(
+                "top:\n  of: {event: Order Completed}\n  by: {event: Order Completed, last: total}\n  lowest: 50%\n"
+                "  every: 1w",
+                _yes("ana"),
+                'top(event("Order Completed").last("total"), lowest="50%", of=event("Order Completed"), every="1w")',
+            ),
+        ],
+    ),
+    "limit": (
+        (
+            "No more than so many, or than a part: drawn by `salt`, the same people each time as long as they are "
+            "there to be drawn."
+        ),
+        [
+            Example(
+                "limit:\n  of: {event: Order Completed}\n  to: 1\n  salt: spring",
+                _yes("ana"),
+                'limit(event("Order Completed"), to=1, salt="spring")',
+            )
+        ],
+    ),
+}
+
+_ORDERS_TOLD = """\
+Two words take the first of many people.
+They stand at the root of an audience alone, and no other definition can name such an audience.
+They are judged for everybody at ticks: at the whole multiples (UTC) of `every`, a day when it is not said and a \
+minute at least, and when the definition comes or changes.
+Between two ticks nobody enters or leaves, but for whom is forgotten; two people who become one keep one place.
+The audience shows for which instant its members were chosen.
+"""
+
+_LEFT_OUT = """\
+Beside `definition` the file of an audience may say who is left out all the same.
+
+| word | what |
+|---|---|
+| `after: [vip, lapsing]` | whoever is in one of these audiences is not in this one: a chain of them is a \
+waterfall in which nobody is twice. They are for one purpose |
+| `holdout: 5%` | a part of everybody is left alone, drawn once by the audience's name; `holdout: {share: 5%, \
+salt: spring}` draws by another word, the same people for each audience that says it |
+
+Both hold at every instant, with nothing to wait for.
+Of an audience that ranks, those before it are not ranked, and whoever is held out keeps their place, so that \
+the others do not move up.
+"""
+
 _WINDOWS: dict[str, tuple[str, list[Example]]] = {
     "none": (
         "Ever",
@@ -490,6 +550,10 @@ def language_page() -> str:
     for word, (node, examples) in _CONDITIONS.items():
         lines += [f"### `{word}`", "", _CONDITION_TOLD.get(word) or _told(node), ""]
         lines += [line for example in examples for line in _shown(example, is_value=False)]
+    lines += ["## Orders", "", *_ORDERS_TOLD.splitlines(), ""]
+    for word, (said, examples) in _ORDERS.items():
+        lines += [f"### `{word}`", "", said, ""]
+        lines += [line for example in examples for line in _shown(example, is_value=False)]
     lines += ["## Windows", "", "When events count. One of them stands beside `event`, `page` or `screen`.", ""]
     for word, (node, examples) in _WINDOWS.items():
         lines += [f"### {'no window' if word == 'none' else _coded(word)}", "", _told(node), ""]
@@ -513,6 +577,7 @@ def language_page() -> str:
     lines += ["## Properties of events", "", "`where` says what the properties of an event are to be.", ""]
     for told, example in _CLAUSES:
         lines += [told, "", *_shown(example, is_value=False)]
+    lines += ["## Who is left out", "", *_LEFT_OUT.splitlines(), ""]
     lines += [
         "## Limits",
         "",

@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -181,6 +182,31 @@ def drawn(salt: str, profile_id: str) -> float:
 
 def _share(told: Any) -> float:
     return float(told[:-1]) / 100 if isinstance(told, str) else float(told)
+
+
+# -- orders: the first of many
+
+
+def chosen(told: Any, people: list[Person], at: int) -> set[str]:
+    """Give the ids of the first of those with a place: by a number or by lot, and who stands equal by id."""
+    is_drawn_by_lot = "limit" in told
+    said = told["limit" if is_drawn_by_lot else "top"]
+    placed: list[tuple[float, str]] = []
+    for person in people:
+        if not is_member(said.get("of", "everybody"), person, at):
+            continue
+        if is_drawn_by_lot:
+            placed.append((drawn(said.get("salt", ""), person.profile_id), person.profile_id))
+            continue
+        value = value_of(said["by"], person, at)
+        # A text or a truth is no number, and nothing stands below all numbers: it has no place.
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
+            placed.append((-float(value) if "highest" in said else float(value), person.profile_id))
+    n = next(said[word] for word in ("highest", "lowest", "to") if word in said)
+    if isinstance(n, str):
+        # Of a part of them the last one is whole.
+        n = -int(-(Fraction(n[:-1]) / 100 * len(placed)) // 1)
+    return {profile_id for _, profile_id in sorted(placed)[:n]}
 
 
 # -- values

@@ -423,6 +423,21 @@ def _feature(chance: Random) -> Any:
     return {"feature": name, **test_of(chance, chance.choice(("within_last", "more_than_ago", "within_next")))}
 
 
+def an_order(chance: Random) -> Any:
+    """Draw a definition that ranks everybody."""
+    n = chance.choice((1, 2, 3, 5, 100, "10%", "50%", "33.3%", "100%"))
+    of = chance.choice(({}, {"of": "everybody"}, {"of": _leaf(chance)}, {"of": {"event": "A", "within": "3d"}}))
+    if chance.random() < 0.3:
+        return {"limit": {**of, "to": n, **chance.choice(({}, {"salt": "s"}))}}
+    kind = chance.choice(("count", "sum", "average", "minimum", "maximum", "distinct", "first", "last", "trait"))
+    by: Any = {"trait": chance.choice(("t", "o.t"))} if kind == "trait" else {**matcher(chance), **any_window(chance)}
+    if kind == "count":
+        by["count"] = True
+    elif kind != "trait":
+        by[kind] = "n"
+    return {"top": {**of, "by": by, chance.choice(("highest", "lowest")): n}}
+
+
 OPERATORS: dict[str, Callable[[Random], Any]] = {
     **{f"property.{word}": _of_property(word) for word in TESTS},
     **{f"trait.{word}": _of_trait(word) for word in (*TESTS, *MOVING)},

@@ -457,6 +457,7 @@ def test_python_asks_one_audience_for_its_own_purpose(ws: Workspace, clock: Cloc
     assert regulars.count() == {
         "audience": "regulars",
         "purpose": "newsletter",
+        "as_of": None,
         "members": 2,
         "permitted": 1,
         "withheld": {"no_consent": 1},

@@ -51,8 +51,8 @@ def _known(person: model.Person, declared: Declared) -> Known:
     profile_id = person.document["id"]
     # Nothing that is chosen here ends by itself.
     permitted = {name: FOREVER for name in ASKED if may(declared, name, person, at=FOREVER, joined_at=0)}
-    # What carries a refusal is nothing to ads. These events carry nothing else.
-    events = {SERVICE: person.own, ADS: [one for one in person.own if "consent" not in one.body.get("context", {})]}
+    # What carries a refusal is nothing to ads.
+    events = {SERVICE: person.own, ADS: [one for one in person.own if not _is_refused(one.body)]}
     return Known(
         profile_id,
         {
@@ -62,6 +62,10 @@ def _known(person: model.Person, declared: Declared) -> Known:
             for purpose, own in events.items()
         },
     )
+
+
+def _is_refused(body: dict[str, Any]) -> bool:
+    return "consent" in body.get("context", {}) and body["context"]["consent"] == REFUSED["consent"]
 
 
 def together_with(lost: Known, found: Known) -> Known:

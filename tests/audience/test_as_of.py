@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.api.asking import Asker
-from tests.audience_shop import apply, buy, id_of, make_shop
+from tests.audience_shop import apply, buy, id_of, let_pass, make_shop
 from tests.cli.in_process import run
 from tests.still_clock import START, Clock
 from tillit.access import API_SCOPES
@@ -25,6 +25,12 @@ from tillit.workspace.audience_past import AsOfFuture, AsOfUnreadable, end_of_da
 RECENT = "audience: recent\npurpose: service\ndefinition: {event: Order Completed, within: 1d}\n"
 STEADY = "audience: steady\npurpose: newsletter\ndefinition: {event: Order Completed, count: {at_least: 2}}\n"
 NEVER = "audience: never\npurpose: service\ndefinition: {not: {event: Order Completed, within: 2d}}\n"
+REST = "audience: rest\npurpose: service\ndefinition: everybody\nafter: [recent]\nholdout: 40%\n"
+BEST = """
+audience: best
+purpose: service
+definition: {top: {by: {event: Order Completed, count: true}, highest: 1, every: 1h}}
+"""
 WHO = ("ana", "bo", "cem")
 
 
@@ -52,12 +58,12 @@ def test_with_nothing_late_it_is_what_the_live_answer_was(
 ) -> None:
     clock = Clock()
     with make_shop(tmp_path_factory.mktemp("then") / "shop", clock) as ws:
-        apply(ws, RECENT, NEVER)
+        apply(ws, RECENT, NEVER, REST)
         seen: dict[tuple[str, int], set[str]] = {}
         for who, passes in story:
             clock.go_on(passes)
             buy(ws, clock, who)
-            for name in ("recent", "never"):
+            for name in ("recent", "never", "rest"):
                 seen[name, clock.at] = {one["profile_id"] for one in ws.audiences[name].members()}
 
         told = {(name, at): {one["profile_id"] for one in ws.audiences[name].members(as_of=at)} for name, at in seen}
@@ -89,6 +95,46 @@ def test_it_is_told_under_the_permissions_of_today(ws: Workspace, clock: Clock) 
     assert (before, after) == ([id_of(ws, "ana")], [id_of(ws, "bo")])
     assert (count["members"], count["permitted"], count["withheld"]) == (2, 1, {"consent_withdrawn": 1})
     assert count["as_of"] == then
+
+
+def test_of_one_that_ranks_it_is_the_last_tick_or_the_newest_snapshot(ws: Workspace, clock: Clock) -> None:
+    apply(ws, BEST)
+    clock.go_on(HOUR - clock.at % HOUR)
+    let_pass(ws, clock, 2 * SECOND)
+    tick = clock.at - clock.at % HOUR
+    for _ in range(4):
+        buy(ws, clock, "bo")
+    between = clock.at
+    let_pass(ws, clock, HOUR)
+    live = ws.audiences.list_members("best", ws.scope("service"))
+
+    def then(as_of: int) -> tuple[str, list[str]]:
+        told = ws.audiences.list_members("best", ws.scope("service"), as_of=as_of)
+        return told["as_of"], [one["profile_id"] for one in told["members"]]
+
+    assert then(between) == (rfc3339(tick), [id_of(ws, "ana")]), "in between nobody enters"
+    assert then(clock.at) == (live["as_of"], [id_of(ws, "bo")])
+    assert live["as_of"] > rfc3339(tick + HOUR)
+    assert then(tick + HOUR)[0] == rfc3339(tick + HOUR), "the snapshot is of a moment later"
+    assert then(START - DAY)[1] == []
+
+
+def test_whoever_was_not_heard_of_takes_nobodys_place(ws: Workspace, clock: Clock) -> None:
+    clock.go_on(HOUR)
+    tick = clock.at - clock.at % HOUR
+    let_pass(ws, clock, HOUR)
+    for number in range(20):
+        buy(ws, clock, f"new-{number}")
+    definition = {"limit": {"to": 3, "every": "1h"}}
+
+    told = ws.audiences.preview(definition, "service", ws.scope("service"), as_of=tick + HOUR - 1)
+    now = ws.audiences.preview(definition, "service", ws.scope("service"))
+
+    assert (told["as_of"], told["of"]) == (rfc3339(tick), 3)
+    assert set(told["sample"]) == {id_of(ws, who) for who in WHO}
+    assert (now["people"], now["of"]) == (3, 23)
+    assert set(now["sample"]) != set(told["sample"])
+    assert [n for _, n in now["trend"]] == [0] * 13 + [3]
 
 
 def test_who_was_forgotten_since_was_never_there(ws: Workspace, clock: Clock) -> None:

@@ -65,6 +65,28 @@ def test_members_come_to_a_table_and_go_as_they_enter_and_leave(shop: Shop, cloc
     assert seen == [{mails[0]}, set(mails[:3]), {mails[0], mails[2]}, set()]
 
 
+def test_of_an_audience_that_ranks_people_come_and_go_at_ticks(shop: Shop, clock: Clock, tmp_path: Path) -> None:
+    file = tmp_path / "crm.db"
+    file.touch()
+    shop.people(range(3))
+    shop.buy(0)
+    definition = "{top: {by: {event: Order Completed, within: 30d, count: true}, highest: 1}}"
+    best = f"audience: buyers\npurpose: newsletter\ndefinition: {definition}\n"
+    shop.ws.audiences.apply(best, reason="", operator="kim")
+    shop.apply({**TABLE, "to": {"url": str(file), "table": "people"}})
+    seen = []
+    for _ in range(2):
+        shop.run()
+        seen.append(there(file))
+        shop.buy(1)
+        shop.buy(1)
+    clock.go_on(DAY)
+    shop.run()
+    seen.append(there(file))
+
+    assert seen == [{"u0@example.org"}, {"u0@example.org"}, {"u1@example.org"}]
+
+
 def test_an_audience_goes_to_no_destination_of_another_purpose(shop: Shop) -> None:
     shop.ws.audiences.apply(AUDIENCE, reason="", operator="kim")
     with pytest.raises(DefinitionInvalid, match="is for the purpose 'newsletter'"):

@@ -1,5 +1,6 @@
 """L4 and L5 of a whole workspace: after anything that can happen, live is batch, and every change was told once."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,6 +64,23 @@ def acts(draw: st.DrawFn) -> Act:
 def waits(draw: st.DrawFn) -> Act:
     by = draw(st.sampled_from([SECOND, 10 * SECOND, HOUR, DAY, DAY, 8 * DAY, 31 * DAY]))
     return lambda town: town.wait(by)
+
+
+def test_an_edited_feature_is_judged_anew_also_where_all_that_it_reads_was_kept(tmp_path: Path) -> None:
+    spent = {"feature": "spent", "purpose": "service", "definition": {"event": "Order Completed", "sum": "total"}}
+    big = {"audience": "big", "purpose": "service", "definition": {"feature": "spent", "at_least": 50}}
+    least = {**spent, "definition": {"event": "Order Completed", "minimum": "total"}}
+    order = {"type": "track", "event": "Order Completed", "userId": "ana", "properties": {"total": 30}}
+    with Town(tmp_path / "town", Clock()) as town:
+        for told in (spent, big):
+            town.ws.audiences.apply(json.dumps(told), reason="", operator="kim")
+        for _ in range(2):
+            town.say(order, 0)
+        town.look()
+        assert len(town.told["big"]) == 1
+        town.ws.audiences.apply(json.dumps(least), reason="", operator="kim")
+        town.look()
+        assert town.told["big"] == set()
 
 
 @settings(max_examples=8)

@@ -191,6 +191,7 @@ def test_a_count_says_how_many_are_withheld_and_why(applied: Path) -> None:
 
     assert found == {
         "audience": "regulars",
+        "as_of": None,
         "purpose": "newsletter",
         "members": 2,
         "permitted": 1,
@@ -255,6 +256,30 @@ def test_a_check_ends_well_and_with_1_on_a_difference(applied: Path) -> None:
     assert differs["cases"] == [ids(applied)["ana"]]
     assert differs["withheld"] == {"no_consent": 1}
     assert "2 are not and should be" in printed
+
+
+def test_who_is_ranked_and_who_is_held_out_is_told_with_its_time(applied: Path) -> None:
+    (applied / "audiences" / "e-best.yaml").write_text(
+        "audience: best\npurpose: service\nafter: [callers]\nholdout: 0.5\n"
+        "definition: {top: {by: {event: Order Completed, sum: total}, highest: 1}}\n",
+        encoding="utf-8",
+    )
+    planned = typed(applied, "plan", str(applied / "audiences" / "e-best.yaml")).stdout
+    told(applied, "apply", str(applied / "audiences" / "e-best.yaml"), "--yes")
+
+    assert "Held out: 0 who would be in it are left alone." in planned
+    assert told(applied, "audience", "holdout", "best") == {
+        "audience": "best", "members": 0, "held_out": 0, "people": 0,
+    }  # fmt: skip
+    assert "0 are held out" in typed(applied, "audience", "holdout", "best").stdout.replace("\n", " ")
+    assert "Nobody is held out of regulars" in typed(applied, "audience", "holdout", "regulars").stdout
+    best = next(one for one in told(applied, "audience", "list")["audiences"] if one["audience"] == "best")
+    assert best["as_of"].endswith("Z")
+    assert "as of" in typed(applied, "audience", "count", "best").stdout
+    assert told(applied, "audience", "check", "best")["is_stale"] is False
+    assert "no place" in typed(applied, "audience", "why", "best", "user_id:ana").stdout
+    named = told(applied, "audience", "preview", str(applied / "audiences" / "e-best.yaml"))
+    assert named["people"] == 0
 
 
 def test_features_are_listed_and_their_values_told(applied: Path) -> None:

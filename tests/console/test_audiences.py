@@ -333,6 +333,46 @@ def test_rows_are_moved_grouped_and_taken_away_and_say_what_they_mean(shop: Shop
     assert "Everybody</p>" not in fewer
 
 
+def test_how_many_and_who_is_left_out_is_built_in_words_and_shown_with_its_time(shop: Shop) -> None:
+    shop.apply(REGULARS)
+    definition = {"top": {"of": {"event": "Order Completed"}, "by": {"event": "Order Completed", "sum": "total"},
+                          "highest": 2, "every": "1w"}}  # fmt: skip
+    fields = {"kind": "audience", "view": "rows", "title": "Best", "name": "best", "purpose": "service",
+              **rows_of(definition), "after.regulars": "on", "holdout": "10"}  # fmt: skip
+
+    built = shop.part("/console/audiences/build", {**fields, "act": "show"})
+    counted = words(shop.part("/console/audiences/preview", fields))
+    rest = words(shop.part("/console/audiences/preview/rest", fields))
+    planned = told(shop.post("/console/audiences/plan", fields))
+    text = re.search(r'name="text"[^>]*>([^<]*)<', planned) or re.search(r'name="text" value="([^"]*)"', planned)
+
+    assert re.search(r'name="after.regulars"[^>]* checked', built)
+    assert 'value="highest" selected' in built
+    assert 'name="d.rank.by.tests' not in built
+    assert "place" not in counted
+    assert re.search(r"\b1\b", counted)
+    assert "he 2 people with the highest value" in planned
+    assert "Held out" in planned
+    assert "The last 90 days" in rest
+    assert text is not None
+    assert "after:\n- regulars" in text[1]
+    assert "holdout: 10%" in text[1]
+    shop.apply(text[1].strip() + "\n")
+    page = words(told(shop.get("/console/audiences/best?held=yes")))
+    assert "As of" in page
+    assert "ranked anew every 7 days" in page
+    assert "Held out to measure what is sent" in page
+    then = words(told(shop.get(f"/console/audiences/best?on={rfc3339(shop.ws.now())[:10]}")))
+    assert "Everybody is ranked at ticks: it is the last one by then." in then
+    assert "Send it somewhere" in then
+    assert "Send Best somewhere" in words(told(shop.get("/console/audiences/best/send")))
+    again = told(shop.get("/console/audiences/best/edit"))
+    assert re.search(r'name="after.regulars"[^>]* checked', again)
+    assert 'name="holdout" value="10%"' in again
+    why = words(told(shop.get(f"/console/audiences/best/why/{shop.id_of('cem')}")))
+    assert "place 1 of 1 with 70" in why
+
+
 def test_the_count_says_how_many_who_may_be_used_and_what_is_near(shop: Shop) -> None:
     shop.apply(REGULARS)
     definition = {

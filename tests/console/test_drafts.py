@@ -51,6 +51,7 @@ from tillit.language.nodes import (
     NotClause,
     Permitted,
     PropertyTest,
+    Ranked,
     Regularly,
     Restarted,
     Rolling,
@@ -298,3 +299,39 @@ def test_what_the_rows_say_is_written_as_files_have_it() -> None:
     plain = Written(tidy(draft_of(node))).plain
 
     assert plain == to_plain(node)
+
+
+ranked = st.builds(
+    Ranked,
+    conditions,
+    st.one_of(st.none(), values),
+    st.booleans(),
+    st.integers(1, 5_000),
+    st.just(0),
+    st.sampled_from([60_000_000, 3_600_000_000, 7 * 86_400_000_000]),
+    st.just(""),
+    st.none(),
+)
+
+
+@given(ranked, st.integers(0, 1_000_000), st.sampled_from(["", "spring"]))
+def test_every_order_can_be_shown_and_comes_back_the_same(node: Ranked, millionths: int, salt: str) -> None:
+    if millionths:
+        node = node._replace(most=0, millionths=millionths)
+    if node.by is None:
+        node = node._replace(is_highest=False, salt=salt)
+
+    written = through_a_form(draft_of(node))
+
+    assert written.faults == {}
+    assert isinstance(written.node, Ranked)
+    assert meaning(written.node.of) == meaning(node.of)
+    assert (written.node.by is None) == (node.by is None)
+    assert node.by is None or meaning(written.node.by) == meaning(node.by)
+    assert written.node._replace(of=node.of, by=node.by) == node
+
+
+def test_what_an_order_lacks_is_said_beside_it() -> None:
+    draft = tidy({"rows": [{"kind": "everybody"}], "rank": {"how": "highest", "n": "most"}})
+
+    assert "d.rank" in Written(draft).faults

@@ -22,11 +22,12 @@ from typing import Any, NamedTuple
 
 from tests.language_cases import OPERATORS
 from tillit.flow import audiences
-from tillit.language import dialects, instants, live, sql, tapes, values
+from tillit.language import dialects, instants, live, ranks, sql, tapes, values
 
 LIVE = (instants, values, tapes, live)
 SQL = (sql, dialects)
-MODULES: dict[str, ModuleType] = {module.__file__ or "": module for module in (*LIVE, *SQL, audiences)}
+# Orders are of everybody at once: `tests/language/test_rank_mutants.py` draws faults of theirs.
+MODULES: dict[str, ModuleType] = {module.__file__ or "": module for module in (*LIVE, *SQL, audiences, ranks)}
 SQL_FILES = {module.__file__ for module in SQL}
 # Classes of which methods are spoiled, and those methods where not all of them are.
 CLASSES: dict[str, set[str]] = {"_Asking": set(), "_Span": set(), "DuckDb": set(), "Permissions": {"__call__"}}

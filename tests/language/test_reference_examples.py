@@ -19,6 +19,7 @@ from tillit.language import nodes, reading
 from tillit.language import python as define
 from tillit.language.live import compile_condition, compile_value
 from tillit.language.nodes import OF_MISSING, Condition, Value
+from tillit.language.ranks import members_of
 from tillit.language.reading import LanguageInvalid, read_condition, read_value
 from tillit.language.sentences import sentence
 from tillit.language.values import NEVER, passes
@@ -99,7 +100,11 @@ def test_an_example_says_and_gives_what_the_page_says(example: Shown) -> None:
     given = {}
     for name, person in people().items():
         person.with_tapes(node)
-        if isinstance(node, nodes.EventValue | nodes.TraitValue | nodes.FeatureValue):
+        if isinstance(node, nodes.Ranked):
+            for other in people().values():
+                other.with_tapes(node)
+            given[name] = "yes" if name in members_of(node, people().values(), AT) else "no"
+        elif isinstance(node, nodes.EventValue | nodes.TraitValue | nodes.FeatureValue):
             value = compile_value(node)(person, AT)[0]
             given[name] = "missing" if value is None else json.dumps(value).removesuffix(".0")
         else:
@@ -127,6 +132,8 @@ def test_there_is_an_example_for_every_word() -> None:
     used = {word for example in EXAMPLES for word in words_of(yaml.safe_load(example.text))}
     known = {
         *reading._Reader()._conditions(),
+        *reading._ORDERS,
+        *("by", "highest", "lowest", "to"),
         *OF_MISSING,
         *nodes.AGGREGATES,
         *reading._WINDOWS,

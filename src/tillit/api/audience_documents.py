@@ -12,6 +12,7 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from tillit.api.documents import Lookup, Purpose
+from tillit.audience import Holdout
 
 # -- bodies
 
@@ -21,6 +22,11 @@ class NewPreview(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     definition: Annotated[dict[str, Any] | str, Meta(description="As in an audience's file, as JSON.")]
     purpose: Purpose | None = None
+    after: Annotated[list[str], Meta(max_length=50, description="Audiences whose members are not in it.")] = []
+    holdout: Annotated[
+        float | str | Holdout | None, Meta(description="A share of everybody that is left alone, as in a file.")
+    ] = None
+    name: Annotated[str, Meta(max_length=63, description="The audience's name: its holdout is drawn by it.")] = ""
     sample: Annotated[int, Meta(ge=0, le=100, description="How many people to name.")] = 20
     as_of: Annotated[str, Meta(max_length=40)] | None = None  # an instant that has passed: all is as of then
 
@@ -57,7 +63,10 @@ QueryAfterChange = Annotated[
 
 
 class AudienceDocument(TypedDict):
-    """An audience: its size, what changed since yesterday (UTC), how it stands. `state`: live, filling or broken."""
+    """An audience: its size, what changed since yesterday (UTC), how it stands. `state`: live, filling or broken.
+
+    `as_of`: of an audience that ranks, the instant for which its members were chosen; null of others.
+    """
 
     audience: str
     title: str
@@ -68,6 +77,7 @@ class AudienceDocument(TypedDict):
     state: str
     words: str
     version: int | None
+    as_of: str | None
 
 
 class AudiencesDocument(TypedDict):
@@ -96,13 +106,17 @@ class VersionDocument(TypedDict):
 class WholeAudienceDocument(AudienceDocument):
     """An audience with its definition, its size in 90 days, and its versions, newest first.
 
-    `trend`: [day since 1970 in UTC, members at its end].
+    `trend`: [day since 1970 in UTC, members at its end]. `after`: audiences whose members are not in it. `held_out`:
+    people who would be in it and are left alone; null when there is no holdout, or while the lake is busy.
     """
 
     trend: list[list[int]]
     sentence: str
     lines: list[LineDocument]
     definition: Any
+    after: list[str]
+    holdout: float | str | dict[str, Any] | None
+    held_out: int | None
     versions: list[VersionDocument]
 
 
@@ -117,7 +131,8 @@ class AudienceMemberDocument(TypedDict):
 class AudienceMembersDocument(TypedDict):
     """A page of members. `withheld` counts those on it whom the purpose may not use, by the reason.
 
-    `as_of`: the instant that was asked for; null: now.
+    `as_of`: the instant that was asked for; null: now. Of an audience that ranks, the instant for which they were
+    chosen.
     """
 
     audience: str

@@ -161,7 +161,14 @@ def audience_routes(desk: Desk) -> list[HTTPRouteHandler]:
         scope = desk.scope(request, data.purpose)
         found = await desk.slowly(
             lambda: ws.audiences.preview(
-                cast(Any, data.definition), scope.purpose, scope, sample=data.sample, as_of=data.as_of
+                cast(Any, data.definition),
+                scope.purpose,
+                scope,
+                sample=data.sample,
+                after=data.after,
+                holdout=data.holdout,
+                name=data.name,
+                as_of=data.as_of,
             )
         )
         desk.note(request, scope, found["sample"])

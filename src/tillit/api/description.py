@@ -129,6 +129,7 @@ _AUDIENCE = {
     "state": "live",
     "words": "Every event and every passing second counts at once.",
     "version": 9,
+    "as_of": None,
 }
 _LAPSING = {"event": "Order Completed", "within": "30d", "count": {"equals": 0}}
 _LAPSING_READ = "Order Completed did not happen in the last 30 days"
@@ -138,6 +139,9 @@ _WHOLE_AUDIENCE = {
     "sentence": _LAPSING_READ,
     "lines": [{"text": _LAPSING_READ, "depth": 0, "joined": ""}],
     "definition": _LAPSING,
+    "after": ["vip"],
+    "holdout": "5%",
+    "held_out": 21,
     "versions": [{"version": 9, "at": "2026-03-01T09:00:00Z", "operator": "kim", "reason": "spring"}],
 }
 _WHY_AUDIENCE = {

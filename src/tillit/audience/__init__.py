@@ -5,7 +5,7 @@ Out:   tapes beside the strands; memberships and every change of them, once.
 Never: a member's values; a membership that hangs on the order in which events came.
 """
 
-from tillit.audience.catalog import Catalog, Entry, Lens, lens_allows, lens_of, read_catalog, stored_id
+from tillit.audience.catalog import Catalog, Entry, Lens, RankedEntry, lens_allows, lens_of, read_catalog, stored_id
 from tillit.audience.definitions import (
     AUDIENCE,
     FEATURE,
@@ -17,7 +17,10 @@ from tillit.audience.definitions import (
     DefinedFeature,
     Definitions,
     Feature,
+    Holdout,
+    condition_of,
     definition_row,
+    held_out_of,
     keep_definition_of,
     list_applied,
     list_in_force,
@@ -39,6 +42,7 @@ from tillit.audience.memberships import (
     MERGE,
     MOVE,
     NOBODY,
+    RANK,
     TIMER,
     Change,
     Judged,
@@ -46,6 +50,7 @@ from tillit.audience.memberships import (
     Memberships,
     Standing,
 )
+from tillit.audience.rankings import Ranking, drop_ranking, read_rankings, write_ranking
 from tillit.audience.writer import (
     UNTOLD,
     WHOLE,
@@ -86,6 +91,7 @@ __all__ = [
     "MERGE",
     "MOVE",
     "NOBODY",
+    "RANK",
     "STRAND_TABLES",
     "TAPE_MIGRATIONS",
     "TIMER",
@@ -102,17 +108,23 @@ __all__ = [
     "Definitions",
     "Entry",
     "Feature",
+    "Holdout",
     "Judged",
     "Lens",
     "Member",
     "Memberships",
+    "RankedEntry",
+    "Ranking",
     "Standing",
     "TapeMemory",
     "TapeWriter",
     "Touched",
     "begin_tapes",
     "clear_touched",
+    "condition_of",
     "definition_row",
+    "drop_ranking",
+    "held_out_of",
     "keep_definition_of",
     "lens_allows",
     "lens_of",
@@ -121,6 +133,7 @@ __all__ = [
     "read_audience",
     "read_catalog",
     "read_feature",
+    "read_rankings",
     "read_standing",
     "read_touched",
     "resolve_definitions",
@@ -128,4 +141,5 @@ __all__ = [
     "stored_id",
     "touch",
     "unfilled",
+    "write_ranking",
 ]

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from tillit.audience.definitions import AUDIENCE, Definitions, list_in_force, resolve_definitions
 from tillit.language.live import inputs_of
-from tillit.language.nodes import AllClauses, Clause, Path, PropertyTest
+from tillit.language.nodes import AllClauses, Clause, Path, PropertyTest, Ranked
+from tillit.language.ranks import Scores, compile_score
 from tillit.language.sharing import SharedAnswers, Sharing
 from tillit.language.tapes import Document, Tape, value_key
 from tillit.language.turns import may_hold_of_nobody, needed_by, turns_of
@@ -40,6 +41,7 @@ class Entry(NamedTuple):
 
     name: str
     version: int  # position of its definition in the log
+    meaning: str  # a digest of the definition with all that it names: what is named has versions of its own
     answers: SharedAnswers
     lens: Lens
     tapes: Mapping[int, int]  # tape id in the definition -> id under which it is stored
@@ -88,6 +90,14 @@ def stored_id(tape: Tape, lens: Lens) -> int:
     return int.from_bytes(digest) >> 1
 
 
+class RankedEntry(NamedTuple):
+    """One audience that ranks everybody, ready to be judged at ticks."""
+
+    entry: Entry
+    node: Ranked
+    scores: Scores
+
+
 class Catalog:
     """The audiences in force under one set of definitions and purposes."""
 
@@ -95,6 +105,7 @@ class Catalog:
         """Make everything ready."""
         self.definitions = definitions
         self.entries: dict[str, Entry] = {}
+        self.ranked: dict[str, RankedEntry] = {}
         self.tapes: dict[int, Kept] = {}
         self.broken = dict(definitions.broken)
         sharing = Sharing()
@@ -106,16 +117,21 @@ class Catalog:
                 kept = _kept(tape, lens)
                 self.tapes[kept.stored_id] = kept
                 ids[tape.tape_id] = kept.stored_id
-            self.entries[name] = Entry(
+            entry = Entry(
                 name,
                 defined.position,
-                sharing.compile(defined.node, lens),
+                blake2b(repr(defined.node).encode(), digest_size=8).hexdigest(),
+                sharing.compile(defined.node.of if isinstance(defined.node, Ranked) else defined.node, lens),
                 lens,
                 ids,
                 inputs.traits,
                 bool(inputs.purposes),
             )
-        # What hangs on each tape, by the id under which it is stored.
+            if isinstance(defined.node, Ranked):
+                self.ranked[name] = RankedEntry(entry, defined.node, compile_score(defined.node))
+            else:
+                self.entries[name] = entry
+        # What hangs on each tape, by the id under which it is stored. No event moves who is ranked: a tick does.
         self.turns = turns_of(
             {name: (definitions.audiences[name].node, entry.tapes) for name, entry in self.entries.items()}
         )
@@ -123,21 +139,28 @@ class Catalog:
         self.of_nobody = [name for name in self.entries if may_hold_of_nobody(definitions.audiences[name].node)]
         # Of what nobody is in it who has nothing there; None: one may be in it without any event.
         self._needing: dict[int | None, list[str]] = {}
-        self.by_trait: dict[str, set[str]] = {}
         for entry in self.entries.values():
             needed = needed_by(definitions.audiences[entry.name].node)
             for tape_id in (None,) if needed is None else {entry.tapes[one.tape_id] for one in needed}:
                 self._needing.setdefault(tape_id, []).append(entry.name)
+        every = [*self.entries.values(), *(one.entry for one in self.ranked.values())]
+        self.by_trait: dict[str, set[str]] = {}
+        for entry in every:
             for trait in entry.traits:
                 self.by_trait.setdefault(trait, set()).add(entry.name)
-        self.by_permission = [one.name for one in self.entries.values() if one.hangs_on_permissions]
+        self.by_permission = [one.name for one in every if one.hangs_on_permissions]
         self._of_name: dict[tuple[str, Any], Takers] = {}
 
     @property
     def names(self) -> set[str]:
         """Give the audiences in force, also those that cannot be answered."""
         broken = (one.removeprefix(f"{AUDIENCE} ") for one in self.broken if one.startswith(f"{AUDIENCE} "))
-        return {*self.entries, *broken}
+        return {*self.entries, *self.ranked, *broken}
+
+    @property
+    def has_any(self) -> bool:
+        """Say whether anybody is to be judged by any."""
+        return bool(self.entries or self.ranked)
 
     def takers_of(self, kind: str, name: Any) -> Takers:
         """Give the tapes on which an event of a type and name may stand."""

@@ -15,7 +15,7 @@ import msgspec
 from tillit.clock import rfc3339
 from tillit.errors import InputError
 from tillit.language.inlining import Unresolved, inline
-from tillit.language.nodes import Condition, Value
+from tillit.language.nodes import AllOf, Condition, InAudience, Not, Ranked, Sample, Value
 from tillit.language.reading import LanguageInvalid, read_condition, read_value
 from tillit.records import KIND_DEFINITION, TRUST_OPERATOR, LogRow, NewRow, NotReadable, message_hash, read_yaml
 from tillit.store import Reading, Writing
@@ -25,6 +25,7 @@ KINDS = (FEATURE, AUDIENCE)
 SOURCE = "definition"
 _LONGEST_REASON = 500
 _LONGEST_TEXT = 100_000
+_MOST_BEFORE = 50  # audiences that one comes after
 _TAKEN = ("changes", "preview")  # what stands in an address where an audience's name does
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -41,6 +42,13 @@ class AudienceInvalid(InputError):
         super().__init__(f"{where}: {why}", where=where)
 
 
+class Holdout(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of everybody that is kept out of an audience, drawn once. The same salt draws the same people."""
+
+    share: float | str
+    salt: str = ""  # empty: the audience's name
+
+
 class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which people. Grain: one per name and version."""
 
@@ -49,6 +57,8 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     definition: Any
     title: str = ""
     description: str = ""
+    after: tuple[str, ...] = ()  # audiences whose members are not in this one
+    holdout: float | str | Holdout | None = None  # a share of everybody that is left alone
     retired: bool = False  # nobody is in it any more
 
 
@@ -85,11 +95,62 @@ class _Said(msgspec.Struct):
 
 @lru_cache(maxsize=4_000)
 def read_audience(text: str) -> tuple[Audience, Condition]:
-    """Read one audience. Raises AudienceInvalid. What it names is looked for by whoever holds the others."""
+    """Read one audience, and who is in it: with whom `after` and `holdout` leave out.
+
+    Raises AudienceInvalid. What it names is looked for by whoever holds the others.
+    """
     told = _read(text, AUDIENCE, Audience)
     if told.audience in _TAKEN:
         raise AudienceInvalid(f"Audience {told.audience!r}", "addresses of the API use this word. Choose another name.")
-    return told, _definition(told.audience, AUDIENCE, lambda: read_condition(told.definition))
+    return told, _definition(told.audience, AUDIENCE, lambda: condition_of(told))
+
+
+def condition_of(told: Audience) -> Condition:
+    """Give who is in an audience: whom its definition holds of, without those before it and those held out.
+
+    Raises: LanguageInvalid.
+    """
+    said = read_condition(told.definition)
+    parts = [Not(InAudience(one)) for one in _before(told)]
+    held = _held_out(told) if told.holdout is not None else None
+    if isinstance(said, Ranked):
+        # Those before it are not ranked; whoever is held out has their place, so that the others do not move up.
+        return said._replace(of=_joined(said.of, parts), held=held)
+    return _joined(said, parts if held is None else [*parts, Not(held)])
+
+
+def _joined(said: Condition, parts: list[Not]) -> Condition:
+    if not parts:
+        return said
+    return AllOf((*(said.all_of if isinstance(said, AllOf) else (said,)), *parts))
+
+
+def _before(told: Audience) -> tuple[str, ...]:
+    for one in told.after:
+        if not _NAME.fullmatch(one):
+            raise LanguageInvalid("after", "wants the names of other audiences.")
+    if len(told.after) > _MOST_BEFORE:
+        raise LanguageInvalid("after", f"names over {_MOST_BEFORE} audiences.")
+    return tuple(dict.fromkeys(told.after))
+
+
+def _held_out(told: Audience) -> Sample:
+    holdout = told.holdout if isinstance(told.holdout, Holdout) else Holdout(share=told.holdout or 0.0)
+    sample = read_condition({"sample": {"salt": holdout.salt or told.audience, "share": holdout.share}}, "holdout")
+    assert isinstance(sample, Sample)
+    if sample.until_share >= 1:
+        raise LanguageInvalid("holdout", "would leave nobody in it: wants a share below 1, as 5% or 0.05.")
+    return sample
+
+
+def held_out_of(defined: "Defined") -> Condition | None:
+    """Give the condition of those who would be in an audience and are held out; None: nobody is."""
+    node = defined.node
+    if isinstance(node, Ranked):
+        return None if node.held is None else node._replace(held=Sample(node.held.salt, node.held.until_share, 1.0))
+    if defined.audience.holdout is None or not isinstance(node, AllOf) or not isinstance(node.all_of[-1], Not):
+        return None
+    return AllOf((*node.all_of[:-1], node.all_of[-1].condition))
 
 
 @lru_cache(maxsize=1_000)
@@ -231,6 +292,7 @@ def resolve_definitions(applied: list[Applied]) -> Definitions:
     valued: dict[str, DefinedFeature] = {}
     for name, (position, audience, said) in audiences.items():
         try:
+            _hold_purposes(audience, {one: told[1] for one, told in audiences.items()})
             whole[name] = Defined(position, audience, said, inline(said, conditions, values, within=(name,)))
         except Unresolved as exc:
             broken[f"{AUDIENCE} {name}"] = exc.message
@@ -242,3 +304,13 @@ def resolve_definitions(applied: list[Applied]) -> Definitions:
         except Unresolved as exc:
             broken[f"{FEATURE} {name}"] = exc.message
     return Definitions(whole, valued, broken)
+
+
+def _hold_purposes(audience: Audience, others: Mapping[str, Audience]) -> None:
+    # What a purpose may not use is not seen through it: under two purposes somebody could be in both.
+    for one in audience.after:
+        if one in others and others[one].purpose != audience.purpose:
+            raise Unresolved(
+                f"It comes after {one!r}, which is for another purpose ({others[one].purpose}): they may use different "
+                f"events, so nobody could promise that nobody is in both. Give both one purpose."
+            )

@@ -8,7 +8,7 @@ The file is a journal: it tells what was published, and is not made again with t
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from tillit.store import SqliteState, Writing, migrations_of
@@ -17,8 +17,8 @@ MEMBERSHIP_MIGRATIONS = migrations_of("tillit.audience", room="audience", folder
 
 ENTER, EXIT, MOVE = "enter", "exit", "move"
 # Why somebody came into an audience or went.
-EVENT, TIMER, LATE, MERGE, CUT, EDIT, ERASURE, CORRECTION = (
-    "event", "timer", "late", "merge", "cut", "edit", "erasure", "correction",
+EVENT, TIMER, LATE, MERGE, CUT, EDIT, ERASURE, CORRECTION, RANK = (
+    "event", "timer", "late", "merge", "cut", "edit", "erasure", "correction", "rank",
 )  # fmt: skip
 JOINED = "joined"  # of a move into somebody who is a member already: two memberships become one
 NOBODY = 1 << 62  # a walk that is over
@@ -117,12 +117,16 @@ class Memberships:
         dues: Mapping[int, int | None],
         *,
         versions: Mapping[str, int],
+        also: Callable[[Writing], None] | None = None,
     ) -> None:
         """Write what some people were judged to be; all of it or nothing.
 
-        `changes`: in order, their ids are given here. `dues`: by root; None: nothing changes by itself.
+        `changes`: in order, their ids are given here. `dues`: by root; None: nothing changes by itself. `also`: what
+        else is written with them.
         """
         with self.store.transaction() as tx:
+            if also is not None:
+                also(tx)
             _write_changes(tx, changes)
             gone = [(root,) for root, due_at in dues.items() if due_at is None]
             tx.executemany("DELETE FROM due WHERE root_id = ?", gone)

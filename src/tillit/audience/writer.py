@@ -205,7 +205,7 @@ class TapeWriter:
 
     def fold(self, sightings: Sequence[Seen]) -> None:
         """Add the sightings to the tapes of their strands."""
-        if not self._catalog.entries:
+        if not self._catalog.has_any:
             return
         wanted: dict[Key, dict[int, _Coming]] = {}
         takers_of, through = self._catalog.takers_of, self._through

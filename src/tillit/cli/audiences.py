@@ -53,7 +53,7 @@ def audience_list(workspace: WorkspaceOption, json: JsonOption = False) -> None:
             f"{one['members']:,}",
             f"{one['change_since_yesterday']:+,}",
             one["state"],
-            one["words"] if one["state"] != "live" else "",
+            one["words"] if one["state"] != "live" else f"as of {one['as_of']}" if one["as_of"] else "",
         )
     Console().print(table)
 
@@ -71,7 +71,7 @@ def audience_count(name: Name, workspace: WorkspaceOption, as_of: AsOfOption = N
     if json:
         show(found)
         return
-    then = f" at {found['as_of']}" if as_of is not None else ""
+    then = f" at {found['as_of']}" if as_of is not None else f" as of {found['as_of']}" if found["as_of"] else ""
     print(f"{found['members']:,} members{then}; {found['permitted']:,} may be used for {found['purpose']}.")
     print_lines(_withheld_lines(found["withheld"]))
 
@@ -118,7 +118,16 @@ def audience_preview(
         scope = ws.scope(purpose or told.purpose, asked_by=reader())
         found = _while(
             "asking everybody's history",
-            lambda: ws.audiences.preview(told.definition, scope.purpose, scope, sample=sample, as_of=as_of),
+            lambda: ws.audiences.preview(
+                told.definition,
+                scope.purpose,
+                scope,
+                sample=sample,
+                after=told.after,
+                holdout=told.holdout,
+                name=told.audience,
+                as_of=as_of,
+            ),
         )
         ws.journal.note(found["sample"], asked_by=reader(), route="tillit audience preview", purpose=scope.purpose)
     if json:
@@ -126,6 +135,23 @@ def audience_preview(
     else:
         near = [one for one in found["near"] if one["audience"] != told.audience]
         print_lines(preview_lines({"purpose": scope.purpose, **found, "near": near}))
+
+
+@audience.command("holdout")
+def audience_holdout(name: Name, workspace: WorkspaceOption, json: JsonOption = False) -> None:
+    """Count who would be in an audience, and how many of them are held out of it to measure what is sent."""
+    with Workspace(workspace) as ws:
+        ws.flush()
+        found = _while("asking everybody's history", lambda: ws.audiences.holdout(name))
+    if json:
+        show(found)
+    elif found["held_out"] is None:
+        print(f"Nobody is held out of {name}: its definition has no `holdout`.")
+    else:
+        print(
+            f"{found['people']:,} people would be in {name}: {found['members']:,} are, and {found['held_out']:,} are "
+            "held out."
+        )
 
 
 @audience.command("why")
@@ -149,7 +175,11 @@ def audience_why(
 
 @audience.command("check")
 def audience_check(name: Name, workspace: WorkspaceOption, json: JsonOption = False) -> None:
-    """Hold the members against an answer from the whole history; a difference ends with exit code 1."""
+    """Hold the members against an answer from the whole history; a difference ends with exit code 1.
+
+    Of an audience that ranks both are asked for the instant of its members. Where more came into the log since, that
+    is said, and a difference is none of the answer.
+    """
     with Workspace(workspace) as ws:
         ws.flush()
         scope = ws.audiences.scope_of(name, asked_by=reader())
@@ -157,7 +187,8 @@ def audience_check(name: Name, workspace: WorkspaceOption, json: JsonOption = Fa
         cases, withheld = ws.audiences.permitted_of(found["cases"], scope)
         ws.journal.note(cases, asked_by=reader(), route="tillit audience check", purpose=scope.purpose)
     told = {**found, "cases": cases, "withheld": dict(sorted(withheld.items()))}
-    is_same = not (found["only_live"] or found["only_batch"])
+    # What came after a tick tells nothing of how people were ranked at it.
+    is_same = found["is_stale"] or not (found["only_live"] or found["only_batch"])
     if json:
         show(told)
     else:
@@ -284,6 +315,13 @@ def check_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"Live: {found['live']:,}. From the whole history: {found['batch']:,}. Both at {found['at']}."
     if not (found["only_live"] or found["only_batch"]):
         yield "No difference."
+        return
+    if found["is_stale"]:
+        told = f"as of {found['as_of']}" if found["as_of"] else "not chosen yet"
+        yield (
+            f"Members are {told}: what came into the log since counts from the whole history, and for them at the "
+            f"next tick. {found['only_live']:,} are only members, {found['only_batch']:,} only from the history."
+        )
         return
     yield f"{found['only_live']:,} are members and should not be; {found['only_batch']:,} are not and should be."
     yield from _withheld_lines(found["withheld"])

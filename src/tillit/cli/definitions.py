@@ -530,6 +530,8 @@ def audience_lines(told: dict[str, Any]) -> Iterator[str]:
     if people is not None:
         yield f"{people['entering']:,} would enter, {people['leaving']:,} would leave."
         yield f"Members: {people['before']:,} now, {people['after']:,} then."
+        if told["held_out"] is not None:
+            yield f"Held out: {told['held_out']:,} who would be in it are left alone."
     for reason, n in told["withheld"].items():
         yield f"  {n:,} of these may not be used: {REASONS.get(reason, reason)}"
     if told["cases"]:

@@ -42,6 +42,7 @@ ENTERED = {
     "edit": "by a new definition",
     "erasure": "because somebody was forgotten",
     "correction": "because something was corrected",
+    "rank": "because everybody was ranked anew",
 }
 _REASONS = {**REASONS, "withheld": "They are too many to ask of each why."}
 KINDS = {"enter": "came in", "exit": "left", "move": "became one with somebody"}
@@ -74,6 +75,7 @@ class AudienceView(NamedTuple):
     words: str
     share: int | None  # of filling, 0 to 100
     trend: Trend | None
+    as_of: str | None  # of one that ranks: the instant for which its members were chosen
 
 
 class Bar(NamedTuple):
@@ -118,6 +120,7 @@ def _view(ws: Workspace, catalog: Catalog, standings: Mapping[str, Standing], na
         health.words,
         round(100 * health.done / health.of) if health.state == "filling" and health.of else None,
         draw_trend(days) if health.state != "broken" else None,
+        ws.audiences.as_of(name),
     )
 
 

@@ -11,6 +11,7 @@ missing there.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from tillit.clock import rfc3339
@@ -38,6 +39,7 @@ from tillit.language.nodes import (
     Path,
     Permitted,
     PropertyTest,
+    Ranked,
     Regularly,
     Restarted,
     Rolling,
@@ -58,9 +60,11 @@ from tillit.language.writing import stopped_spans
 Draft = dict[str, Any]
 
 ROOT = "d"
+RANK = "d.rank"
 ROWS = ("event", "trait", "feature", "first_time", "stopped", "restarted", "regularly", "sequence", "audience",
         "permitted", "sample", "everybody", "group")  # fmt: skip
 VALUES = ("event", "trait", "feature")
+RANKS = ("", "highest", "lowest", "drawn")  # how many of those of whom it is so; empty: all of them
 FILTERS = ("property", "nested", "group")
 _BOUNDED = ("within", "absolute", "calendar")  # when something may have been the first time
 WINDOWS = ("ever", "within", "between", "older", "absolute", "calendar", "since_last", "session")
@@ -201,10 +205,22 @@ def _instant(at: int) -> str:
 
 def draft_of(node: Condition) -> Draft:
     """Make a draft of a condition: a group of rows."""
+    if isinstance(node, Ranked):
+        return draft_of(node.of) | {"rank": _rank(node)}
     inner, negated = (node.condition, _YES) if isinstance(node, Not) else (node, "")
     if isinstance(inner, AllOf | AnyOf) and stopped_spans(inner) is None:
         return _row(inner) | {"not": negated}
     return {"kind": "group", "not": "", "joined": "all", "rows": [_row(node)]}
+
+
+def _rank(node: Ranked) -> Draft:
+    return {
+        "how": "drawn" if node.by is None else "highest" if node.is_highest else "lowest",
+        "n": str(node.most) if node.most else f"{Decimal(node.millionths) / 10_000:f}%",
+        "by": _value(node.by) if node.by is not None else {},
+        "salt": node.salt,
+        "every": _span_draft(node.every),
+    }
 
 
 def draft_of_value(node: Value) -> Draft:
@@ -379,13 +395,26 @@ _ROW_OF: dict[type, Callable[[Any], Draft]] = {
 
 def tidy(told: Mapping[str, Any] | None = None) -> Draft:
     """Fill in what a draft lacks and leave out what is none of it, so that a page can show it."""
-    return _tidy_group(told or {}, _tidy_row, 0)
+    return _tidy_group(told or {}, _tidy_row, 0) | {"rank": _tidy_rank(_map(_map(told).get("rank")))}
+
+
+def _tidy_rank(said: Mapping[str, Any]) -> Draft:
+    by = _map(said.get("by"))
+    kind = _one_of(by, "kind", VALUES)
+    return {
+        "how": _one_of(said, "how", RANKS),
+        "n": _text(said, "n", "1000"),
+        "by": _tidy_row({**by, "kind": kind}, 1) | {"not": "", "tests": []},
+        "salt": _text(said, "salt"),
+        "every": _tidy_span(said.get("every"), "1d"),
+    }
 
 
 def tidy_value(told: Mapping[str, Any] | None = None) -> Draft:
     """Do the same for the draft of a value: one row of those that are values."""
     draft = tidy(told)
     rows = [one for one in draft["rows"] if one["kind"] in VALUES] or [_tidy_row({"kind": "event"}, 1)]
+    del draft["rank"]
     return draft | {"joined": "all", "not": "", "rows": [rows[0] | {"not": "", "tests": []}]}
 
 
@@ -552,13 +581,20 @@ class Written:
         self.node: Condition | Value | None = None
         self.plain: Any = None
         rows = draft["rows"]
+        rank = _map(draft.get("rank"))
+        is_ranked = bool(rank.get("how"))
+        word = "limit" if rank.get("how") == "drawn" else "top"
+        begin = f"definition.{word}.of" if is_ranked else "definition"
         if is_value:
             self.plain = _plain_value(rows[0], {})
             self.rows["definition"] = (f"{ROOT}.rows.0", self.plain)
         elif len(rows) == 1 and not draft["not"] and draft["joined"] == "all":
-            self.plain = self._one(rows[0], "definition", f"{ROOT}.rows.0")
+            self.plain = self._one(rows[0], begin, f"{ROOT}.rows.0")
         elif rows:
-            self.plain = self._one(draft, "definition", ROOT)
+            self.plain = self._one(draft, begin, ROOT)
+        if is_ranked and rows:
+            self.plain = {word: {"of": self.plain, **_plain_rank(rank)}}
+            self.rows["definition"] = (RANK, self.plain)
         self._judge(rows)
 
     def _one(self, row: Draft, where: str, place: str) -> Any:
@@ -750,6 +786,16 @@ def _plain_of_spans(word: str, *spans: str) -> Callable[[Draft], dict[str, Any]]
 def _plain_regularly(row: Draft) -> dict[str, Any]:
     rest = {"every": _span_text(row["every"]), **{one: _number(row[one]) for one in ("at_least", "of")}}
     return {"regularly": {**_plain_events(row), **rest}}
+
+
+def _plain_rank(rank: Mapping[str, Any]) -> dict[str, Any]:
+    how, n = rank["how"], rank["n"].strip()
+    many: Any = int(n) if n.isascii() and n.isdigit() else n or None
+    plain: dict[str, Any] = {"every": _span_text(rank["every"])}
+    if how == "drawn":
+        salt = rank["salt"].strip()
+        return {"to": many, **plain, **({"salt": salt} if salt else {})}
+    return {"by": _plain_value(rank["by"], {}), how: many, **plain}
 
 
 _PLAIN_OF: dict[str, Callable[[Draft], Any]] = {

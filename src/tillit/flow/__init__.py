@@ -22,7 +22,7 @@ from tillit.flow.fold import (
     trusted_position,
 )
 from tillit.flow.forget import forget_act, is_husk, named_by
-from tillit.flow.history import History
+from tillit.flow.history import History, needs_of
 from tillit.flow.past import count_met, counts_then, members_then
 from tillit.flow.permissions import judge, judge_due, roots_of
 from tillit.flow.plan import Case, Cluster, Planned, measure
@@ -64,6 +64,7 @@ __all__ = [
     "measure",
     "members_then",
     "named_by",
+    "needs_of",
     "prepare",
     "quiet_garbage_collector",
     "read_known",

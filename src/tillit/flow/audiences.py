@@ -43,6 +43,7 @@ from tillit.audience import (
     unfilled,
 )
 from tillit.consent import Declared, lanes_of, policy_in_force, stretches
+from tillit.flow.ranks import Ranks, Seen
 from tillit.flow.refold import ReadRows
 from tillit.flow.subjects import read_known
 from tillit.identity import Holder, find_holders, find_membership, part_of, profile_id, read_event
@@ -233,6 +234,7 @@ class Judging:
         self._ready_of: tuple[Catalog, dict[int, int]] | None = None
         self._ready: dict[str, Entry] = {}
         self._permits: Permissions | None = None
+        self._ranks = Ranks(memberships, self._seen)
 
     @property
     def judged(self) -> Judged:
@@ -242,7 +244,7 @@ class Judging:
     @property
     def is_under_any(self) -> bool:
         """Say whether people were judged by any audience, or leave those that there were."""
-        return bool(self._judged.under) or self._judged.walk != NOBODY
+        return bool(self._judged.under) or self._judged.walk != NOBODY or self._ranks.has_any
 
     def come_under(self, catalog: Catalog, *, epoch: int, position: int, at: int) -> None:
         """Take the audiences that can be answered; where they are others than before, everybody is looked at again."""
@@ -257,7 +259,9 @@ class Judging:
         }
         declared = policy_in_force(self._state)
         self._permits = Permissions(declared, self._adult_age)
-        under = repr(sorted((one.name, one.version, one.lens) for one in self._ready.values())) if self._ready else ""
+        self._ranks.come_under(catalog, [one for one, through in standing.items() if through == WHOLE], declared.hash)
+        told = ((one.name, one.version, one.meaning, one.lens) for one in self._ready.values())
+        under = repr(sorted(told)) if self._ready else ""
         if any(one.hangs_on_permissions for one in self._ready.values()):
             under += declared.hash
         if under != self._judged.under:
@@ -267,6 +271,7 @@ class Judging:
         """Ask for a look at everybody, from the first on."""
         self._judged = Judged(epoch, position, at, 0, cause, self._judged.under if under is None else under)
         self._memberships.write(self._judged, (), {}, versions={})
+        self._ranks.begin_anew()
 
     def wants(self, at: int) -> bool:
         """Say whether somebody waits: for a walk, or for an instant that has come."""
@@ -277,10 +282,11 @@ class Judging:
     def next_due(self) -> int:
         """Say when somebody is to be judged by themselves; NEVER when nobody is."""
         due = self._memberships.next_due()
-        return NEVER if due is None else due
+        return min(NEVER if due is None else due, self._ranks.next_due())
 
     def judge_touched(self, touched: Touched, *, epoch: int, position: int, at: int) -> None:
         """Judge people of whom more was said, and whoever is due by then."""
+        self._ranks.touch(touched)
         due = self._memberships.due(at, most=_WALK_AT_ONCE)
         if touched or due:
             self._judge(touched, due, epoch=epoch, position=position, at=at, cause=EVENT)
@@ -295,15 +301,9 @@ class Judging:
             return True
         walk = self._judged.walk
         if walk == NOBODY:
-            return False
-        ids = [
-            one
-            for (one,) in self._state.read(
-                "SELECT identifier_id FROM identifier WHERE identifier_id >= ? AND identifier_id = root_id "
-                "ORDER BY identifier_id LIMIT ?",
-                (walk, _WALK_AT_ONCE),
-            )
-        ]
+            self._judged = self._judged._replace(epoch=epoch, position=position, at=at)
+            return self._ranks.step(self._judged, self._roots)
+        ids = self._roots(walk)
         if not ids:
             ids = self._lost()
         cause, onward = self._judged.cause, (ids[-1] + 1 if ids and ids[-1] >= walk else NOBODY)
@@ -312,6 +312,25 @@ class Judging:
         self._judged = self._judged._replace(walk=onward)
         self._judge(touched, (), epoch=epoch, position=position, at=at, cause=cause)
         return True
+
+    def _roots(self, onward: int) -> list[int]:
+        rows = self._state.read(
+            "SELECT identifier_id FROM identifier WHERE identifier_id >= ? AND identifier_id = root_id "
+            "ORDER BY identifier_id LIMIT ?",
+            (onward, _WALK_AT_ONCE),
+        )
+        return [one for (one,) in rows]
+
+    def _seen(self, ids: Collection[int]) -> list[Seen]:
+        """Give people to look at, by the ids of what they are known by."""
+        holders = find_holders(self._state, ids)
+        strands = self._memory.load(self._state, (key for holder in holders.values() for key in holder.keys))
+        found = [
+            Seen(one, PersonView(self._state, one, (strands[key] for key in one.keys), self._permissions))
+            for one in holders.values()
+        ]
+        self._memory.trim()
+        return found
 
     def _lost(self) -> list[int]:
         """Give roots of memberships that are nobody's root any more."""
@@ -382,7 +401,7 @@ class Judging:
             why = touched.causes.get(root) or next(
                 (touched.causes[one] for one in holder.identifiers if one in touched.causes), cause
             )
-            told = _Told(catalog, self._ready, declared, view, mine, root, position)
+            told = _Told(catalog, self._ready, declared, view, mine, root, position, self._ranks.entry)
             if due_at is not None and due_at <= at and not _is_touched(touched, holder):
                 told.go_through(due_at, at)
                 why = TIMER
@@ -408,7 +427,7 @@ class Judging:
         return self._permits(reading, root, purpose, at)
 
     def _exit(self, member: Member, at: int, cause: str, position: int) -> Change:
-        entry = self._ready.get(member.audience)
+        entry = self._ready.get(member.audience) or self._ranks.entry(member.audience)
         version = entry.version if entry is not None else 0
         return Change(0, member.audience, version, member.root_id, EXIT, at, cause, position, member.since_at)
 
@@ -445,9 +464,11 @@ class _Told:
         before: Mapping[int, Mapping[str, Member]],
         root: int,
         position: int,
+        ranked: Callable[[str], Entry | None],
     ) -> None:
         self._catalog = catalog
         self._ready = ready
+        self._ranked = ranked
         self._declared = declared
         self._view = view
         self._root = root
@@ -482,6 +503,10 @@ class _Told:
                 until = turn
             if holds != (name in own) or name in others:
                 self._settle(entry, holds, at, cause)
+        for name in others:
+            entry = self._ranked(name)
+            if entry is not None:
+                self._settle(entry, True, at, cause)  # who has a place keeps it until the next tick
         if wanted is None:
             # Audiences that are no more. Those that are being filled stay as they were.
             for root, mine in ((self._root, self._own), *self._others.items()):

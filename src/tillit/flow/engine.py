@@ -138,7 +138,7 @@ class Engine:
         first_act = next((i for i, row in enumerate(rows) if row.kind == KIND_ACT), None)
         if first_act is not None:
             rows = rows[: first_act + 1] if first_act == 0 else rows[:first_act]
-        if self.fold.catalog.entries:
+        if self.fold.catalog.has_any:
             # People are judged at its end: it spans no more than a moment of the log's own time.
             most = rows[0].logged_at + _MOMENT_US
             if rows[-1].logged_at > most:

@@ -439,7 +439,7 @@ class Fold:
     def note_touched(self, batch: Batch, tx: Writing) -> None:
         """Note whose audiences are to be judged again, so that nobody is passed over when it is killed before."""
         touched, resolved = self._touched, batch.resolved
-        if not self._is_judged or not self.catalog.entries:
+        if not self._is_judged or not self.catalog.has_any:
             self._touched = Touched()
             return
         if resolved is not None:

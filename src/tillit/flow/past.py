@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tillit.audience import Lens
 from tillit.flow.history import History, needs_of
-from tillit.language.nodes import Condition
+from tillit.language.nodes import Condition, Ranked
 from tillit.language.sql import members_sql
 
 
@@ -21,9 +21,8 @@ def members_then(history: History, node: Condition, at: int, *, lens: Lens, now:
     Raises: as `History.members`.
     """
     needs = needs_of(node, {}, {})._replace(lens=lens, at=now)
-    sql = members_sql(node, at, audiences={}, features={})
-    met = 'SELECT person FROM heard WHERE "at" <= ?'
-    rows = history.ask(f"SELECT person FROM ({sql}) AS l WHERE person IN ({met}) ORDER BY 1", needs, [at])
+    sql = _of_those(node, at, f'SELECT person FROM heard WHERE "at" <= {at}')
+    rows = history.ask(f"SELECT person FROM ({sql}) AS l ORDER BY 1", needs)
     return [person for (person,) in rows]
 
 
@@ -32,14 +31,20 @@ def counts_then(history: History, node: Condition, instants: Sequence[int], *, l
     if not instants:
         return []
     needs = needs_of(node, {}, {})._replace(lens=lens, at=now)
-    parts = [
-        f"SELECT {place} AS place, count(*) AS n FROM ({members_sql(node, at, audiences={}, features={})}) AS l "
-        f'JOIN met ON met.person = l.person WHERE met."at" <= {at}'
-        for place, at in enumerate(instants)
-    ]
+    asked = (_of_those(node, at, f'SELECT person FROM met WHERE "at" <= {at}') for at in instants)
+    parts = [f"SELECT {place} AS place, count(*) AS n FROM ({one}) AS l" for place, one in enumerate(asked)]
     met = 'WITH met AS MATERIALIZED (SELECT person, min("at") AS "at" FROM heard GROUP BY person) '
     rows = history.ask(met + " UNION ALL ".join(parts), needs)
     return [n for _, n in sorted(rows)]
+
+
+def _of_those(node: Condition, at: int, met: str) -> str:
+    """Write the question of whom a condition held, of some people."""
+    sql = members_sql(node, at, audiences={}, features={})
+    if not isinstance(node, Ranked):
+        return f"SELECT person FROM ({sql}) AS held WHERE person IN ({met})"
+    # Whoever was not heard of takes nobody's place.
+    return f"WITH people AS (SELECT * FROM temp.people WHERE person IN ({met})) SELECT person FROM ({sql}) AS held"
 
 
 def count_met(history: History, at: int) -> int:

@@ -17,6 +17,7 @@ from tillit.language.nodes import (
     FeatureValue,
     InAudience,
     Not,
+    Ranked,
     Value,
 )
 
@@ -66,6 +67,10 @@ class _Inlining:
                 return Compare(cast(Value, self.node(value, within)), tests)
             case InAudience(name):
                 return self._named(name, self._audiences, "audience", within)
+            case Ranked():
+                of = cast(Condition, self.node(node.of, within))
+                by = None if node.by is None else cast(Value, self.node(node.by, within))
+                return node._replace(of=of, by=by)
             case FeatureValue(name):
                 return self._named(name, self._features, "feature", within)
         return node
@@ -81,4 +86,9 @@ class _Inlining:
         if found is None:
             listed = ", ".join(sorted(known)[:20]) or "none"
             raise Unresolved(f"There is no {kind} {name[:63]!r} in force. There are: {listed}.")
+        if isinstance(found, Ranked):
+            raise Unresolved(
+                f"The audience {name!r} ranks everybody at ticks, and others cannot name it. Say in this one what "
+                f"that one says in its `of`, or send both to one destination."
+            )
         return self.node(found, (*within, mark))

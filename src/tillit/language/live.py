@@ -36,6 +36,7 @@ from tillit.language.nodes import (
     Matcher,
     Not,
     Permitted,
+    Ranked,
     Regularly,
     Restarted,
     Rolling,
@@ -148,6 +149,8 @@ def inputs_of(node: Condition | Value) -> Inputs:
                 waiting += parts
             case Not(inner):
                 waiting.append(inner)
+            case Ranked(of, by):
+                waiting += [of] if by is None else [of, by]
             case Compare(value, _):
                 waiting.append(value)
             case TraitValue(path):
@@ -178,6 +181,8 @@ def reach_of(node: Condition | Value) -> int:
             return max(map(reach_of, parts))
         case Not(inner):
             return reach_of(inner)
+        case Ranked(of, by):
+            return max(reach_of(of), 0 if by is None else reach_of(by))
         case Compare(value, _):
             return reach_of(value)
         case EventValue():

@@ -309,6 +309,24 @@ class Not(NamedTuple):
     condition: "Condition"
 
 
+@_apart
+class Ranked(NamedTuple):
+    """The first of those whom a condition holds of, in the order of a value, or drawn; judged at ticks for everybody.
+
+    `by`: None draws by the salt. `most`: so many; 0: `millionths`, of those who have a place. `every`: from one tick to
+    the next. `held`: those left alone of the ones it comes to. It stands at the root of an audience alone.
+    """
+
+    of: "Condition"
+    by: Value | None
+    is_highest: bool
+    most: int
+    millionths: int
+    every: int
+    salt: str = ""
+    held: Sample | None = None
+
+
 Condition = (
     Compare
     | FirstTime
@@ -318,6 +336,7 @@ Condition = (
     | InAudience
     | Permitted
     | Sample
+    | Ranked
     | Everybody
     | AllOf
     | AnyOf
@@ -326,6 +345,8 @@ Condition = (
 
 Node = Condition | Value
 
+# A greater one is no number to rank by: not every engine has room for it.
+MOST_NUMBER = 1e300
 # Tests: what is true of a value that is missing.
 OF_MISSING = {
     "equals": False,

@@ -304,6 +304,25 @@ def sample(salt: str, share: float | str | None = None, *, from_: float | str = 
                  {"salt": salt, "from": from_, "until": until}})  # fmt: skip
 
 
+def top(
+    by: Measure,
+    *,
+    highest: int | str | None = None,
+    lowest: int | str | None = None,
+    of: Rule | None = None,
+    every: str | None = None,
+) -> Rule:
+    """Take those with the highest or the lowest value, of everybody or of some: `top(spent, highest=1000)`."""
+    said = {"of": of, "by": by, "highest": highest, "lowest": lowest, "every": every}
+    return Rule({"top": {word: _plain(one) for word, one in said.items() if one is not None}})
+
+
+def limit(of: Rule | None = None, *, to: int | str, salt: str | None = None, every: str | None = None) -> Rule:
+    """Take no more than so many, drawn at random and staying as they are drawn: `limit(bought, to=500)`."""
+    said = {"of": of, "to": to, "salt": salt, "every": every}
+    return Rule({"limit": {word: _plain(one) for word, one in said.items() if one is not None}})
+
+
 def first_time(events: Events) -> Rule:
     """Ask that the first such event ever lies in the window that the events name."""
     return Rule({"first_time": events.plain})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from tillit.clock import DAY
+from tillit.clock import DAY, MINUTE
 from tillit.errors import InputError
 from tillit.language.instants import LONGEST, is_zone, read_instant, read_span
 from tillit.language.nodes import (
@@ -41,6 +41,7 @@ from tillit.language.nodes import (
     Path,
     Permitted,
     PropertyTest,
+    Ranked,
     Regularly,
     Restarted,
     Rolling,
@@ -70,6 +71,8 @@ _LISTS = frozenset({"one_of", "none_of", "all_of"})
 _SPANS = frozenset({"within_last", "more_than_ago", "within_next"})
 _CLAUSES = ("all", "any", "not", "property", "some", "every", "none")
 _DEFAULT_SINCE = 365 * DAY
+_ORDERS = ("top", "limit")  # at the root of an audience alone
+_MOST_RANKED = 100_000_000
 _MOST_UNITS = {"day": 4_000, "week": 4_000, "month": 1_200, "quarter": 400, "year": 100}  # 100 years at most
 
 
@@ -131,11 +134,15 @@ class _Reader:
         if told == "everybody":
             return Everybody()
         said = _map(told, where)
+        for word in _ORDERS:
+            if word in said:
+                with self._within(where):
+                    return self._ranked(said, word, where)
         for word, read in self._conditions().items():
             if word in said:
                 with self._within(where):
                     return read(said, where)
-        _unknown(where, next(iter(said)), tuple(self._conditions()))
+        _unknown(where, next(iter(said)), (*self._conditions(), *(_ORDERS if not self._depth else ())))
 
     def _conditions(self) -> Mapping[str, Callable[[dict[str, Any], str], Condition]]:
         return {
@@ -281,6 +288,30 @@ class _Reader:
         if not first < last:
             _refuse(here, "is empty: `until` must be more than `from`.")
         return Sample(_text(inner["salt"], f"{here}.salt") if "salt" in inner else "", first, last)
+
+    def _ranked(self, said: dict[str, Any], word: str, where: str) -> Condition:
+        inner, here = _alone(said, word, where), f"{where}.{word}"
+        if self._depth > 1:
+            _refuse(
+                where,
+                f"`{word}` ranks everybody, and stands at the root of an audience alone. Say in its `of` of whom it "
+                "is to take the first.",
+            )
+        of = self.condition(inner["of"], f"{here}.of") if "of" in inner else Everybody()
+        every = _span(inner, "every", here) if "every" in inner else DAY
+        if every < MINUTE:
+            _refuse(f"{here}.every", "wants a minute at least: everybody is looked at each time.")
+        if word == "limit":
+            _only(inner, ("of", "to", "salt", "every"), here)
+            salt = _text(inner["salt"], f"{here}.salt") if "salt" in inner else ""
+            return Ranked(of, None, False, *_so_many(inner.get("to"), f"{here}.to"), every, salt)
+        _only(inner, ("of", "by", "highest", "lowest", "every"), here)
+        if ("highest" in inner) == ("lowest" in inner):
+            _refuse(here, "say how many to take, `highest: 1000` or `lowest: 5%`, one of the two.")
+        if "by" not in inner:
+            _refuse(here, "say what to rank by: `by: {event: Order Completed, sum: total}`.")
+        by, which = self.value(inner["by"], f"{here}.by"), "highest" if "highest" in inner else "lowest"
+        return Ranked(of, by, which == "highest", *_so_many(inner[which], f"{here}.{which}"), every)
 
     # -- values
 
@@ -478,6 +509,17 @@ def _whole(said: Mapping[str, Any], word: str, where: str, *, most: int) -> int:
     if type(told) is not int or not 1 <= told <= most:
         _refuse(f"{where}.{word}", f"wants a whole number from 1 to {most}.")
     return told
+
+
+def _so_many(told: Any, where: str) -> tuple[int, int]:
+    """Read how many: a number of people, or millionths of those who have a place."""
+    if type(told) is int and 1 <= told <= _MOST_RANKED:
+        return told, 0
+    if isinstance(told, str) and told.endswith("%"):
+        millionths = round(_share({"share": told}, "share", where) * 1_000_000)
+        if millionths:
+            return 0, millionths
+    _refuse(where, f"wants a number of people from 1 to {_MOST_RANKED:,}, or a part of them, as 5%.")
 
 
 def _share(said: Mapping[str, Any], word: str, where: str) -> float:

@@ -38,6 +38,7 @@ from tillit.language.nodes import (
     Path,
     Permitted,
     PropertyTest,
+    Ranked,
     Regularly,
     Restarted,
     Rolling,
@@ -110,6 +111,8 @@ def _not(node: Not) -> str:
             return f"not in the audience {_name(name)}"
         case Permitted(purpose):
             return f"use for {_name(purpose)} is not permitted"
+        case Sample():
+            return f"not {_sample(inner)}"
         case Compare(value, (test,)) if test.op in _TURNED:
             return _compare(Compare(value, (Test(_TURNED[test.op], test.value),)))
         case Compare(EventValue() as value, (Test("at_least", 1.0),)) if value.aggregate.kind == "count":
@@ -137,6 +140,9 @@ def _rows(node: Node, depth: int, joined: str, *, is_inner: bool = True) -> Iter
             depth += 1
         for place, one in enumerate(parts):
             yield from _rows(one, depth, word if place else "")
+    elif isinstance(inner, Ranked) and not isinstance(inner.of, Everybody):
+        yield Row(f"{_order(inner)}{_rest_of_order(inner)}, of those of whom it is so:", depth, joined)
+        yield from _rows(inner.of, depth + 1, "", is_inner=False)
     elif isinstance(inner, Steps) and len(inner.steps) > 1:
         yield Row(f"one after the other {_sequence_rest(inner)}:", depth, joined)
         for place, step in enumerate(inner.steps):
@@ -538,6 +544,26 @@ def _sample(node: Sample) -> str:
     return f"in {part} of everybody as drawn by {_name(node.salt)}"
 
 
+def _ranked(node: Ranked) -> str:
+    who = "" if isinstance(node.of, Everybody) else f", of those of whom it is so that {_inner(node.of)}"
+    return f"{_order(node)}{who}{_rest_of_order(node)}"
+
+
+def _order(node: Ranked) -> str:
+    n = number(node.most) if node.most else f"{Decimal(node.millionths) / 10_000:f}%"
+    people = "person" if node.most == 1 else "people" if node.most else "of them"
+    if node.by is None:
+        drawn = f" as drawn by {_name(node.salt)}" if node.salt else ""
+        return f"{n} {people} drawn at random{drawn}"
+    which = "highest" if node.is_highest else "lowest"
+    return f"the {n} {people} with the {which} value: {sentence(node.by)}"
+
+
+def _rest_of_order(node: Ranked) -> str:
+    held = "" if node.held is None else f", {_not(Not(node.held))}"
+    return f"{held}, judged anew every {span(node.every)}"
+
+
 def _percent(share: float) -> str:
     return f"{(Decimal(repr(share)) * 100).normalize():f}%"
 
@@ -547,6 +573,7 @@ _LEAVES: dict[type, Callable[[Any], str]] = {
     InAudience: lambda node: f"in the audience {_name(node.name)}",
     Permitted: lambda node: f"use for {_name(node.purpose)} is permitted",
     Sample: _sample,
+    Ranked: _ranked,
     Compare: _compare,
     FirstTime: _first_time,
     Restarted: _restarted,
@@ -569,6 +596,15 @@ def _changes(before: Node, after: Node) -> Iterable[str]:
         if _is_group(old_inner) and _is_group(new_inner) and type(old_inner) is type(new_inner):
             yield from (f"{one} ({_not_heading(before)})" for one in _changes(old_inner, new_inner))
             return
+    if isinstance(before, Ranked) and isinstance(after, Ranked):
+        if _order(before) + _rest_of_order(before) != _order(after) + _rest_of_order(after):
+            whole = (f"{_order(one)}{_rest_of_order(one)}" for one in (before, after))
+            yield f"changed: {' → '.join(whole)}"
+        yield from _changes(before.of, after.of)
+        return
+    if isinstance(before, Ranked) or isinstance(after, Ranked):
+        yield f"changed: {sentence(before)} → {sentence(after)}"
+        return
     if not isinstance(before, AllOf | AnyOf) and not isinstance(after, AllOf | AnyOf):
         yield f"changed: {sentence(before)} → {sentence(after)}"
         return

@@ -38,6 +38,7 @@ from tillit.language.dialects import (
 )
 from tillit.language.instants import LONGEST, calendar_span
 from tillit.language.nodes import (
+    MOST_NUMBER,
     OPPOSITE,
     Absolute,
     AllClauses,
@@ -61,6 +62,7 @@ from tillit.language.nodes import (
     Path,
     Permitted,
     PropertyTest,
+    Ranked,
     Regularly,
     Restarted,
     Rolling,
@@ -116,7 +118,27 @@ def members_sql(
     Raises: NotInSql; UnknownName.
     """
     asking = _Asking(at, audiences, features, dialect_of(dialect))
+    if isinstance(node, Ranked):
+        return asking.first(node)
     return asking.write(holds=asking.condition(node), value=None)
+
+
+def places_sql(
+    node: Ranked,
+    at: int,
+    *,
+    audiences: Mapping[str, Condition],
+    features: Mapping[str, Value],
+    dialect: str = "duckdb",
+) -> str:
+    """Write the question for everybody's place in an order.
+
+    Shape:  columns `person`, `score` (what they are ranked by), `place` (from 1), `n` (people who have a place) and
+            `kept` (as many of them as are taken); one row for each person who has a place, in no order.
+    Units:  at is UTC epoch microseconds.
+    Raises: NotInSql; UnknownName.
+    """
+    return _Asking(at, audiences, features, dialect_of(dialect)).places(node)
 
 
 def values_sql(
@@ -244,6 +266,48 @@ class _Asking:
         if high < _DRAWN:
             parts.append(self.say.sql(":d < :w", d=drawn, w=text(f"{high:08x}")) if high > 0 else truth(False))
         return both(parts)
+
+    # -- orders: the first of everybody
+
+    def first(self, node: Ranked) -> str:
+        """Write the question for the first of an order."""
+        kept = str(node.most) if node.most else f"(SELECT {self._part('COUNT(*)', node.millionths)} FROM ranked)"
+        sql = (
+            f"WITH ranked AS ({self._scored(node)}) SELECT p.person FROM (SELECT person, profile_id FROM ranked "
+            f"ORDER BY {self._order(node)} LIMIT {kept}) AS p"
+        )
+        if node.held is None:
+            return sql
+        return f"{sql} WHERE {negated(self._sample(node.held)).sql(dialect=self.say.name)}"
+
+    def places(self, node: Ranked) -> str:
+        """Write the question for everybody's place."""
+        kept = f"LEAST({node.most}, n)" if node.most else self._part("n", node.millionths)
+        return (
+            f"SELECT person, score, place, n, {kept} AS kept FROM (SELECT person, score, "
+            f"ROW_NUMBER() OVER (ORDER BY {self._order(node)}) AS place, COUNT(*) OVER () AS n "
+            f"FROM ({self._scored(node)}) AS ranked) AS placed"
+        )
+
+    def _part(self, n: str, millionths: int) -> str:
+        # How many a part of them is: the last one is whole.
+        return f"({n} * {millionths} + 999999) {_DIVIDED[self.say.name]} 1000000"
+
+    def _order(self, node: Ranked) -> str:
+        return f"score{' DESC' if node.is_highest else ''}, profile_id{_COLLATED[self.say.name]}"
+
+    def _scored(self, node: Ranked) -> str:
+        holds = self.condition(node.of)
+        if node.by is None:
+            # Eight digits: in their order they are the numbers from 0 to 2^32.
+            drawn = self.say.sql(
+                "SUBSTRING(MD5(:salt || p.profile_id), 1, 8)" + _COLLATED[self.say.name], salt=text(f"{node.salt}:")
+            )
+            return self.write(holds=holds, value=None, score=drawn)
+        told = self.value(node.by)
+        number = told.sql if told.is_number else self.say.number(told.sql)
+        scored = self.write(holds=holds, value=None, score=number)
+        return f"SELECT person, profile_id, score FROM ({scored}) AS scored WHERE ABS(score) < {MOST_NUMBER!r}"
 
     def _is_in(self, relation: str) -> "Expression":
         return self.say.sql(f"p.person IN (SELECT person FROM {relation})")
@@ -759,8 +823,8 @@ class _Asking:
 
     # -- the whole
 
-    def write(self, *, holds: "Expression | None", value: _Told | None) -> str:
-        """Write the question: whom it holds of, or the value of each."""
+    def write(self, *, holds: "Expression | None", value: _Told | None, score: "Expression | None" = None) -> str:
+        """Write the question: whom it holds of, with what they are ranked by, or the value of each."""
         from sqlglot import exp
 
         say = self.say
@@ -785,7 +849,14 @@ class _Asking:
         beside = "".join(f" LEFT JOIN {name} AS {alias} ON {alias}.person = p.person" for name, alias in joins)
         if value is None:
             assert holds is not None
-            query = say.sql(f"SELECT p.person FROM people AS p{beside} WHERE :holds", holds=holds)
+            if score is None:
+                query = say.sql(f"SELECT p.person FROM people AS p{beside} WHERE :holds", holds=holds)
+            else:
+                query = say.sql(
+                    f"SELECT p.person, p.profile_id, :score AS score FROM people AS p{beside} WHERE :holds",
+                    holds=holds,
+                    score=score,
+                )
         else:
             query = say.sql(f"SELECT p.person, :value AS value FROM people AS p{beside}", value=self._written(value))
         assert isinstance(query, exp.Select)

@@ -7,7 +7,7 @@ Never: a name left out whose answer is another one, or changes by itself sooner 
 
 A count turns where it passes a threshold, a sum likewise, a first event where another one is the first; a sequence that
 does not hold turns where the step before the one that came has an event before it, and the next one an event after it,
-which agree with it. Where more events can only make it hold members are not named, and where they can only end it nobody
+which agree with it. Where more events can only make it hold members are not named; where they can only end it, nobody
 else is. Whatever else hangs on the tape is named.
 An event that is dated in the future turns nothing yet and is due later, so everything is named for it.
 """

@@ -62,10 +62,8 @@ def holds(clause: Clause, document: Any) -> bool:
     kind = type(clause)
     if kind is PropertyTest:
         value = at_path(document, clause.path)  # type: ignore[union-attr]
-        for test in clause.tests:  # type: ignore[union-attr]
-            if not passes(test, value, 0):
-                return False
-        return True
+        tests = clause.tests  # type: ignore[union-attr]
+        return passes(tests[0], value, 0) if len(tests) == 1 else all(passes(test, value, 0) for test in tests)
     if isinstance(clause, AllClauses):
         return all(holds(one, document) for one in clause.all_of)
     if isinstance(clause, AnyClause):

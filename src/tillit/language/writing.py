@@ -6,9 +6,10 @@ Never: another meaning: what is written is read as the same nodes.
 """
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
-from tillit.clock import rfc3339
+from tillit.clock import DAY, rfc3339
 from tillit.language.instants import LONGEST, write_span
 from tillit.language.nodes import (
     Absolute,
@@ -34,6 +35,7 @@ from tillit.language.nodes import (
     Path,
     Permitted,
     PropertyTest,
+    Ranked,
     Regularly,
     Restarted,
     Rolling,
@@ -148,6 +150,21 @@ def _sample(node: Sample) -> Plain:
     if node.from_share == 0:
         return {"sample": {"salt": node.salt, "share": node.until_share}}
     return {"sample": {"salt": node.salt, "from": node.from_share, "until": node.until_share}}
+
+
+def _ranked(node: Ranked) -> Plain:
+    n: Any = node.most or f"{Decimal(node.millionths) / 10_000:f}%"
+    plain: Plain = {} if node.of == Everybody() else {"of": to_plain(node.of)}
+    if node.by is None:
+        plain["to"] = n
+        if node.salt:
+            plain["salt"] = node.salt
+    else:
+        plain["by"] = to_plain(node.by)
+        plain["highest" if node.is_highest else "lowest"] = n
+    if node.every != DAY:
+        plain["every"] = write_span(node.every)
+    return {"limit" if node.by is None else "top": plain}
 
 
 # -- values
@@ -279,6 +296,7 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     InAudience: lambda node: {"audience": node.name},
     Permitted: lambda node: {"permitted": node.purpose},
     Sample: _sample,
+    Ranked: _ranked,
     Compare: _compare,
     FirstTime: _first_time,
     Restarted: _restarted,

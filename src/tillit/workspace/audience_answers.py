@@ -18,41 +18,50 @@ import msgspec
 from tillit import clock
 from tillit.audience import (
     AUDIENCE,
+    Audience,
     Catalog,
     Defined,
     DefinedFeature,
     Definitions,
+    Holdout,
     Lens,
     Member,
     Memberships,
+    Ranking,
+    condition_of,
+    held_out_of,
     lens_allows,
     lens_of,
+    read_rankings,
     read_standing,
     stored_id,
 )
 from tillit.clock import DAY, rfc3339
 from tillit.consent import policy_in_force
-from tillit.flow import History, Permissions, count_met, counts_then, members_then
+from tillit.flow import History, Permissions, count_met, counts_then, members_then, needs_of
 from tillit.identity import find_holders, find_membership, identifier_of, iter_events, profile_id, read_event
 from tillit.language.inlining import inline
 from tillit.language.live import compile_value, inputs_of
-from tillit.language.nodes import Condition, Value
-from tillit.language.reading import read_condition
+from tillit.language.nodes import Condition, Everybody, Ranked, Value
+from tillit.language.ranks import instant_for
 from tillit.language.sentences import sentence
+from tillit.language.sql import places_sql
 from tillit.language.tapes import Document, Tape, add_entries, entry_of, matches, new_document
 from tillit.language.why import Reason, explain
 from tillit.profile import event_id, load_traits
-from tillit.records import Membership, Permit, Scope, carried_by
+from tillit.records import KIND_TICK, Membership, Permit, Scope, carried_by
 from tillit.store import Reading, State
 from tillit.workspace.audience_past import AsOf, read_as_of
 from tillit.workspace.folding import Folding
 from tillit.workspace.leave import Leave, PersonWithheld
 from tillit.workspace.permissions import count_people
+from tillit.workspace.places import Place
 
 _MOST_EVENTS = 1_000_000  # of one person, read to say why
 _MOST_REASONS = 2_000  # people who are asked one by one why they are withheld; of more only how many is told
 _MOST_OVERLAPS = 50
 _NEAR = 0.9  # of two audiences, members of both by members of either
+_MOST_ROWS = 10_000  # of the log, read to say whether more came
 _TREND_POINTS = 13  # weeks
 _TREND_S = 10.0  # what a trend may take, if each of its points takes as long as the count did; taste
 _BARS = 12
@@ -112,34 +121,66 @@ class Answers:
     # -- everybody
 
     def preview(
-        self, definition: Any, purpose: str, scope: Scope, *, sample: int = 20, as_of: AsOf | None = None
+        self,
+        definition: Any,
+        purpose: str,
+        scope: Scope,
+        *,
+        sample: int = 20,
+        as_of: AsOf | None = None,
+        after: Sequence[str] = (),
+        holdout: float | str | Holdout | None = None,
+        name: str = "",
     ) -> dict[str, Any]:
         """Say what a definition would come to for a purpose; nothing is kept.
 
+        `after`, `holdout`: as an audience's file has them; `name`: of the audience, which is what its holdout is drawn
+        by.
         Shape:  {"as_of", "sentence", "people", "of", "share", "permitted", "withheld": {reason: n}, "sample":
                 [profile ids], "trend": [[day, n]], "overlaps": [...], "near": [...], "cost": {...}}. With `as_of` all
-                is as of then, who is who and who may be used as of today, and there are no overlaps.
+                is as of then, of one that ranks as of its last tick before, who is who and who may be used as of today,
+                and there are no overlaps.
         Raises: LanguageInvalid, Unresolved, AudienceInvalid; AsOfUnreadable, AsOfFuture; LakeBusy.
         """
-        counted, roots = self._preview_count(definition, purpose, scope, sample, as_of)
-        return {**counted, **self._preview_rest(definition, purpose, roots, as_of, counted["cost"]["seconds"])}
+        said = _said(definition, purpose, after, holdout, name)
+        counted, roots = self._preview_count(said, purpose, scope, sample, as_of)
+        return {**counted, **self._preview_rest(said, purpose, roots, as_of, counted["cost"]["seconds"])}
 
-    def preview_count(self, definition: Any, purpose: str, scope: Scope, *, sample: int = 20) -> dict[str, Any]:
+    def preview_count(
+        self,
+        definition: Any,
+        purpose: str,
+        scope: Scope,
+        *,
+        sample: int = 20,
+        after: Sequence[str] = (),
+        holdout: float | str | Holdout | None = None,
+        name: str = "",
+    ) -> dict[str, Any]:
         """Give the part of a preview that one question answers: all but trend, overlaps and near. Raises as it does."""
-        return self._preview_count(definition, purpose, scope, sample, None)[0]
+        return self._preview_count(_said(definition, purpose, after, holdout, name), purpose, scope, sample, None)[0]
 
-    def preview_rest(self, definition: Any, purpose: str) -> dict[str, Any]:
+    def preview_rest(
+        self,
+        definition: Any,
+        purpose: str,
+        *,
+        after: Sequence[str] = (),
+        holdout: float | str | Holdout | None = None,
+        name: str = "",
+    ) -> dict[str, Any]:
         """Give the rest of a preview: trend, overlaps and near. Raises as it does."""
         began_s = clock.monotonic_s()
-        roots = self._members(self._tried(definition, purpose), purpose, self._moment())
-        return self._preview_rest(definition, purpose, roots, None, clock.monotonic_s() - began_s)
+        said = _said(definition, purpose, after, holdout, name)
+        roots = self._members(self._tried(said, purpose), purpose, self._moment())
+        return self._preview_rest(said, purpose, roots, None, clock.monotonic_s() - began_s)
 
     def _preview_count(
-        self, definition: Any, purpose: str, scope: Scope, sample: int, as_of: AsOf | None
+        self, said: Condition, purpose: str, scope: Scope, sample: int, as_of: AsOf | None
     ) -> tuple[dict[str, Any], list[int]]:
         began_s = clock.monotonic_s()
-        node = self._tried(definition, purpose)
-        then = None if as_of is None else read_as_of(as_of, self._now())
+        node = self._tried(said, purpose)
+        then = None if as_of is None else instant_for(node, read_as_of(as_of, self._now()))
         if then is None:
             roots = self._members(node, purpose, self._moment())
             of = count_people(self._state)
@@ -150,7 +191,7 @@ class Answers:
         permitted, withheld, shown = self._permitted(roots, scope, sample)
         counted = {
             "as_of": rfc3339(then) if then is not None else None,
-            "sentence": sentence(read_condition(definition)),
+            "sentence": sentence(said),
             "people": len(roots),
             "of": of,
             "share": len(roots) / of if of else 0.0,
@@ -162,9 +203,9 @@ class Answers:
         return counted, roots
 
     def _preview_rest(
-        self, definition: Any, purpose: str, roots: Sequence[int], as_of: AsOf | None, took_s: float
+        self, said: Condition, purpose: str, roots: Sequence[int], as_of: AsOf | None, took_s: float
     ) -> dict[str, Any]:
-        node = self._tried(definition, purpose)
+        node = self._tried(said, purpose)
         at = self._moment() if as_of is None else read_as_of(as_of, self._now())
         overlaps, near = self._overlaps(roots) if as_of is None else ([], [])
         return {"trend": self._trend(node, purpose, at, len(roots), took_s), "overlaps": overlaps, "near": near}
@@ -178,8 +219,8 @@ class Answers:
         overlaps, _ = self._overlaps([one.root_id for one in self._all_members(name)])
         return [one for one in overlaps if one["audience"] != name]
 
-    def _tried(self, definition: Any, purpose: str) -> Condition:
-        node = self._whole(read_condition(definition))
+    def _tried(self, said: Condition, purpose: str) -> Condition:
+        node = self._whole(said)
         self.hold_purpose("This audience", purpose, node)
         return node
 
@@ -191,7 +232,8 @@ class Answers:
         """Give a page of those who were in an audience at an instant, by the definition in force now.
 
         Who is who, who is forgotten and who may be used is as of today. Since when and why is not asked of everybody.
-        Shape:  as `list_members`, with "as_of".
+        Of one that ranks: who was chosen for the newest snapshot, or where that is later for the last tick before.
+        Shape:  as `list_members`, with "as_of": of one that ranks the instant for which they were chosen.
         Raises: UnknownAudience, AsOfUnreadable, AsOfFuture; LakeBusy.
         """
         at, roots = self._then(name, as_of)
@@ -239,7 +281,11 @@ class Answers:
 
     def _then(self, name: str, as_of: AsOf) -> tuple[int, list[int]]:
         defined = self.get(name)
-        at = read_as_of(as_of, self._now())
+        asked_at = read_as_of(as_of, self._now())
+        at = instant_for(defined.node, asked_at)
+        ranking = self.ranking(name)
+        if ranking is not None and ranking.version == defined.position and at <= ranking.judged_at <= asked_at:
+            at = ranking.judged_at
         return at, self._members_then(defined.node, defined.audience.purpose, at)
 
     def _members_then(self, node: Condition, purpose: str, at: int) -> list[int]:
@@ -249,7 +295,7 @@ class Answers:
         """Say what applying a definition would change.
 
         Shape:  {"kind", "name", "purpose", "diff", "is_new", "people": {"before", "after", "entering", "leaving"},
-                "withheld", "cases": [{"profile_id", "change"}], "sentence"}.
+                "held_out", "withheld", "cases": [{"profile_id", "change"}], "sentence"}.
         Raises: AudienceInvalid; LakeBusy.
         """
         found = self.judge(text, planned)
@@ -264,11 +310,12 @@ class Answers:
         }
         if not isinstance(found, Defined):
             told["is_new"] = told["name"] not in self.definitions().features
-            return {**told, "people": None, "withheld": {}, "cases": []}
+            return {**told, "people": None, "held_out": None, "withheld": {}, "cases": []}
         name = told["name"]
         told["is_new"] = name not in self.definitions().audiences
         before = {one.root_id for one in self._all_members(name)}
         after = set() if found.audience.retired else set(self._members(found.node, told["purpose"], self._moment()))
+        told["held_out"] = None if found.audience.retired else self.count_held_out(found)
         scope = self._scope(told["purpose"])
         entering, leaving = sorted(after - before), sorted(before - after)
         cases = [{"profile_id": profile_id(root), "change": "enters"} for root in entering]
@@ -288,13 +335,50 @@ class Answers:
             "cases": [one for one in cases if one["profile_id"] in shown][:n_cases],
         }
 
-    def check(self, name: str) -> dict[str, Any]:
-        """Hold the live answer of an audience against the batch one, at the place up to which people are judged.
+    def count_held_out(self, defined: Defined) -> int | None:
+        """Count who would be in an audience and is held out; None when nobody is to be. Raises LakeBusy."""
+        node = held_out_of(defined)
+        if node is None:
+            return None
+        return self._history().count(node, self._moment(), lens=self._lens(defined.audience.purpose))
 
-        Shape:  {"audience", "position", "at", "live", "batch", "only_live", "only_batch", "cases": [profile ids]}.
+    def holdout(self, name: str) -> dict[str, Any]:
+        """Say how many would be in an audience, and how many of them are left alone.
+
+        Shape:  {"audience", "members", "held_out", "people": both}; "held_out" is None when it has no holdout.
         Raises: UnknownAudience; LakeBusy.
         """
         defined = self.get(name)
+        n_members = len(self._members(defined.node, defined.audience.purpose, self._moment()))
+        n_held_out = self.count_held_out(defined)
+        return {
+            "audience": name,
+            "members": n_members,
+            "held_out": n_held_out,
+            "people": n_members + (n_held_out or 0),
+        }
+
+    def ranking(self, name: str) -> Ranking | None:
+        """Give the newest snapshot of an audience that ranks; None: there is none."""
+        return read_rankings(self.memberships.store).get(name)
+
+    def as_of(self, name: str) -> str | None:
+        """Say for which instant the members of an audience that ranks were chosen; None of others."""
+        ranking = self.ranking(name)
+        return None if ranking is None else rfc3339(ranking.judged_at)
+
+    def check(self, name: str) -> dict[str, Any]:
+        """Hold the live answer of an audience against the batch one, at the place up to which people are judged.
+
+        Shape:  {"audience", "position", "at", "as_of", "is_stale", "live", "batch", "only_live", "only_batch",
+                "cases": [profile ids]}.
+        `as_of`: the instant of an audience that ranks, for which both are asked. `is_stale`: more came into the log
+        since; it counts in the batch answer and not in the members.
+        Raises: UnknownAudience; LakeBusy.
+        """
+        defined = self.get(name)
+        if isinstance(defined.node, Ranked):
+            return self._check_ranked(name, defined)
         for _ in range(20):
             judged = self.memberships.judged()
             live = {one.root_id for one in self._all_members(name)}
@@ -307,12 +391,43 @@ class Answers:
             "audience": name,
             "position": judged.position,
             "at": rfc3339(self._moment()),
+            "as_of": None,
+            "is_stale": False,
             "live": len(live),
             "batch": len(batch),
             "only_live": len(live - batch),
             "only_batch": len(batch - live),
             "cases": [profile_id(root) for root in wrong[:20]],
         }
+
+    def _check_ranked(self, name: str, defined: Defined) -> dict[str, Any]:
+        for _ in range(20):
+            ranking = self.ranking(name)
+            live = {one.root_id for one in self._all_members(name)}
+            at = self._moment() if ranking is None else ranking.judged_at
+            batch = set(self._members(defined.node, defined.audience.purpose, at))
+            if self.ranking(name) == ranking:
+                break
+        through = self._history().position
+        return {
+            "audience": name,
+            "position": 0 if ranking is None else ranking.position,
+            "at": rfc3339(at),
+            "as_of": None if ranking is None else rfc3339(at),
+            "is_stale": ranking is None or self._has_more(ranking.position, through),
+            "live": len(live),
+            "batch": len(batch),
+            "only_live": len(live - batch),
+            "only_batch": len(batch - live),
+            "cases": [profile_id(root) for root in sorted(live ^ batch)[:20]],
+        }
+
+    def _has_more(self, after: int, through: int) -> bool:
+        """Say whether the log has rows between two places that are more than a note of the time."""
+        if through - after > _MOST_ROWS:
+            return True
+        rows = self._folding.rows(range(after + 1, through + 1))
+        return any(row.kind != KIND_TICK for row in rows.values())
 
     def get(self, name: str) -> Defined:
         """Give an audience in force."""
@@ -348,6 +463,8 @@ class Answers:
         """
         defined = self.get(name)
         self._ask(membership, scope)
+        if isinstance(defined.node, Ranked):
+            return self._why_ranked(name, defined, defined.node, membership, at)
         moment = self._moment() if at is None else at
         person = _Replayed(self, membership, defined.node, self._lens(defined.audience.purpose), moment)
         told = explain(defined.node, person, moment)
@@ -366,6 +483,48 @@ class Answers:
             "flip": told.change.words if told.change is not None else None,
             "words": list(told.words),
         }
+
+    def _why_ranked(
+        self, name: str, defined: Defined, node: Ranked, membership: Membership, at: int | None
+    ) -> dict[str, Any]:
+        """Say which place somebody has, and how far it is from the last one that counts.
+
+        Without an instant the places are those of the newest snapshot, with all that is known by now of that instant.
+        """
+        ranking = self.ranking(name)
+        moment = at if at is not None else self._moment() if ranking is None else ranking.judged_at
+        lens, root = self._lens(defined.audience.purpose), identifier_of(membership.profile_id) or 0
+        told = explain(node.of, _Replayed(self, membership, node.of, lens, moment), moment)
+        places = places_sql(node, moment, audiences={}, features={})
+        needs = needs_of(node, {}, {})._replace(lens=lens, at=moment)
+        rows = self._history().ask(
+            f"SELECT person, score, place, n, kept FROM ({places}) AS placed WHERE person = ? OR place = kept",
+            needs,
+            (root,),
+        )
+        place = Place.of(node, membership.profile_id, root, rows)
+        held = self.memberships.of_roots([one.identifier_id for one in membership.identifiers])
+        member = next((mine[name] for mine in held.values() if name in mine), None) if at is None else None
+        next_tick = None if ranking is None or at is not None else ranking.next_tick(node.every)
+        leaf = {
+            "kind": "leaf", "sentence": sentence(node._replace(of=Everybody())), "holds": place.is_first,
+            "value": place.value, "wanted": place.wanted, "events": [], "changes_at": _when(next_tick), "flip": None,
+            "depth": 0, "joined_by": "all",
+        }  # fmt: skip
+        return {
+            "audience": name,
+            "profile_id": membership.profile_id,
+            "at": rfc3339(moment),
+            "is_member": member is not None if at is None else place.is_first,
+            "since": rfc3339(member.since_at) if member is not None else None,
+            "cause": member.cause if member is not None else None,
+            "sentence": sentence(defined.said),
+            "changes_at": _when(next_tick),
+            "leaves": [leaf, *({**one, "joined_by": one["joined_by"] or "all"}
+                               for one in _leaves(told.reason, self._epoch(), 0, "all"))],
+            "flip": None,
+            "words": place.words(moment, next_tick),
+        }  # fmt: skip
 
     def value_of(self, name: str, membership: Membership, scope: Scope) -> dict[str, Any]:
         """Give the value of a feature for one person, and when it changes by itself.
@@ -457,7 +616,8 @@ class Answers:
         n_points = max(1, min(_TREND_POINTS, int(_TREND_S / max(took_s, 0.001))))
         step = 90 * DAY // n_points
         instants = [at - back * step for back in range(n_points, 0, -1)]
-        told = counts_then(self._history(), node, instants, lens=self._lens(purpose), now=self._moment())
+        asked = [instant_for(node, one) for one in instants]
+        told = counts_then(self._history(), node, asked, lens=self._lens(purpose), now=self._moment())
         return [[then // DAY, n] for then, n in [*zip(instants, told, strict=True), (at, n_now)]]
 
     def _cost(self, node: Condition, purpose: str, took_s: float) -> dict[str, Any]:
@@ -531,6 +691,14 @@ class _Replayed:
 
     def feature(self, name: str, at: int) -> tuple[Any, int]:
         raise AssertionError(f"{name} was to be put in its place before {at}")
+
+
+def _said(
+    definition: Any, purpose: str, after: Sequence[str], holdout: float | str | Holdout | None, name: str
+) -> Condition:
+    return condition_of(
+        Audience(audience=name, purpose=purpose, definition=definition, after=tuple(after), holdout=holdout)
+    )
 
 
 def _when(until: int | None) -> str | None:

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from tillit.audience import ENTER, EXIT, MOVE, Change, Defined, DefinedFeature, Member
 from tillit.clock import rfc3339
 from tillit.identity import find_membership, profile_id
@@ -143,6 +145,8 @@ def audience_document(defined: Defined, overview: Mapping[str, Any], history: Se
         "sentence": sentence(defined.said),
         "lines": [row._asdict() for row in lines(defined.said)],
         "definition": defined.audience.definition,
+        "after": list(defined.audience.after),
+        "holdout": msgspec.to_builtins(defined.audience.holdout),
         "versions": [
             {
                 "version": one.position,

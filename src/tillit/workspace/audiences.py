@@ -39,11 +39,12 @@ from tillit.audience import (
 )
 from tillit.clock import DAY, rfc3339
 from tillit.consent import OWN_DATA, policy_in_force
-from tillit.errors import InputError, NotFound
+from tillit.errors import BusyError, InputError, NotFound
 from tillit.flow import History, catalog_of
 from tillit.identity import find_membership, profile_id
 from tillit.language.live import inputs_of, reach_of
 from tillit.language.nodes import Condition, Value
+from tillit.language.sentences import span
 from tillit.records import Membership, NewRow, Permit, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.audience_answers import Answers
@@ -293,14 +294,18 @@ class Audiences(Answers):
         kind: str = AUDIENCE,
         title: str = "",
         description: str = "",
+        after: Sequence[str] = (),
+        holdout: float | str | None = None,
         reason: str = "",
         operator: str = "process",
     ) -> Applied:
         """Put an audience or a feature in force that is written in Python, or as plain values. Raises AudienceInvalid.
 
-        `definition`: as `tillit.language.python` makes it, or what stands under `definition:` of a file.
+        `definition`: as `tillit.language.python` makes it, or what stands under `definition:` of a file. `after`: other
+        audiences whose members are not in it; `holdout`: the share of everybody that is left alone.
         """
-        told = {kind: name, "title": title, "description": description, "purpose": purpose}
+        told: dict[str, Any] = {kind: name, "title": title, "description": description, "purpose": purpose}
+        told |= {"after": list(after) or "", "holdout": "" if holdout is None else holdout}
         told["definition"] = getattr(definition, "plain", definition)
         text = yaml.safe_dump(
             {word: one for word, one in told.items() if one != ""}, sort_keys=False, allow_unicode=True, width=100
@@ -315,9 +320,10 @@ class Audiences(Answers):
         why = catalog.broken.get(f"{AUDIENCE} {name}")
         if why is not None:
             return Health("broken", why)
-        entry = catalog.entries.get(name)
+        ranked = catalog.ranked.get(name)
+        entry = catalog.entries.get(name) if ranked is None else ranked.entry
         if entry is None:
-            raise UnknownAudience(sorted(catalog.entries))
+            raise UnknownAudience(sorted({*catalog.entries, *catalog.ranked}))
         standing = read_standing(self._state)
         waiting = [standing.get(one, -1) for one in entry.tapes.values() if standing.get(one, -1) != WHOLE]
         last = int(self._state.read("SELECT max(identifier_id) FROM identifier")[0][0] or 0)
@@ -326,6 +332,12 @@ class Audiences(Answers):
         judged = self.memberships.judged()
         if judged.walk != NOBODY:
             return Health("filling", "Everybody is being looked at.", last + judged.walk, 2 * last)
+        if ranked is not None:
+            ranking = self.ranking(name)
+            if ranking is None or ranking.version != entry.version:
+                return Health("filling", "Everybody is being looked at.", last, 2 * last)
+            told = f"Everybody is ranked anew every {span(ranked.node.every)}"
+            return Health("live", f"{told}; members are as of {rfc3339(ranking.judged_at)}.")
         return Health("live", "Every event and every passing second counts at once.")
 
     def scope_of(self, name: str, *, asked_by: str = "process") -> Scope:
@@ -389,6 +401,7 @@ class Audiences(Answers):
         return {
             "audience": name,
             "purpose": scope.purpose,
+            "as_of": self.as_of(name),
             "members": n_permitted + withheld.total(),
             "permitted": n_permitted,
             "withheld": dict(sorted(withheld.items())),
@@ -443,6 +456,7 @@ class Audiences(Answers):
                     "state": health.state,
                     "words": health.words,
                     "version": defined.position if defined is not None else None,
+                    "as_of": self.as_of(name),
                 }
             )
         return found
@@ -485,6 +499,10 @@ class Audiences(Answers):
         defined = self.get(name)
         overview = next(one for one in self.overview() if one["audience"] == name)
         told = {**overview, "trend": [list(one) for one in self.trend(name)]}
+        try:
+            told["held_out"] = self.count_held_out(defined)
+        except BusyError:
+            told["held_out"] = None  # it is counted when the lake is not busy
         return audience_document(defined, told, self.history(AUDIENCE, name))
 
     def list_members(
@@ -493,7 +511,7 @@ class Audiences(Answers):
         """Give a page of members as every door shows it; with `as_of` of those who were it then, see `members_then`.
 
         Shape: {"audience", "purpose", "as_of", "members": [{"profile_id", "since", "cause"}], "withheld": {reason:
-        people}, "next"}; `next` is the `after` of the page after.
+        people}, "next"}; `next` is the `after` of the page after, `as_of` the instant of an audience that ranks.
         """
         if as_of is not None:
             return self.members_then(name, scope, as_of, after=after, limit=limit)
@@ -501,7 +519,7 @@ class Audiences(Answers):
         return {
             "audience": name,
             "purpose": scope.purpose,
-            "as_of": None,
+            "as_of": self.as_of(name),
             "members": [member_document(one) for one in found.members],
             "withheld": dict(sorted(found.withheld.items())),
             "next": found.after,

@@ -92,6 +92,7 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
         counted: FromQuery[str] = "",
         overlap: FromQuery[str] = "",
         on: FromQuery[str] = "",
+        held: FromQuery[str] = "",
     ) -> Response[Any]:
         view = audience_view(ws, name)
         told_all = ws.audiences.definitions()
@@ -105,6 +106,9 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
             overlaps = overlap_rows(ws.audiences.beside(name), names)
         if overlap and PART in request.headers:
             return desk.page(request, "parts/overlap.html", overlaps=overlaps or [], title=view.title)
+        held_out = None
+        if held and defined is not None and may_act(desk, request, purpose):
+            held_out = ws.audiences.count_held_out(defined)
         changes = ws.memberships.newest(name, limit=_CHANGES)
         shown: list[Any] = []
         following, names_shown, withheld, n_permitted = None, {}, None, None
@@ -162,6 +166,8 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
             versions=version_rows(history[: _VERSIONS + 1])[:_VERSIONS],
             users=users_of(ws, AUDIENCE, name),
             overlaps=overlaps,
+            held_out=held_out,
+            has_holdout=defined is not None and defined.audience.holdout is not None,
             has_others=len(told_all.audiences) > 1,
             may_edit=desk.session(request).may("editor"),
         )

@@ -9,13 +9,14 @@ import re
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import msgspec
 import yaml
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
-from tillit.audience import AUDIENCE, FEATURE, AudienceInvalid
+from tillit.audience import AUDIENCE, FEATURE, AudienceInvalid, Holdout
 from tillit.console.belonging import changed_sentences, draw_trend, overlap_rows, reason_words
 from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.drafts import (
@@ -45,6 +46,7 @@ _SAMPLE = 12
 _CASES = 20
 _OVERLAPS = 6
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_AFTER = "after."  # fields that name an audience
 _TAKEN = "new"  # the address of the builder
 _WEEKS = {"window": {"when": "within", "span": {"n": "90", "unit": "d"}}}
 
@@ -143,6 +145,9 @@ class State(NamedTuple):
     view: str = "rows"
     text: str = ""
     editing: str = ""  # the name of what is in force and edited; empty: it is new
+    after: tuple[str, ...] = ()  # audiences whose members are not in it
+    holdout: str = ""  # a share of everybody that is left alone, as people write it
+    salt: str = ""  # by which it is drawn; empty: the name
 
 
 def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
@@ -236,7 +241,7 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
 
     def rest_of(plain: Any, state: State) -> dict[str, Any]:
         """Give what takes longer than the count: the weeks before, and other audiences beside it."""
-        told = ws.audiences.preview_rest(plain, state.purpose)
+        told = ws.audiences.preview_rest(plain, state.purpose, **_beside(state))
         titles = {one: told.audience.title or one for one, told in ws.audiences.definitions().audiences.items()}
         return {
             "trend": draw_trend(told["trend"]),
@@ -263,7 +268,7 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return _uncounted("", rows) | {"is_feature": True}
         scope = ws.scope(state.purpose, asked_by=desk.session(request).asked_by)
         try:
-            counts = ws.audiences.preview_count(written.plain, state.purpose, scope, sample=_SAMPLE)
+            counts = ws.audiences.preview_count(written.plain, state.purpose, scope, sample=_SAMPLE, **_beside(state))
             rest = rest_of(written.plain, state) if is_whole else None
         except BusyError as exc:
             return _uncounted(exc.message, rows)
@@ -413,8 +418,39 @@ def text_of(state: State) -> str:
         "purpose": state.purpose,
         "definition": Written(state.draft, is_value=state.kind == FEATURE).plain,
     }
+    if state.kind == AUDIENCE and state.after:
+        told["after"] = list(state.after)
+    if state.kind == AUDIENCE and state.holdout:
+        told["holdout"] = msgspec.to_builtins(_holdout(state))
     kept = {name: one for name, one in told.items() if one or name not in ("title", "description")}
     return str(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _beside(state: State) -> dict[str, Any]:
+    """Give what is said beside a definition, and the name by which a holdout is drawn."""
+    name = state.editing or state.name or slug_of(state.title)
+    return {"after": state.after, "holdout": _holdout(state), "name": name}
+
+
+def _holdout(state: State) -> float | str | Holdout | None:
+    """Give a holdout as files have it: "5" is five in a hundred."""
+    told = state.holdout.strip()
+    if not told:
+        return None
+    try:
+        share: float | str = told if told.endswith("%") or "." in told else f"{int(told)}%"
+        share = share if isinstance(share, str) and share.endswith("%") else float(share)
+    except ValueError:
+        share = told  # whoever reads it says what is wrong
+    return Holdout(share=share, salt=state.salt) if state.salt else share
+
+
+def _left_out(told: dict[str, Any]) -> tuple[tuple[str, ...], str, str]:
+    """Give which audiences come before, the share that is held out, and by what it is drawn, from a file's values."""
+    after, holdout = told.get("after"), told.get("holdout")
+    names = tuple(one for one in after if isinstance(one, str)) if isinstance(after, list) else ()
+    share, salt = (holdout.get("share"), holdout.get("salt")) if isinstance(holdout, dict) else (holdout, "")
+    return names, "" if share is None else str(share), salt if isinstance(salt, str) else ""
 
 
 def from_text(kind: str, text: str, *, editing: str) -> State | str:
@@ -432,7 +468,11 @@ def from_text(kind: str, text: str, *, editing: str) -> State | str:
     name, title, description, purpose = (
         one if isinstance(one := told.get(key), str) else "" for key in (kind, "title", "description", "purpose")
     )
-    return State(kind, name, title, description, purpose, _tidied(kind, draft), editing=editing)
+    after, holdout, salt = _left_out(told)
+    return State(
+        kind, name, title, description, purpose, _tidied(kind, draft), editing=editing, after=after, holdout=holdout,
+        salt=salt,
+    )  # fmt: skip
 
 
 def read_state(data: Form) -> State:
@@ -441,7 +481,10 @@ def read_state(data: Form) -> State:
     texts = {key: data.get(key, "").strip() for key in ("name", "title", "description", "purpose")}
     if data.get("view") == "text":
         return _of_text(kind, _lines(data.get("text", "")), editing)
-    return State(kind, **texts, draft=_tidied(kind, read_fields(data)), editing=editing)
+    after = tuple(sorted(one.removeprefix(_AFTER) for one in data if one.startswith(_AFTER)))
+    holdout, salt = data.get("holdout", "").strip()[:20], data.get("salt", "").strip()[:200]
+    draft = _tidied(kind, read_fields(data))
+    return State(kind, **texts, draft=draft, editing=editing, after=after, holdout=holdout, salt=salt)
 
 
 def _of_text(kind: str, text: str, editing: str) -> State:

@@ -257,6 +257,14 @@ STORES: tuple[Store, ...] = (
     ),
     _table("audiences.db", "due", NOBODY, IDS, "", "root_id due_at"),
     _table("audiences.db", "audience_standing", NOBODY, NOT_THEIRS, "", "audience version judged_at n_members"),
+    _table(
+        "audiences.db",
+        "ranking",
+        NOBODY,
+        NOT_THEIRS,
+        "",
+        "audience version under judged_at epoch position n_ranked",
+    ),
     _table("audiences.db", "audience_day", NOBODY, NOT_THEIRS, "", "audience day n_members"),
     _table("audiences.db", "judged", NOBODY, NOT_THEIRS, "", "one epoch position at walk cause under"),
     # Sealed under a key of the person, which is destroyed.
