@@ -12,6 +12,7 @@ import yaml
 
 from tillit.clock import DAY
 from tillit.language import nodes, reading
+from tillit.language.groups import MOST_MEMBERS
 from tillit.language.instants import LONGEST
 from tillit.language.reading import read_condition, read_value
 from tillit.language.sentences import MADE, PREDICATES, sentence
@@ -66,6 +67,14 @@ TRAITS: dict[str, dict[str, Any]] = {
 FEATURES: dict[str, dict[str, Any]] = {"ana": {"lifetime value": 230.5}, "bo": {"lifetime value": 45}, "cem": {}}
 AUDIENCES: dict[str, list[str]] = {"ana": ["loyal"], "bo": [], "cem": []}
 PURPOSES: dict[str, list[str]] = {"ana": ["newsletter"], "bo": ["newsletter"], "cem": []}
+
+
+# The groups of each: role, and what is known of the group.
+GROUPS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
+    "ana": [("household:h1", "guardian", {})],
+    "bo": [("household:h1", "none", {})],
+    "cem": [("account:acme", "admin", {"plan": "pro"})],
+}
 
 
 class Example(NamedTuple):
@@ -280,6 +289,31 @@ Both hold at every instant, with nothing to wait for.
 Of an audience that ranks, those before it are not ranked, and whoever is held out keeps their place, so that \
 the others do not move up.
 """
+
+
+_CONDITIONS["group"] = (
+    "",
+    [
+        Example("group: household", _yes("ana", "bo"), 'group("household")'),
+        Example("group:\n  kind: household\n  role: guardian", _yes("ana"), 'group("household", role="guardian")'),
+        Example(
+            "group:\n  kind: account\n  role: [admin, owner]\n  trait: plan\n  equals: pro",
+            _yes("cem"),
+            'group("account", role=["admin", "owner"]).trait("plan") == "pro"',
+        ),
+        Example("group:\n  members: {at_least: 2}", _yes("ana", "bo"), "group().members() >= 2"),
+        Example(
+            "group:\n  kind: household\n  member:\n    event: Order Completed\n    within: 30d\n  others_only: true",
+            _yes("bo"),
+            'group("household").other(event("Order Completed").within("30d"))',
+        ),
+        Example(
+            "group:\n  kind: household\n  member: {trait: tags, equals: tea}\n  count: {at_least: 2}",
+            _yes("ana", "bo"),
+            'group("household").member(trait("tags") == "tea").count() >= 2',
+        ),
+    ],
+)
 
 _WINDOWS: dict[str, tuple[str, list[Example]]] = {
     "none": (
@@ -512,6 +546,11 @@ _AFTER_HISTORY = """
 |---|---|---|---|---|
 """
 
+_AFTER_TRAITS = """
+| who | role | group and what is known of it |
+|---|---|---|
+"""
+
 _MISSING = """\
 A value is missing when nobody said it, or said null.
 A list passes a test when one of its elements does; an object passes `is_set` alone.
@@ -545,6 +584,12 @@ def language_page() -> str:
         f"| {name} | {json.dumps(TRAITS[name])} | {json.dumps(FEATURES[name])} | {json.dumps(AUDIENCES[name])} "
         f"| {json.dumps(PURPOSES[name])} |"
         for name in HISTORIES
+    ]
+    lines.append(_AFTER_TRAITS.rstrip("\n"))
+    lines += [
+        f"| {name} | {role} | {key} {json.dumps(known)} |"
+        for name, groups in GROUPS.items()
+        for key, role, known in groups
     ]
     lines += ["", "## Conditions", ""]
     for word, (node, examples) in _CONDITIONS.items():
@@ -597,6 +642,15 @@ _CONDITION_TOLD = {
     "screen": "The same of screens.",
     "trait": "A trait, as the profile shows it, passes every one of some tests. A dot goes into it.",
     "feature": "The value of a feature that is defined elsewhere passes every one of some tests.",
+    "group": (
+        "Belongs now to a group of which all of this is so. `kind`: household, account, or what you call groups; `*` "
+        "or nothing: any. `role`: theirs in it, one or a list. `trait` and tests: of the group itself. `members`: how "
+        "many it has, they among them. `member`: a condition, and `count`: for how many of its members it holds (at "
+        "least one), the person among them unless `others_only`; it cannot ask about groups in turn. Members, and what "
+        "was said of a group, count when the audience's purpose may use whoever it is. Of a group the first "
+        f"{MOST_MEMBERS:,} identifiers of whom something was said of it are looked at; whoever comes later belongs to "
+        "it, and neither counts as a member nor finds any."
+    ),
     "stopped": "Such events happened in the span `active`, and none in the span `quiet` after it, up to now.",
 }
 

@@ -39,6 +39,24 @@ class Event(NamedTuple):
     logged_at: int
 
 
+class Group(NamedTuple):
+    """A household, an account: `key` begins with its kind."""
+
+    key: str
+    traits: Mapping[str, Any]
+    others: tuple[Belonging, ...]  # who else belongs to it
+
+
+class Belonging(NamedTuple):
+    """A place in a group, from one instant on and before another."""
+
+    who: Person | None  # None: the person themselves
+    role: str | None
+    since: int
+    until: int
+    is_near: bool = True  # among the first members, who alone are looked at for what is asked of members
+
+
 class Person(NamedTuple):
     """All that is known of one person, and what everybody's definitions say."""
 
@@ -48,6 +66,8 @@ class Person(NamedTuple):
     permitted: Mapping[str, int] = {}  # purpose: until when
     audiences: Mapping[str, Any] = {}
     features: Mapping[str, Any] = {}
+    groups: tuple[tuple[Group, Belonging], ...] = ()
+    seen_for: str = ""  # the purpose for which is asked, and for which other people must be permitted
 
 
 # -- conditions
@@ -83,6 +103,9 @@ def is_member(told: Any, person: Person, at: int) -> bool:
         return at < person.permitted.get(told["permitted"], at)
     if "sample" in told:
         return is_drawn(told["sample"], person)
+    if "group" in told:
+        said = {"kind": told["group"]} if isinstance(told["group"], str) else told["group"]
+        return any(is_in(said, group, place, person, at) for group, place in person.groups)
     # Events: the aggregate and what it is to be; without either, at least one event.
     kind = next((word for word in AGGREGATES if word in told), None)
     if kind is None or told[kind] is True:
@@ -91,6 +114,36 @@ def is_member(told: Any, person: Person, at: int) -> bool:
     if isinstance(tests, dict):
         tests = {word: wanted for word, wanted in tests.items() if word != "of"}
     return all_pass(tests, value_of(told, person, at), at)
+
+
+def is_in(told: Any, group: Group, place: Belonging, person: Person, at: int) -> bool:
+    """The person belongs to this group now, and all that is asked of it is so."""
+    if not place.since <= at < place.until or told.get("kind", "*") not in ("*", group.key.split(":")[0]):
+        return False
+    roles = told.get("role", place.role)
+    if place.role != roles and place.role not in (roles if isinstance(roles, list) else []):
+        return False
+    tests = {word: wanted for word, wanted in told.items() if word not in GROUP_WORDS}
+    if "trait" in told and not all_pass(tests, at_path(told["trait"], group.traits), at):
+        return False
+    if "member" not in told and "members" not in told:
+        return True
+    # Members are those who belong to it now and may be used for the purpose; the person is one of them.
+    here = [one.who for one in group.others if one.who is not None and one.is_near and one.since <= at < one.until]
+    members = [one for one in (person, *here) if not person.seen_for or at < one.permitted.get(person.seen_for, at)]
+    if not place.is_near:
+        return False
+    if "members" in told and not all_pass(told["members"], float(len(members)), at):
+        return False
+    if "member" not in told:
+        return True
+    fitting = [one for one in members if is_member(told["member"], one, at)]
+    if told.get("others_only"):
+        fitting = [one for one in fitting if one is not person]
+    return all_pass(told.get("count", {"at_least": 1}), float(len(fitting)), at)
+
+
+GROUP_WORDS = ("kind", "role", "trait", "members", "member", "count", "others_only")
 
 
 def is_first_time(told: Any, person: Person, at: int) -> bool:

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.audience_model import DAY, HOUR, Event, Person, calendar, drawn, instant, is_member, span
+from tests.audience_model import DAY, HOUR, Belonging, Event, Group, Person, calendar, drawn, instant, is_member, span
 from tillit.clock import rfc3339
 
 GRID = 6 * HOUR
 START = 1_774_656_000_000_000  # 2026-03-28T00:00Z: a change of clocks, a month and a quarter lie ahead
+FAR = 1 << 60  # later than anything
 N_SLOTS = 24  # six days in which rows are logged
 N_DRAWS = 20  # at most, for a case of which the first answer is the one that a coin asked for
 PEOPLE = tuple(f"p_{number}" for number in range(6))
@@ -91,7 +92,7 @@ class Case(NamedTuple):
     @property
     def asked_at(self) -> int:
         """Give the log's own time: that of the newest row."""
-        return self.person.events[-1].logged_at
+        return newest(self.person)
 
     @property
     def until(self) -> int:
@@ -438,6 +439,34 @@ def an_order(chance: Random) -> Any:
     return {"top": {**of, "by": by, chance.choice(("highest", "lowest")): n}}
 
 
+def _group(word: str) -> Callable[[Random], Any]:
+    def draw(chance: Random) -> Any:
+        told: dict[str, Any] = {"kind": chance.choice(("household", "household", "account", "*"))}
+        if chance.random() < (0.5 if word == "place" else 0.2):
+            told["role"] = chance.choice(("admin", ["admin", "owner"]))
+        if word == "place" and len(told) == 1 and chance.random() < 0.5:
+            return {"group": told["kind"]}
+        if word == "trait":
+            both = {"at_least": 1, "less": 2} if chance.random() < 0.3 else test_of(chance, chance.choice(_OF_GROUPS))
+            told |= {"trait": chance.choice(("t", "t", "o.t")), **both}
+        if word == "members" or chance.random() < 0.1:
+            told["members"] = chance.choice(
+                ({"at_least": 2}, {"at_least": 3}, {"less": 3}, 1, 2, {"at_least": 2, "less": 3})
+            )
+        if word in ("member", "other"):
+            told["member"] = _leaf(chance) if chance.random() < 0.7 else {"not": _leaf(chance)}
+            if chance.random() < 0.6:
+                told["count"] = chance.choice(({"at_least": 2}, {"less": 2}, 0, 1, {"greater": 0}, {"at_most": 1}))
+            if word == "other":
+                told["others_only"] = True
+        return {"group": told}
+
+    return draw
+
+
+_OF_GROUPS = ("equals", "not_equals", "one_of", "is_missing", "at_least", "within_last", "within_next")
+
+
 OPERATORS: dict[str, Callable[[Random], Any]] = {
     **{f"property.{word}": _of_property(word) for word in TESTS},
     **{f"trait.{word}": _of_trait(word) for word in (*TESTS, *MOVING)},
@@ -458,6 +487,7 @@ OPERATORS: dict[str, Callable[[Random], Any]] = {
     "feature": _feature,
     "sample": _sample,
     "permitted": lambda chance: {"permitted": chance.choice(("newsletter", "analytics"))},
+    **{f"group.{word}": _group(word) for word in ("place", "trait", "members", "member", "other")},
     **{word: _logic(word) for word in ("all", "any", "not")},
 }
 
@@ -489,7 +519,35 @@ def any_person(chance: Random, definition: Any) -> Person:
         {name: until for name, until in ends.items() if chance.random() < 0.9},
         AUDIENCES,
         FEATURES,
+        *(_seen_groups(chance, definition) if "'group'" in repr(definition) else ()),
     )
+
+
+def _seen_groups(chance: Random, definition: Any) -> tuple[Any, str]:
+    return any_groups(chance, definition), chance.choice(("newsletter", "newsletter", ""))
+
+
+def any_groups(chance: Random, definition: Any) -> tuple[tuple[Group, Belonging], ...]:
+    """Draw the groups of a person, and who else belongs to them."""
+    kinds = chance.sample(("household", "account", "family"), chance.choice((0, 1, 1, 2, 2)))
+    without = {"trait": "t", "is_set": True}  # of people who have no groups of their own
+    found = []
+    for kind in kinds:
+        others = tuple(
+            _belonging(chance, any_person(chance, without)._replace(profile_id=f"o_{kind}_{number}"))
+            for number in range(chance.choice((0, 1, 1, 2, 3)))
+        )
+        held = {"t": any_value(chance, _kind_of(definition)), "o": {"t": any_value(chance, _kind_of(definition))}}
+        traits = {name: value for name, value in held.items() if chance.random() < 0.8}
+        found.append((Group(f"{kind}:g", traits, others), _belonging(chance, None)))
+    return tuple(found)
+
+
+def _belonging(chance: Random, who: Person | None) -> Belonging:
+    first, last = sorted(START + chance.randrange(-4, 2 * N_SLOTS) * GRID for _ in range(2))
+    since = first if chance.random() < 0.4 else START - DAY
+    until = last if chance.random() < 0.4 else FAR
+    return Belonging(who, chance.choice((None, "admin", "owner")), since, until, chance.random() < 0.85)
 
 
 def _kind_of(definition: Any) -> str:
@@ -538,7 +596,7 @@ def any_case(chance: Random, operator: str, *, n_draws: int = N_DRAWS) -> Case:
     for _ in range(n_draws):
         definition = OPERATORS[operator](chance)
         person = any_person(chance, definition)
-        if is_member(definition, person, person.events[-1].logged_at) == wanted:
+        if is_member(definition, person, newest(person)) == wanted:
             break
     return Case(operator, definition, person, tuple(chance.randrange(3) for _ in person.events))
 
@@ -556,13 +614,31 @@ def fixed_cases(operator: str, n: int) -> list[tuple[Case, Random]]:
     return [(any_case(chance, operator), chance) for chance in chances]
 
 
+def newest(person: Person) -> int:
+    """Give when the newest row was logged, of somebody or of who else is in their groups."""
+    return max(one.events[-1].logged_at for one in (person, *people_beside(person)))
+
+
+def people_beside(person: Person) -> list[Person]:
+    """Give who else belongs to somebody's groups."""
+    return [one.who for group, _ in person.groups for one in group.others if one.who is not None]
+
+
 # -- instants worth a look
 
 
 def turns(case: Case) -> list[int]:
     """List each instant at which anything may change of itself: what the definition's spans say of each event."""
     spans, units = {0}, []
-    dates: list[int] = list(case.person.permitted.values())
+    everybody = [case.person, *people_beside(case.person)]
+    dates: list[int] = [until for one in everybody for until in one.permitted.values()]
+    dates += [
+        at
+        for group, place in case.person.groups
+        for one in (place, *group.others)
+        for at in (one.since, one.until)
+        if at < FAR
+    ]
     for word, told in _words([case.definition, *case.person.audiences.values(), *case.person.features.values()]):
         if word == "every":
             spans |= {span(told["every"]) * n for n in range(1, told["of"] + 1)}
@@ -570,12 +646,13 @@ def turns(case: Case) -> list[int]:
             units.append(told)
         elif word == "span":
             spans.add(told)
-    for word, told in _words([case.person.traits, [event.properties for event in case.person.events]]):
+    said = [[one.traits, [event.properties for event in one.events]] for one in everybody]
+    for word, told in _words([*said, *(group.traits for group, _ in case.person.groups)]):
         if word == "text" and (then := instant(told)) is not None:
             dates.append(then)
     found = set()
     sums = {one + other for one in spans for other in spans}
-    for at in {event.at for event in case.person.events}:
+    for at in {event.at for one in everybody for event in one.events}:
         # A pause is over an instant after its length.
         found |= {at + one for one in sums} | {at + one + 1 for one in spans}
     for then in dates:
@@ -613,4 +690,6 @@ def as_written(case: Case) -> str:
         for one in case.person.events
     )
     person = case.person
-    return f"{case.operator}: {case.definition}\n{person.profile_id} {person.traits} {person.permitted}\n{events}"
+    beside = "".join(f"\n  {group} {place}" for group, place in person.groups)
+    told = f"{person.profile_id} {person.traits} {person.permitted}"
+    return f"{case.operator}: {case.definition}\n{told}\n{events}{beside}"

@@ -7,6 +7,7 @@ Never: a line of the product's own reading of who is who, of traits, or of what 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from tests import audience_model, model
@@ -20,6 +21,7 @@ SERVICE, ADS = "service", "ads"
 ASKED = ("newsletter", "analytics")  # what `permitted` asks for
 REFUSED = {"consent": {"categoryPreferences": {"Ads": False}}}
 FOREVER = 1 << 62
+ABOUT_A_PLACE = ("kind", "member", "role", "since", "until")
 
 
 class Known(NamedTuple):
@@ -38,19 +40,72 @@ World = dict[Key, Known]
 
 def read_known(rows: list[LogRow], declared: Declared) -> World:
     """Read who is who among those whom rows name, and what is known of each."""
-    known: dict[frozenset[Key], Known] = {}
-    found: World = {}
-    for key, person in read_world(rows).people.items():
-        if person.keys not in known:
-            known[person.keys] = _known(person, declared)
-        found[key] = known[person.keys]
+    people = read_world(rows).people
+    each = {person.keys: person for person in people.values()}
+    known = {keys: _known(person, declared) for keys, person in each.items()}
+    together = {keys: _with_groups(keys, each, known) for keys in known}
+    return {key: together[person.keys] for key, person in people.items()}
+
+
+def _with_groups(
+    keys: frozenset[Key], each: dict[frozenset[Key], model.Person], known: dict[frozenset[Key], Known]
+) -> Known:
+    """Put the groups beside somebody, with who else belongs to them."""
+    by_purpose = {}
+    for purpose, person in known[keys].by_purpose.items():
+        groups = []
+        for group in sorted({model.group_of(one) for one in each[keys].own} - {""}):
+            places = {other: _place(one.own, group) for other, one in each.items()}
+            others = tuple(
+                place._replace(who=known[other].by_purpose[purpose])
+                for other, place in places.items()
+                if other != keys and place is not None
+            )
+            mine = places[keys]
+            if mine is not None:
+                heard = [
+                    one.own for other, one in each.items() if purpose in known[other].by_purpose[purpose].permitted
+                ]
+                groups.append((audience_model.Group(group, _traits_of_group(heard, group), others), mine))
+        by_purpose[purpose] = person._replace(groups=tuple(groups), seen_for=purpose)
+    return Known(known[keys].profile_id, by_purpose)
+
+
+def _place(own: Iterable[model.Told], group: str) -> audience_model.Belonging | None:
+    """Say from when until when somebody belongs to a group, and as what: by the newest, back to when they left last."""
+    role, since, until = None, None, None
+    said = model.ranked([one for one in own if model.group_of(one) == group])[::-1]
+    for place, one in enumerate(said):
+        traits = one.body["traits"]
+        if traits.get("member") is False:
+            if place == 0:
+                return None
+            break
+        role = traits["role"] or "" if role is None and "role" in traits else role
+        since = since or traits.get("since")
+        until = until or traits.get("until")
+    if not said:
+        return None
+    begins = audience_model.instant(since) if since else 0
+    ends = audience_model.instant(until) if until else FOREVER
+    assert begins is not None
+    assert ends is not None
+    return audience_model.Belonging(None, role or None, begins, ends)
+
+
+def _traits_of_group(heard: Iterable[Iterable[model.Told]], group: str) -> dict[str, Any]:
+    said = model.ranked([one for own in heard for one in own if model.group_of(one) == group])
+    found: dict[str, Any] = {}
+    for one in said:
+        found |= {name: value for name, value in one.body["traits"].items() if name not in ABOUT_A_PLACE}
     return found
 
 
 def _known(person: model.Person, declared: Declared) -> Known:
     profile_id = person.document["id"]
     # Nothing that is chosen here ends by itself.
-    permitted = {name: FOREVER for name in ASKED if may(declared, name, person, at=FOREVER, joined_at=0)}
+    permitted = {name: FOREVER for name in (*ASKED, ADS) if may(declared, name, person, at=FOREVER, joined_at=0)}
+    permitted[SERVICE] = FOREVER  # what a contract needs hangs on nobody's choice
     # What carries a refusal is nothing to ads.
     events = {SERVICE: person.own, ADS: [one for one in person.own if not _is_refused(one.body)]}
     return Known(

@@ -92,6 +92,7 @@ class Household:
         self.is_gone = False
         self.lost: Known | None = None  # what was known of the first user when they were erased
         self.acts: list[str] = []
+        self.groups = tuple((kind, f"{kind}-{number:03}-w7d") for kind in ("household", "account"))
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -125,6 +126,7 @@ class Quarter(Town):
             folder, Clock(BEGIN), purposes=PURPOSES, settings=Settings(collect=Collect(future_tolerance_s=86_400))
         )
         self.chance = Random(seed)
+        self.of_groups = Random(f"{seed} of groups")
         self.asked = list(_audiences(n_definitions))
         self.households = [Household(number, self.chance) for number in range(n_households)]
         self.worlds: dict[int, World] = {}
@@ -154,6 +156,8 @@ class Quarter(Town):
         for one in self.households:
             told += [self._message(one, event, key=self.chance.choice(one.keys)) for event in one.take(8)]
             told += [self._traits(one, key, START + self.chance.randrange(20) * GRID) for key in one.keys]
+            for key in one.keys * 2:
+                told += self._belonging(one, key, START)
             if one.number % 2:
                 pair = one.users[0], one.device
                 one.joined.add(pair)
@@ -216,6 +220,7 @@ class Quarter(Town):
             [
                 *(self._message(one, event._replace(at=self._ago(1, 26)), key=key) for event in taken),
                 self._traits(one, key, self._ago(1, 12)),
+                *self._belonging(one, key, self.clock.at - self.of_groups.randrange(1, 12) * GRID),
             ]
         )
         return LATE
@@ -225,6 +230,7 @@ class Quarter(Town):
         taken = one.take(3)
         told = [self._message(one, event._replace(at=self._ago(0, 26)), key=key) for event in taken]
         told.append(self._traits(one, key, self._ago(0, 1)))
+        told += self._belonging(one, key, self.clock.at)
         self._append([{**message, "context": REFUSED} for message in told])
         return WITHDRAWN
 
@@ -237,7 +243,7 @@ class Quarter(Town):
     def _choose(self, one: Household, user: str, *, is_yes: bool) -> str:
         self.ws.flush()
         self.clock.go_on(SECOND)
-        choices = [Choice(purpose, "given" if is_yes else "withdrawn") for purpose in ASKED]
+        choices = [Choice(purpose, "given" if is_yes else "withdrawn") for purpose in (*ASKED, ADS)]
         try:
             self.ws.consent.set(f"user_id:{user}", choices, evidence="form-1")
         except NotFound:
@@ -294,6 +300,7 @@ class Quarter(Town):
             [
                 *(self._message(one, event._replace(at=self.clock.at), key=key) for event in taken),
                 self._traits(one, key, self.clock.at),
+                *self._belonging(one, key, self.clock.at),
             ]
         )
         return BACK
@@ -312,6 +319,25 @@ class Quarter(Town):
         t, o = any_value(self.chance, one.kind()), {"t": any_value(self.chance, one.kind())}
         traits = {name: value for name, value in (("t", t), ("o", o)) if self.chance.random() < 0.9}
         return self._begun("identify", key, at) | {"traits": traits}
+
+    def _belonging(self, one: Household, key: Key, at: int) -> list[dict[str, Any]]:
+        """Let somebody say, or not, that they belong to a group or left it, and what is so of it."""
+        chance = self.of_groups
+        if chance.random() < 0.3:
+            return []
+        kind, group_id = chance.choice(one.groups)
+        traits: dict[str, Any] = {"kind": kind}
+        if chance.random() < 0.15:
+            traits["member"] = False
+        if chance.random() < 0.5:
+            traits["role"] = chance.choice(("admin", "owner", None))
+        for word in ("since", "until"):
+            if chance.random() < 0.15:
+                traits[word] = rfc3339(BEGIN + chance.randrange(-8, 12) * GRID)
+        if chance.random() < 0.7:
+            t, o = (any_value(chance, chance.choice(KINDS_OF_VALUES)) for _ in range(2))
+            traits |= {"t": t, "o": {"t": o}}
+        return [self._begun("group", key, at) | {"groupId": group_id, "traits": traits}]
 
     def _met(self, user: str, device: str, at: int) -> dict[str, Any]:
         return self._begun("identify", ("user_id", user), at) | {"anonymousId": device, "traits": {"met": True}}
@@ -418,7 +444,8 @@ class Quarter(Town):
                     frozenset().union(*(one.traits for one in needs)),
                     frozenset().union(*(one.purposes for one in needs)),
                     at,
-                    lens,
+                    frozenset().union(*(one.groups for one in needs)),
+                    lens=lens,
                 )
                 for name, person in self.ws.history.ask(listed, together):
                     found[name].add(profile_id(person))
@@ -462,7 +489,9 @@ def _n_turned(operator: str, definition: Any) -> int:
         traits = {"t": any_value(chance, kind), "o": {"t": any_value(chance, kind)}}
         person = any_person(chance, definition)._replace(events=tuple(events), traits=traits)
         whole = audience_model.is_member(definition, person, BEGIN)
-        old, new = person._replace(events=tuple(events[:-3])), person._replace(events=tuple(events[3:]), traits={})
+        fewer = tuple((group._replace(traits={}, others=group.others[1:]), place) for group, place in person.groups)
+        old = person._replace(events=tuple(events[:-3]), groups=fewer)
+        new = person._replace(events=tuple(events[3:]), traits={}, groups=person.groups[1:])
         newest += audience_model.is_member(definition, old, BEGIN) != whole
         oldest += audience_model.is_member(definition, new, BEGIN) != whole
     return 3 * min(newest, oldest) + max(newest, oldest)

@@ -282,6 +282,19 @@ def test_others_do_not_name_it(town: Town) -> None:
             apply(town, "other", definition, after=after)
 
 
+def test_it_asks_nothing_of_groups_also_not_by_what_it_names(town: Town) -> None:
+    together = {"group": {"kind": "household", "member": ORDERS}}
+    apply(town, "together", together)
+    orders: list[tuple[Any, list[str]]] = [
+        ({"top": {"of": together, "by": SPENT, "highest": 2}}, []),
+        ({"limit": {"of": {"audience": "together"}, "to": 2}}, []),
+        ({"top": {"by": SPENT, "highest": 2}}, ["together"]),
+    ]
+    for definition, after in orders:
+        with pytest.raises(AudienceInvalid, match="ranks everybody and asks about groups"):
+            apply(town, "best", definition, after=after)
+
+
 def test_everybody_is_looked_at_in_pieces_and_whoever_is_touched_meanwhile_again(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

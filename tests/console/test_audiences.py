@@ -315,7 +315,7 @@ def test_every_kind_of_condition_can_be_reached_and_says_what_it_lacks(shop: Sho
 
     assert [kind for kind in kinds if f'<option value="{kind}"' not in added] == []
     said = {kind: re.search(r'id="fault-d\.rows\.0"(?: hidden)?>([^<]*)<', part) for kind, part in parts.items()}
-    assert [kind for kind, found in said.items() if found is None or not found[1]] == ["everybody"]
+    assert [kind for kind, found in said.items() if found is None or not found[1]] == ["in_group", "everybody"]
     # A control without a name of its own could not be used by everybody.
     controls = [one for part in parts.values() for one in re.findall(r"<(?:select|input) [^>]*>", part)]
     assert [one for one in controls if 'type="hidden"' not in one and "aria-label=" not in one] == []

@@ -45,6 +45,7 @@ from tillit.language.nodes import (
     FeatureValue,
     FirstTime,
     InAudience,
+    InGroup,
     Matcher,
     Nested,
     Not,
@@ -165,6 +166,21 @@ sequences = st.tuples(
 ).map(
     lambda told: Steps((told[0], *told[1]), told[2], told[3], told[4], told[5], told[6] if told[5] is not None else 0)
 )  # fmt: skip
+numbered = several(st.builds(Comparison, st.sampled_from(["at_least", "less", "equals"]), numbers))
+
+
+@st.composite
+def in_groups(draw: st.DrawFn, members: st.SearchStrategy[Any]) -> InGroup:
+    node = InGroup(draw(st.sampled_from(["", "household"])), draw(st.sampled_from([(), ("admin",), ("5", "a, b")])))
+    if draw(st.booleans()):
+        node = node._replace(trait=draw(paths), tests=draw(several(st.one_of(fixed, of_spans))))
+    if draw(st.booleans()):
+        node = node._replace(sizes=draw(numbered))
+    if draw(st.booleans()):
+        node = node._replace(member=draw(members), counts=draw(numbered), others_only=draw(st.booleans()))
+    return node
+
+
 leaves = st.one_of(
     compares,
     stopped,
@@ -177,8 +193,11 @@ leaves = st.one_of(
     st.tuples(names, st.integers(0, 49), st.integers(50, 100)).map(lambda s: Sample(s[0], s[1] / 100, s[2] / 100)),
     st.just(Everybody()),
 )
+of_members = st.deferred(
+    lambda: st.one_of(leaves, st.builds(Not, leaves), st.lists(leaves, min_size=2, max_size=2).map(tuple).map(AnyOf))
+)
 conditions = st.recursive(
-    leaves,
+    st.one_of(leaves, leaves, in_groups(of_members)),
     lambda inner: st.one_of(
         st.builds(AllOf, st.lists(inner, min_size=2, max_size=3).map(tuple)),
         st.builds(AnyOf, st.lists(inner, min_size=2, max_size=3).map(tuple)),
@@ -335,3 +354,15 @@ def test_what_an_order_lacks_is_said_beside_it() -> None:
     draft = tidy({"rows": [{"kind": "everybody"}], "rank": {"how": "highest", "n": "most"}})
 
     assert "d.rank" in Written(draft).faults
+
+
+def test_what_a_row_about_members_lacks_is_said_in_their_row() -> None:
+    member = {"rows": [{"kind": "event", "names": ""}, {"kind": "in_group"}, {"kind": "everybody"}]}
+
+    written = Written(tidy({"rows": [{"kind": "in_group", "member": member}]}))
+
+    assert sorted(written.faults) == ["d.rows.0.member.rows.0"]
+    member["rows"][0]["names"] = "A"
+    assert sorted(Written(tidy({"rows": [{"kind": "in_group", "member": member}]})).faults) == [
+        "d.rows.0.member.rows.1"
+    ]

@@ -7,7 +7,7 @@ Never: a person that knows more than the engine would: documents, traits and oth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from tests.audience_model import DAY, Event, Person, is_member
 from tests.language_cases import Case, turns
 from tillit.clock import rfc3339
 from tillit.language import live, tapes
+from tillit.language.groups import Place, for_purpose
 from tillit.language.nodes import Condition, Value
 from tillit.language.reading import read_condition, read_value
 from tillit.language.tapes import Document, Tape
@@ -45,7 +46,7 @@ class Definitions:
     """A case's definition and those it names, read once."""
 
     def __init__(self, told: Any, person: Person) -> None:
-        self.node = read_condition(told)
+        self.node = for_purpose(read_condition(told), person.seen_for)
         self.audiences = {name: read_condition(one) for name, one in person.audiences.items()}
         self.features = {name: read_value(one) for name, one in person.features.items()}
         self.tapes = tuple(sorted(self._all_tapes(), key=lambda tape: tape.tape_id))
@@ -68,6 +69,7 @@ class Kept:
         self._person, self._documents = person, documents
         self._audiences = {name: live.compile_condition(one) for name, one in definitions.audiences.items()}
         self._features = {name: live.compile_value(one) for name, one in definitions.features.items()}
+        self._definitions = definitions
 
     @property
     def profile_id(self) -> str:
@@ -88,6 +90,59 @@ class Kept:
     def may(self, purpose: str, at: int) -> tuple[bool, int]:
         until = self._person.permitted.get(purpose, at)
         return (True, until) if at < until else (False, NEVER)
+
+    def relations(self) -> KeptGroups:
+        return KeptGroups(self._definitions, self, self._person)
+
+
+class KeptGroups:
+    """What is kept of a person's groups."""
+
+    def __init__(self, definitions: Definitions, kept: Kept, person: Person) -> None:
+        self._person = person
+        self._beside = [
+            (
+                group,
+                place,
+                [(one, _kept_of(definitions, one.who) if one.who else kept) for one in (place, *group.others)],
+            )
+            for group, place in person.groups
+        ]
+
+    def places(self, at: int) -> tuple[list[Place], int]:
+        turns = [turn for _, place, _ in self._beside for turn in (place.since, place.until) if turn > at]
+        places = [Place(group.key, place.role) for group, place, _ in self._beside if place.since <= at < place.until]
+        return places, min(turns, default=NEVER)
+
+    def is_near(self, group_key: str) -> bool:
+        return next(place.is_near for group, place, _ in self._beside if group.key == group_key)
+
+    def trait(self, group_key: str, name: str, _purpose: str, _at: int) -> tuple[Any, int]:
+        return next(group.traits.get(name) for group, _, _ in self._beside if group.key == group_key), NEVER
+
+    def members(self, group_key: str, purpose: str, at: int) -> tuple[set[str], int]:
+        return self.holding(group_key, purpose, at, lambda _person, _at: (True, NEVER))
+
+    def holding(
+        self, group_key: str, purpose: str, at: int, answers: Callable[[Any, int], tuple[bool, int]]
+    ) -> tuple[set[str], int]:
+        found, until = set(), NEVER
+        for one, kept in next(told for group, _, told in self._beside if group.key == group_key):
+            until = min([until, *(turn for turn in (one.since, one.until) if turn > at)])
+            if one.is_near and one.since <= at < one.until:
+                may, turn = kept.may(purpose, at) if purpose else (True, NEVER)
+                holds, other = answers(kept, at)
+                until = min(until, turn, other if may else NEVER)
+                if may and holds:
+                    found.add(kept.profile_id)
+        return found, until
+
+    def may_name(self, _profile_id: str) -> bool:
+        return True
+
+
+def _kept_of(definitions: Definitions, person: Person) -> Kept:
+    return Kept(definitions, person, record(definitions, [(0, [event]) for event in person.events]))
 
 
 def record(definitions: Definitions, batches: Iterable[Batch]) -> Documents:

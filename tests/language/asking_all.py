@@ -17,6 +17,7 @@ import duckdb
 from tests.audience_model import DAY, HOUR, Event, Person, is_member
 from tests.language_cases import AUDIENCES, FEATURES, OPERATORS, START, as_written, fixed_cases
 from tillit.clock import rfc3339
+from tillit.language.groups import for_purpose, kind_of
 from tillit.language.reading import read_condition, read_value
 from tillit.language.sql import UnknownName, members_sql
 
@@ -28,6 +29,13 @@ TABLES = {
     "traits": "person BIGINT, name TEXT, value JSON",
     "permits": "person BIGINT, purpose TEXT, until BIGINT",
     "moment": "now BIGINT",
+    "belonging": "person BIGINT, group_key TEXT, kind TEXT, role TEXT, is_near BOOLEAN, since BIGINT, until BIGINT",
+    "group_traits": "group_key TEXT, name TEXT, value JSON",
+}
+VIEWS = {
+    "permitted": "SELECT person, purpose FROM permits, moment WHERE now < until",
+    "group_places": "SELECT person, group_key, kind, role, is_near FROM belonging, moment "
+    "WHERE since <= now AND now < until",
 }
 NAMED: dict[str, Any] = {
     "audiences": {name: read_condition(one) for name, one in AUDIENCES.items()},
@@ -62,6 +70,7 @@ EDGES: tuple[tuple[Any, dict[str, Any]], ...] = (
     ({"all": [{"audience": "buyers"}, {"not": {"audience": "quiet"}}, {"audience": "buyers"}]}, {}),
     ({"all": [{"feature": "often", "equals": 1}, {"feature": "often", "less": 2}]}, {}),
     ({"all": [{"event": "A", "distinct": {"of": "p", test: 1}} for test in ("at_least", "at_most")]}, {"p": "a"}),
+    ({"all": [{"group": {"member": {"event": one}}} for one in "AB"]}, {}),
     ({"sample": {"from": 0.9999999999, "until": 1}}, {}),
     ({"event": "A", "calendar": {"unit": "day", "back": 1}}, {}),
     ({"first_time": {"event": "A", "calendar": {"unit": "day", "back": 1}}}, {}),
@@ -97,14 +106,16 @@ def questions(operator: str) -> list[Question]:
         beside = chance.choice((-1, 0, 0, 0, 1))
         edge = chance.choice(case.person.events).at + chance.choice((0, 6, 12, 24, 36, 48, 72)) * HOUR
         at = case.asked_at if chance.random() < 0.4 else edge + beside
-        expected = frozenset(n for n, person in enumerate(people) if is_member(case.definition, person, at))
-        found.append(Question(case.definition, read_condition(case.definition), at, expected))
+        seen_for = case.person.seen_for
+        seen = [person._replace(seen_for=seen_for) for person in people]
+        expected = frozenset(n for n, person in enumerate(seen) if is_member(case.definition, person, at))
+        found.append(Question(case.definition, for_purpose(read_condition(case.definition), seen_for), at, expected))
     return found
 
 
 def _put(operator: str, people: list[Any]) -> None:
     rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
-    for n, person in enumerate(people):
+    for n, person in enumerate([*people, *_beside(people, rows)]):
         rows["people"].append((n, person.profile_id))
         rows["events"] += [(n, *one[:4], json.dumps(one.properties)) for one in person.events]
         rows["traits"] += [(n, name, json.dumps(value)) for name, value in person.traits.items()]
@@ -118,7 +129,22 @@ def _put(operator: str, people: list[Any]) -> None:
         if rows[name]:
             marks = ", ".join(["(" + ", ".join("?" * len(rows[name][0])) + ")"] * len(rows[name]))
             engine.execute(f"INSERT INTO {name} VALUES {marks}", [cell for row in rows[name] for cell in row])
-    engine.execute("CREATE VIEW permitted AS SELECT person, purpose FROM permits, moment WHERE now < until")
+    for name, told in VIEWS.items():
+        engine.execute(f"CREATE VIEW {name} AS {told}")
+
+
+def _beside(people: list[Person], rows: dict[str, list[tuple[Any, ...]]]) -> list[Person]:
+    """Write everybody's groups; give who else belongs to them, who come behind these people."""
+    beside: list[Person] = []
+    for n, person in enumerate(people):
+        for group, place in person.groups:
+            key = f"{group.key}{n}"
+            rows["group_traits"] += [(key, name, json.dumps(value)) for name, value in group.traits.items()]
+            for one in (place, *group.others):
+                who = n if one.who is None else len(people) + len(beside)
+                beside += [one.who] if one.who is not None else []
+                rows["belonging"].append((who, key, kind_of(key), one.role, one.is_near, one.since, one.until))
+    return beside
 
 
 def _schema(operator: str) -> str:
@@ -134,7 +160,8 @@ def ask_all(operator: str, n: int | None = None) -> list[str]:
     engine.execute(f"SET schema = '{_schema(operator)}'")
     for one in asked:
         engine.execute("UPDATE moment SET now = ?", [one.at])
-        found = {person for (person,) in engine.execute(members_sql(one.node, one.at, **NAMED)).fetchall()}
+        rows = engine.execute(members_sql(one.node, one.at, **NAMED)).fetchall()
+        found = {person for (person,) in rows if person < N_PEOPLE}
         if found != one.expected:
             person = min(found ^ one.expected)
             case = fixed_cases(operator, person + 1)[person][0]._replace(definition=one.told)

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 from tests.language_cases import OPERATORS
 from tillit.flow import audiences
-from tillit.language import dialects, instants, live, ranks, sql, tapes, values
+from tillit.language import dialects, groups, instants, live, ranks, sql, tapes, values
 
-LIVE = (instants, values, tapes, live)
+LIVE = (instants, values, tapes, live, groups)
 SQL = (sql, dialects)
 # Orders are of everybody at once: `tests/language/test_rank_mutants.py` draws faults of theirs.
 MODULES: dict[str, ModuleType] = {module.__file__ or "": module for module in (*LIVE, *SQL, audiences, ranks)}
@@ -437,6 +437,9 @@ EVALUATORS: dict[str, tuple[str, ...]] = {
     "feature": ("live._compare", "live._event_value", "values.changes_at", "values._turns"),
     "sample": ("live._sample", "live.draw"),
     "permitted": ("audiences.Permissions.__call__",),
+    "group.": ("groups.compile_group", "groups.is_meant", "groups._fits", "groups._is_number"),
+    **dict.fromkeys(("group.member", "group.other"), ("groups.count_members", "groups.compile_group", "groups._fits")),
+    "group.members": ("groups._fits", "groups._is_number", "groups.compile_group"),
     "all": ("live._all_of", "live.every", "live._not", "live.turned"),
     "any": ("live._any_of", "live.some", "live._not", "live.turned"),
     "not": ("live._not", "live.turned", *_COUNTING),

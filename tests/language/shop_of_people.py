@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tillit.clock import DAY, HOUR, MINUTE, SECOND
+from tillit.language.groups import Place
 from tillit.language.live import compile_condition, compile_value, inputs_of
 from tillit.language.nodes import Condition, Value
 from tillit.language.tapes import Document, add_entries, entry_of, matches, new_document
@@ -123,8 +124,12 @@ class Remembered:
         self._features = features
         self._known_at = known_at
         self._tapes: dict[int, list[Document]] = {}
+        self._learnt: list[Condition | Value] = []
+        self.people: Sequence[Somebody] = (who,)
+        self.person = who.person
 
     def learn(self, node: Condition | Value) -> None:
+        self._learnt.append(node)
         for tape in inputs_of(node).tapes:
             documents = []
             for strand in self._who.strands:
@@ -161,6 +166,59 @@ class Remembered:
     def may(self, purpose: str, at: int) -> tuple[bool, int]:
         return purpose in self._who.purposes, NEVER
 
+    def relations(self) -> "Together":
+        return Together(self)
+
+    def beside(self, group_key: str) -> "list[Remembered]":
+        """Give everybody of a group, who is told as they are."""
+        found = []
+        for who in self.people:
+            if group_key in groups_of(who.person):
+                told = Remembered(who, self._audiences, self._features, self._known_at)
+                for node in self._learnt:
+                    told.learn(node)
+                found.append(told)
+        return found
+
+
+def groups_of(person: int) -> dict[str, str | None]:
+    """Give the groups of somebody, with the role in each: by threes, and by every seventh."""
+    found: dict[str, str | None] = {f"household:h{person // 3}": "admin" if person % 3 == 0 else None}
+    return found | ({f"account:a{person % 7}": "owner"} if person % 2 else {})
+
+
+def traits_of_group(group_key: str) -> dict[str, Any]:
+    """Give what is known of a group."""
+    number = int(group_key[-1])
+    if not group_key.startswith("account:") or number == 6:
+        return {}
+    return {"plan": "pro" if number % 2 else "free", "renews": {"on": f"202{number}-06-01"}}
+
+
+class Together:
+    """The groups of one person."""
+
+    def __init__(self, told: Remembered) -> None:
+        self._told = told
+
+    def places(self, _at: int) -> tuple[list[Place], int]:
+        return [Place(key, role) for key, role in groups_of(self._told.person).items()], NEVER
+
+    def is_near(self, _group_key: str) -> bool:
+        return True
+
+    def trait(self, group_key: str, name: str, _purpose: str, _at: int) -> tuple[Any, int]:
+        return traits_of_group(group_key).get(name), NEVER
+
+    def members(self, group_key: str, _purpose: str, _at: int) -> tuple[set[str], int]:
+        return {one.profile_id for one in self._told.beside(group_key)}, NEVER
+
+    def holding(self, group_key: str, _purpose: str, at: int, answers: Any) -> tuple[set[str], int]:
+        return {one.profile_id for one in self._told.beside(group_key) if answers(one, at)[0]}, NEVER
+
+    def may_name(self, _profile_id: str) -> bool:
+        return True
+
 
 Named = Mapping[str, Any]
 
@@ -171,6 +229,7 @@ def live_members(node: Condition, people: Sequence[Somebody], audiences: Named, 
     found = set()
     for who in people:
         told = Remembered(who, audiences, features, NOW)
+        told.people = people
         told.learn(node)
         if ask(told, NOW)[0]:
             found.add(who.person)
@@ -193,12 +252,21 @@ TABLES = (
     'CREATE TABLE events (person BIGINT, "at" BIGINT, position BIGINT, type TEXT, name TEXT, properties TEXT)',
     "CREATE TABLE traits (person BIGINT, name TEXT, value TEXT)",
     "CREATE TABLE permitted (person BIGINT, purpose TEXT)",
+    "CREATE TABLE group_places (person BIGINT, group_key TEXT, kind TEXT, role TEXT, is_near BOOLEAN)",
+    "CREATE TABLE group_traits (group_key TEXT, name TEXT, value TEXT)",
 )
 
 
 def rows_of(people: Sequence[Somebody]) -> dict[str, list[tuple[Any, ...]]]:
     """Give the rows of the relations."""
+    places = [(who.person, key, role) for who in people for key, role in groups_of(who.person).items()]
     return {
+        "group_places": [(person, key, key.partition(":")[0], role, True) for person, key, role in places],
+        "group_traits": [
+            (key, name, json.dumps(value))
+            for key in sorted({key for _, key, _ in places})
+            for name, value in traits_of_group(key).items()
+        ],
         "people": [(who.person, who.profile_id) for who in people],
         "events": [
             (who.person, one.at, one.position, one.type, one.name, json.dumps(one.properties))

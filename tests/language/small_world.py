@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from tillit.clock import DAY, HOUR, MINUTE, SECOND
+from tillit.language.groups import Place
 from tillit.language.live import Inputs, inputs_of
 from tillit.language.nodes import Condition, Value
 from tillit.language.reading import read_condition
@@ -55,13 +56,17 @@ class SmallPerson:
         self.memberships = dict(memberships or {})
         self.features = dict(features or {})
         self.purposes = dict(purposes or {})
+        self.groups: dict[str, SmallGroup] = {}
         self.logged_at = NOON
         self._documents: dict[int, list[Document]] = {}
 
     def with_tapes(self, inputs: Inputs | Condition | Value) -> SmallPerson:
         """Write the tapes that a definition wants. What is dated after NOON came at NOON, unless it was added later."""
         wanted = inputs if isinstance(inputs, Inputs) else inputs_of(inputs)
-        self._documents = {tape.tape_id: self._written(tape) for tape in wanted.tapes}
+        for who in {id(one): one for group in self.groups.values() for one in (*group.members, self)}.values() or (
+            self,
+        ):
+            who._documents = {tape.tape_id: who._written(tape) for tape in wanted.tapes}
         return self
 
     def _written(self, tape: Tape) -> list[Document]:
@@ -95,6 +100,43 @@ class SmallPerson:
 
     def may(self, purpose: str, at: int) -> tuple[bool, int]:
         return _until(self.purposes.get(purpose), at)
+
+    def relations(self) -> SmallRelations:
+        return SmallRelations(self.groups)
+
+
+class SmallGroup(NamedTuple):
+    """A group of a person: their role in it, what is known of it, and who belongs to it, they among them."""
+
+    role: str | None
+    traits: dict[str, Any]
+    members: list[SmallPerson]
+
+
+class SmallRelations:
+    """The groups of one person."""
+
+    def __init__(self, groups: Mapping[str, SmallGroup]) -> None:
+        self._groups = groups
+
+    def places(self, _at: int) -> tuple[list[Place], int]:
+        return [Place(key, group.role) for key, group in self._groups.items()], NEVER
+
+    def is_near(self, _group_key: str) -> bool:
+        return True
+
+    def trait(self, group_key: str, name: str, _purpose: str, _at: int) -> tuple[Any, int]:
+        return self._groups[group_key].traits.get(name), NEVER
+
+    def members(self, group_key: str, _purpose: str, _at: int) -> tuple[set[str], int]:
+        return {one.profile_id for one in self._groups[group_key].members}, NEVER
+
+    def holding(self, group_key: str, _purpose: str, at: int, answers: Any) -> tuple[set[str], int]:
+        told = [(one.profile_id, answers(one, at)) for one in self._groups[group_key].members]
+        return {who for who, (holds, _) in told if holds}, min((until for _, (_, until) in told), default=NEVER)
+
+    def may_name(self, _profile_id: str) -> bool:
+        return True
 
 
 def _until(ends: int | None, at: int) -> tuple[bool, int]:
@@ -134,7 +176,7 @@ def people(draw: st.DrawFn, *, has_future: bool = True) -> SmallPerson:
         happenings.append(Happening(then, kind, name, properties))
     happenings.reverse()
     cut = draw(st.integers(0, len(happenings)))
-    return SmallPerson(
+    made = SmallPerson(
         profile_id=draw(st.sampled_from(["p1", "p2", "p3"])),
         strands=[happenings[:cut], happenings[cut:]],
         traits=draw(_traits),
@@ -142,6 +184,13 @@ def people(draw: st.DrawFn, *, has_future: bool = True) -> SmallPerson:
         features={"value": draw(st.one_of(st.none(), _numbers))},
         purposes=draw(_ends),
     )
+    if draw(st.booleans()):
+        other = SmallPerson(profile_id="p4", strands=[happenings[:3]], traits=draw(_traits))
+        told = SmallGroup(
+            draw(st.sampled_from([None, "admin"])), draw(_traits), draw(st.sampled_from([[made], [made, other]]))
+        )
+        made.groups[draw(st.sampled_from(["household:h1", "account:a1"]))] = told
+    return made
 
 
 _traits = st.fixed_dictionaries(
@@ -319,6 +368,14 @@ def sequences(draw: st.DrawFn) -> dict[str, Any]:
     return {"sequence": plain}
 
 
+_group_words = st.builds(
+    lambda some, trait: {"kind": "account", **some, **trait},
+    st.fixed_dictionaries(
+        {},
+        optional={"role": st.sampled_from(["admin", ["admin", "owner"]]), "members": _number_test},
+    ),
+    st.one_of(st.just({}), st.builds(lambda t: {"trait": "plan.name", **t}, some_tests(moving=True))),
+)
 leaves: st.SearchStrategy[Any] = st.one_of(
     event_conditions(),
     event_conditions(),
@@ -341,9 +398,18 @@ leaves: st.SearchStrategy[Any] = st.one_of(
         st.integers(0, 2),
     ),
     sequences(),
+    st.builds(lambda told: {"group": told}, _group_words),
+    st.builds(
+        lambda kind, member, more: {"group": {"kind": kind, "member": member, **more}},
+        st.sampled_from(["household", "*"]),
+        st.one_of(event_conditions(), st.builds(lambda t: {"not": {"trait": "plan", **t}}, some_tests())),
+        st.sampled_from([{}, {"others_only": True}, {"count": {"at_least": 2}}, {"count": 0, "others_only": True}]),
+    ),
     st.sampled_from(
         [
             "everybody",
+            {"group": "household"},
+            {"group": "*"},
             {"audience": "loyal"},
             {"permitted": "newsletter"},
             {"sample": {"salt": "a", "share": "50%"}},

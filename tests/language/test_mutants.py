@@ -103,6 +103,7 @@ EQUAL_IN_SQL: tuple[tuple[str, str, str], ...] = (
     ("sql._Asking._nested", "depth - 1", _NAMES_ONLY),
     ("sql._Asking._of_numbers", ":n >= 0", "DuckDB gives nothing for a division by none"),
     ("sql._Asking._event_value", "is_number=False", "DuckDB reads a number as it reads one in JSON"),
+    ("sql._Asking._group", "_Told(is_number=False, sql=n)", "DuckDB reads a number as it reads one in JSON"),
     ("sql._Asking._elements", "MAX(u.e)", "of one key there is one value; the two zeros are the same number"),
     ("sql._Asking._first_time", "at + window.older_than", "`first_time` has no `older_than`"),
     ("sql._Asking._steps", "'SELECT w.person FROM _rows AS w WHERE", _NO_MATTER),

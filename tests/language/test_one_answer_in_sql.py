@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.audience_model import Person, is_member, value_of
 from tests.language_cases import AUDIENCES, FEATURES, OPERATORS, START, Case, any_case, as_written, turns
 from tillit.clock import DAY, rfc3339
+from tillit.language.groups import for_purpose
 from tillit.language.reading import read_condition, read_value
 from tillit.language.sql import members_sql, values_sql
 
@@ -30,6 +31,8 @@ TABLES = {
     "events": 'person BIGINT, "at" BIGINT, position BIGINT, type TEXT, name TEXT, properties JSON',
     "traits": "person BIGINT, name TEXT, value JSON",
     "permitted": "person BIGINT, purpose TEXT",
+    "group_places": "person BIGINT, group_key TEXT, kind TEXT, role TEXT, is_near BOOLEAN",
+    "group_traits": "group_key TEXT, name TEXT, value JSON",
 }
 
 
@@ -44,7 +47,7 @@ def engine() -> Iterator[duckdb.DuckDBPyConnection]:
 def put(engine: duckdb.DuckDBPyConnection, people: list[Person], at: int) -> None:
     """Write everybody into the relations, with who is permitted at an instant."""
     rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
-    for number, person in enumerate(people):
+    for number, person in enumerate(_with_groups(people, rows, at)):
         rows["people"].append((number, person.profile_id))
         for event in person.events:
             told = json.dumps(event.properties, ensure_ascii=False)
@@ -57,6 +60,21 @@ def put(engine: duckdb.DuckDBPyConnection, people: list[Person], at: int) -> Non
         if listed:
             marks = ", ".join(["(" + ", ".join("?" * len(listed[0])) + ")"] * len(listed))
             engine.execute(f"INSERT INTO {name} VALUES {marks}", [cell for row in listed for cell in row])
+
+
+def _with_groups(people: list[Person], rows: dict[str, list[tuple[Any, ...]]], at: int) -> list[Person]:
+    """Write everybody's groups; give these people, and behind them who else belongs to the groups."""
+    beside: list[Person] = []
+    for number, person in enumerate(people):
+        for group, place in person.groups:
+            key = f"{group.key}{number}"
+            rows["group_traits"] += [(key, name, json.dumps(value)) for name, value in group.traits.items()]
+            for one in (place, *group.others):
+                who = number if one.who is None else len(people) + len(beside)
+                beside += [one.who] if one.who is not None else []
+                if one.since <= at < one.until:
+                    rows["group_places"].append((who, key, key.partition(":")[0], one.role, one.is_near))
+    return [*people, *beside]
 
 
 def everybody(chance: Random, operator: str) -> list[Case]:
@@ -82,8 +100,10 @@ def test_a_question_about_all_has_the_models_answer_for_each(
     wrong = []
     for case in cases[:N_DEFINITIONS]:
         at = an_instant(chance, case)
+        cases = [one._replace(person=one.person._replace(seen_for=case.person.seen_for)) for one in cases]
         put(engine, [one.person for one in cases], at)
-        asked = members_sql(read_condition(case.definition), at, **NAMED, dialect="duckdb")
+        node = for_purpose(read_condition(case.definition), case.person.seen_for)
+        asked = members_sql(node, at, **NAMED, dialect="duckdb")
         found = {row[0] for row in engine.execute(asked).fetchall()}
         wrong += [
             f"{rfc3339(at)} SQL says {number in found}\n{as_written(one._replace(definition=case.definition))}"

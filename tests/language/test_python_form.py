@@ -20,6 +20,7 @@ from tillit.language.python import (
     everybody,
     feature,
     first_time,
+    group,
     page,
     permitted,
     prop,
@@ -103,6 +104,15 @@ SAME = {
     "{any: [{all: [{event: A}, {event: B}]}, {sample: {salt: a, share: 10%}}]}": (event("A") & event("B"))
     | sample("a", "10%"),
     "{sample: {salt: a, from: 0.1, until: 0.3}}": sample("a", from_=0.1, until=0.3),
+    "{group: '*'}": group(),
+    "{group: {kind: account, role: admin, trait: plan, equals: pro, members: {at_least: 3}}}": (
+        (group("account", role="admin").trait("plan") == "pro").members() >= 3
+    ),
+    "{group: {kind: household, member: {event: A}, count: {between: [1, 2]}}}": group("household")
+    .member(event("A"))
+    .count()
+    .passes(between=(1, 2)),
+    "{group: {role: [a, b], member: {event: A}, others_only: true}}": group(role=["a", "b"]).other(event("A")),
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from scripts.reference_language import LIMITS, NOW
-from tests.language.small_world import Happening, SmallPerson
+from tests.language.small_world import Happening, SmallGroup, SmallPerson
 from tillit.clock import instant
 from tillit.language import nodes, reading
 from tillit.language import python as define
@@ -70,6 +70,12 @@ def people() -> dict[str, SmallPerson]:
         kind, _, called = what.partition(" ")
         told = Happening(instant(at) or 0, "track" if kind == "event" else kind, called, json.loads(properties))
         found[name].strands[0].append(told)
+    for name, role, what in rows(section, 3):
+        key, _, known = what.partition(" ")
+        found[name].groups[key] = SmallGroup(None if role == "none" else role, json.loads(known), [])
+    for one in found.values():
+        for key, group in one.groups.items():
+            group.members.extend(other for other in found.values() if key in other.groups)
     return found
 
 
@@ -139,6 +145,7 @@ def test_there_is_an_example_for_every_word() -> None:
         *reading._WINDOWS,
         *reading._CLAUSES,
         *("where", "quiet", "active", "every", "of", "steps", "without", "total", "same", "unless"),
+        *reading._GROUP,
         *("unit", "back", "length", "zone", "salt", "share"),
     }
 

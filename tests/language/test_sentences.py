@@ -187,6 +187,10 @@ def means_the_same(node: Condition, other: Condition) -> bool:
     return bool(counts_turned(node) == counts_turned(other))
 
 
+_SOME = {("at_least", 1.0), ("greater", 0.0)}
+_NONE = {("less", 1.0), ("at_most", 0.0), ("equals", 0.0)}
+
+
 def counts_turned(node: Any) -> Any:
     match node:
         case Not(Not(inner)):
@@ -204,6 +208,11 @@ def counts_turned(node: Any) -> Any:
             return counts_turned(nodes.Compare(value, (nodes.Test(nodes.OPPOSITE[op], wanted),)))
         case AllOf((inner,)) | AnyOf((inner,)):
             return counts_turned(inner)
+        case nodes.InGroup() if node.purpose or (node.others_only and node.member is None):
+            # Nobody writes a purpose there, and there are others of members alone.
+            return counts_turned(node._replace(purpose="", others_only=node.others_only and node.member is not None))
+        case nodes.InGroup(counts=(nodes.Test(op, wanted),)) if (op, wanted) in _SOME | _NONE:
+            return "some" if (op, wanted) in _SOME else "none", counts_turned(node._replace(counts=()))
         case nodes.Rolling(within, older) if within >= LONGEST:
             return "ever", older
     if isinstance(node, tuple):

@@ -132,6 +132,16 @@ CONDITIONS = [
     "{sample: {share: 50%, salt: it's}}",
     "{sample: {from: 0.25, until: 0.75, salt: b}}",
     "{sample: {share: 1.0, salt: c}}",
+    "{group: '*'}",
+    "{group: {kind: household, role: [admin, owner]}}",
+    "{group: {kind: account, trait: plan, equals: pro}}",
+    "{group: {trait: plan, is_missing: true}}",
+    "{group: {kind: account, trait: renews.on, before: '2026-01-01'}}",
+    "{group: {kind: household, members: {at_least: 3}}}",
+    "{group: {kind: household, member: {event: A, within: 30d}, others_only: true}}",
+    "{group: {kind: household, member: {trait: plan, equals: pro}, count: {at_least: 2}}}",
+    "{group: {member: {sequence: {steps: [{event: A}, {event: B}], within: 90d}}, count: 0}}",
+    "{group: {kind: account, trait: plan, equals: pro, members: {less: 9}, member: {audience: buyers}, count: 1}}",
 ]
 WANTED: dict[str, list[Any]] = {
     "equals": ["EUR", 1, 50, True, False, "", 'say "hi"', "back\\slash", "new\nline", "null", 0, "Zoë", "1"],

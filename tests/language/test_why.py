@@ -40,6 +40,7 @@ def with_acts(person: SmallPerson, node: Condition, acts: tuple[Act, ...], at: i
         purposes=purposes,
     )
     changed.logged_at = at
+    changed.groups = person.groups
     return changed.with_tapes(node)
 
 

@@ -256,6 +256,8 @@ def test_of_two_events_that_lie_ahead_the_first_is_due() -> None:
 
     for told in ({"event": BOUGHT}, {"first_time": {"event": BOUGHT, "within": "9d"}}, {"event": BOUGHT, "sum": TOTAL}):
         assert ask(told, Person("p_1", ahead), now) == (False, now + DAY)
+    this_month = {"first_time": {"event": BOUGHT, "calendar": {"unit": "month"}}}
+    assert ask(this_month, Person("p_1", ahead), now) == (False, now + DAY)
 
 
 @pytest.mark.parametrize("profile_id", ["p_1", "p_2", "0190", "Å"])

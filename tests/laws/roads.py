@@ -644,7 +644,7 @@ PYTHON_NOT: dict[str, tuple[str, ...]] = {
     _SEAM: (
         "deliveries.courier", "deliveries.forget", "deliveries.taken", "messages.people_of",
         "audiences.changes", "audiences.check", "audiences.iter_members", "audiences.may", "audiences.membership",
-        "audiences.replay", "audiences.traits_of",
+        "audiences.holder_of", "audiences.replay", "audiences.traits_of",
         "profiles.holders", "profiles.leave", "profiles.membership", "permissions.permit", "permissions.settle",
         "events.about", "events.people",
     ),

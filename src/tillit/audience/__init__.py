@@ -5,6 +5,7 @@ Out:   tapes beside the strands; memberships and every change of them, once.
 Never: a member's values; a membership that hangs on the order in which events came.
 """
 
+from tillit.audience.beside import Beside
 from tillit.audience.catalog import Catalog, Entry, Lens, RankedEntry, lens_allows, lens_of, read_catalog, stored_id
 from tillit.audience.definitions import (
     AUDIENCE,
@@ -100,6 +101,7 @@ __all__ = [
     "Applied",
     "Audience",
     "AudienceInvalid",
+    "Beside",
     "Came",
     "Catalog",
     "Change",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from tillit.audience.beside import Beside
 from tillit.audience.definitions import AUDIENCE, Definitions, list_in_force, resolve_definitions
 from tillit.language.live import inputs_of
 from tillit.language.nodes import AllClauses, Clause, Path, PropertyTest, Ranked
@@ -47,6 +48,7 @@ class Entry(NamedTuple):
     tapes: Mapping[int, int]  # tape id in the definition -> id under which it is stored
     traits: Collection[str]  # names of those that it hangs on
     hangs_on_permissions: bool
+    hangs_on_groups: bool
 
 
 class Takers(NamedTuple):
@@ -126,15 +128,17 @@ class Catalog:
                 ids,
                 inputs.traits,
                 bool(inputs.purposes),
+                bool(inputs.groups),
             )
             if isinstance(defined.node, Ranked):
                 self.ranked[name] = RankedEntry(entry, defined.node, compile_score(defined.node))
             else:
                 self.entries[name] = entry
         # What hangs on each tape, by the id under which it is stored. No event moves who is ranked: a tick does.
-        self.turns = turns_of(
-            {name: (definitions.audiences[name].node, entry.tapes) for name, entry in self.entries.items()}
-        )
+        told = {name: (definitions.audiences[name].node, entry.tapes) for name, entry in self.entries.items()}
+        self.turns = turns_of(told)
+        # What hangs on the other members of a group.
+        self.beside = Beside(told)
         # Who may be in it who did nothing yet.
         self.of_nobody = [name for name in self.entries if may_hold_of_nobody(definitions.audiences[name].node)]
         # Of what nobody is in it who has nothing there; None: one may be in it without any event.
@@ -149,6 +153,7 @@ class Catalog:
             for trait in entry.traits:
                 self.by_trait.setdefault(trait, set()).add(entry.name)
         self.by_permission = [one.name for one in every if one.hangs_on_permissions]
+        self.by_group = [one.name for one in every if one.hangs_on_groups]
         self._of_name: dict[tuple[str, Any], Takers] = {}
 
     @property

@@ -14,6 +14,7 @@ import msgspec
 
 from tillit.clock import rfc3339
 from tillit.errors import InputError
+from tillit.language.groups import for_purpose
 from tillit.language.inlining import Unresolved, inline
 from tillit.language.nodes import AllOf, Condition, InAudience, Not, Ranked, Sample, Value
 from tillit.language.reading import LanguageInvalid, read_condition, read_value
@@ -293,7 +294,8 @@ def resolve_definitions(applied: list[Applied]) -> Definitions:
     for name, (position, audience, said) in audiences.items():
         try:
             _hold_purposes(audience, {one: told[1] for one, told in audiences.items()})
-            whole[name] = Defined(position, audience, said, inline(said, conditions, values, within=(name,)))
+            node = for_purpose(inline(said, conditions, values, within=(name,)), audience.purpose)
+            whole[name] = Defined(position, audience, said, node)
         except Unresolved as exc:
             broken[f"{AUDIENCE} {name}"] = exc.message
     for name, (position, feature, value) in features.items():

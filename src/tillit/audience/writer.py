@@ -209,7 +209,7 @@ class TapeWriter:
             return
         wanted: dict[Key, dict[int, _Coming]] = {}
         takers_of, through = self._catalog.takers_of, self._through
-        by_trait, by_permission = bool(self._catalog.by_trait), bool(self._catalog.by_permission)
+        by_trait, by_group = bool(self._catalog.by_trait), bool(self._catalog.by_group)
         touched, is_judged = self.touched, not self._is_filling  # nobody is judged by a tape before it is whole
         for seen in sightings:
             identifier_id = seen.anchor.identifier_id
@@ -217,7 +217,7 @@ class TapeWriter:
             is_late = True
             for row, event in seen.events:
                 is_late = is_late and row.logged_at - row.event_at > LATE_US
-                if is_judged and by_permission:
+                if is_judged and by_group and (event.type == "group" or row.trust == TRUST_OPERATOR):
                     touched.of(identifier_id).tapes = None
                 if is_judged and by_trait and (row.trust == TRUST_OPERATOR or type(event.traits) is dict):
                     touched.of(identifier_id).say(None if row.trust == TRUST_OPERATOR else event.traits)
@@ -280,6 +280,11 @@ class TapeWriter:
         if self._read[0] != row.position:
             self._read = row.position, _properties(row.body or b"{}").properties
         return self._read[1]
+
+    def permit_anew(self, ids: Iterable[int]) -> None:
+        """Note people of whom more was said that permissions hang on."""
+        if self._catalog.by_permission and not self._is_filling:
+            self.touched.whole(ids)
 
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget the tapes of these strands: their events are folded again."""

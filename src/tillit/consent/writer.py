@@ -6,7 +6,7 @@ Never: a verdict: each event is kept as it was said, so that the order of arriva
        people moves what they said by itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from tillit.consent.definitions import policy_in_force
@@ -122,6 +122,11 @@ class ConsentWriter:
         """Forget what these strands said: their events are folded again."""
         for table in ("consent_statement", "consent_signal"):
             self._tx.executemany(f"DELETE FROM {table} WHERE identifier_id = ? AND part = ?", keys)
+
+    @property
+    def grounds(self) -> Collection[int]:
+        """Give the identifiers of which something new was said that permissions hang on, when it was written."""
+        return self._grounds
 
     def write(self) -> None:
         """Put it into the state."""

@@ -32,6 +32,7 @@ from tillit.language.nodes import (
     FeatureValue,
     FirstTime,
     InAudience,
+    InGroup,
     Matcher,
     Nested,
     Not,
@@ -62,7 +63,7 @@ Draft = dict[str, Any]
 ROOT = "d"
 RANK = "d.rank"
 ROWS = ("event", "trait", "feature", "first_time", "stopped", "restarted", "regularly", "sequence", "audience",
-        "permitted", "sample", "everybody", "group")  # fmt: skip
+        "permitted", "sample", "in_group", "everybody", "group")  # fmt: skip
 VALUES = ("event", "trait", "feature")
 RANKS = ("", "highest", "lowest", "drawn")  # how many of those of whom it is so; empty: all of them
 FILTERS = ("property", "nested", "group")
@@ -278,6 +279,19 @@ def _sequence(node: Steps) -> Draft:
     }
 
 
+def _in_group(node: InGroup) -> Draft:
+    return {
+        "kind": "in_group",
+        "of": node.kind or "*",
+        "role": write_names(node.roles),
+        "known": {"path": write_path(node.trait) if node.trait else "", "tests": [_test(one) for one in node.tests]},
+        "sizes": {"tests": [_test(one) for one in node.sizes]},
+        "member": draft_of(node.member) if node.member is not None else {},
+        "counts": {"tests": [_test(one) for one in node.counts]},
+        "others": _YES if node.others_only else "",
+    }
+
+
 def _step(step: Step) -> Draft:
     return {
         **_matcher(step.matcher),
@@ -386,6 +400,7 @@ _ROW_OF: dict[type, Callable[[Any], Draft]] = {
         "kind": "sample", "salt": node.salt, "from": write_scalar(node.from_share),
         "until": write_scalar(node.until_share),
     },
+    InGroup: _in_group,
     Everybody: lambda _node: {"kind": "everybody"},
 }  # fmt: skip
 
@@ -458,6 +473,11 @@ def _tidy_row(told: Any, depth: int) -> Draft:
         row["has_unless"] = _text(said, "has_unless")
         row["unless"] = _tidy_matcher(_map(said.get("unless")), depth)
         row["unless_within"] = _tidy_span(said.get("unless_within"), "1d")
+    if kind == "in_group":
+        for name in ("known", "sizes", "counts"):
+            row[name] = {"tests": [_tidy_test(one) for one in _list(_map(said.get(name)), "tests")]}
+        row["known"]["path"] = _text(_map(said.get("known")), "path")
+        row["member"] = _tidy_group(said.get("member"), _tidy_row, depth)
     return row
 
 
@@ -476,6 +496,7 @@ _TEXTS_OF: dict[str, dict[str, str]] = {
     "regularly": {"at_least": "3", "of": "4"},
     "sequence": {"same": ""},
     "sample": {"salt": "", "from": "0", "until": "0.1"},
+    "in_group": {"of": "household", "role": "", "others": _YES},
 }
 
 
@@ -606,6 +627,8 @@ class Written:
             }
         else:
             plain = _PLAIN_OF[row["kind"]](row)
+        if row["kind"] == "in_group" and row["member"]["rows"]:
+            plain["group"]["member"] = self._of_member(row["member"], f"{inner}.group.member", f"{place}.member")
         plain = {"not": plain} if row["not"] else plain
         self.rows[where] = (place, plain)
         if row["kind"] != "group":
@@ -614,11 +637,20 @@ class Written:
             self.faults[place] = "Nothing stands in this group: add a condition, or take the group out."
         return plain
 
+    def _of_member(self, draft: Draft, where: str, place: str) -> Any:
+        rows = draft["rows"]
+        if len(rows) == 1 and not draft["not"] and draft["joined"] == "all":
+            return self._one(rows[0], where, f"{place}.rows.0")
+        return self._one(draft, where, place)
+
     def _read_row(self, row: Draft, plain: Any, where: str, place: str) -> None:
         try:
             self.sentences[place] = sentence(read_condition(plain, where))
         except LanguageInvalid as exc:
-            self.faults[place] = words_of(exc)
+            # What a member's row lacks is said there.
+            self.faults[self.place_of(str(exc.details.get("where", ""))) if row["kind"] == "in_group" else place] = (
+                words_of(exc)
+            )
         twice = _twice(row)
         if twice:
             self.faults[place] = twice
@@ -798,6 +830,24 @@ def _plain_rank(rank: Mapping[str, Any]) -> dict[str, Any]:
     return {"by": _plain_value(rank["by"], {}), how: many, **plain}
 
 
+def _plain_in_group(row: Draft) -> dict[str, Any]:
+    roles, known = read_names(row["role"]), row["known"]
+    plain: dict[str, Any] = {"kind": row["of"].strip() or "*"}
+    if roles:
+        plain["role"] = roles[0] if len(roles) == 1 else roles
+    if known["tests"] or known["path"].strip():
+        plain |= {"trait": read_path(known["path"]), **_plain_tests(known["tests"])}
+    if row["sizes"]["tests"]:
+        plain["members"] = _plain_tests(row["sizes"]["tests"])
+    if row["member"]["rows"]:
+        plain["member"] = None  # its rows stand at places of their own
+        if row["counts"]["tests"]:
+            plain["count"] = _plain_tests(row["counts"]["tests"])
+        if row["others"]:
+            plain["others_only"] = True
+    return {"group": plain}
+
+
 _PLAIN_OF: dict[str, Callable[[Draft], Any]] = {
     "event": _plain_condition,
     "trait": _plain_condition,
@@ -812,6 +862,7 @@ _PLAIN_OF: dict[str, Callable[[Draft], Any]] = {
     "sample": lambda row: {
         "sample": {"salt": row["salt"].strip(), "from": _number(row["from"]), "until": _number(row["until"])}
     },
+    "in_group": _plain_in_group,
     "everybody": lambda _row: "everybody",
 }
 

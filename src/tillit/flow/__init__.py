@@ -22,6 +22,7 @@ from tillit.flow.fold import (
     trusted_position,
 )
 from tillit.flow.forget import forget_act, is_husk, named_by
+from tillit.flow.group_members import Circles, OfPerson, standing_statements
 from tillit.flow.history import History, needs_of
 from tillit.flow.past import count_met, counts_then, members_then
 from tillit.flow.permissions import judge, judge_due, roots_of
@@ -36,6 +37,7 @@ __all__ = [
     "Applied",
     "Beside",
     "Case",
+    "Circles",
     "Cluster",
     "Difference",
     "Engine",
@@ -45,6 +47,7 @@ __all__ = [
     "FoldOutdated",
     "History",
     "LakeWriter",
+    "OfPerson",
     "Permissions",
     "Planned",
     "carry_fates",
@@ -72,6 +75,7 @@ __all__ = [
     "reset_state",
     "roots_of",
     "rules_of",
+    "standing_statements",
     "take_over",
     "trusted_position",
 ]

@@ -43,6 +43,7 @@ from tillit.audience import (
     unfilled,
 )
 from tillit.consent import Declared, lanes_of, policy_in_force, stretches
+from tillit.flow.group_members import Circles, OfPerson, Sharing, sharing_with
 from tillit.flow.ranks import Ranks, Seen
 from tillit.flow.refold import ReadRows
 from tillit.flow.subjects import read_known
@@ -53,6 +54,7 @@ from tillit.profile import StrandMemory, load_traits
 from tillit.records import LogRow
 from tillit.store import Reading, State
 
+_MOST_KNOWN = 100_000  # permissions of people, some 200 bytes each
 _WALK_AT_ONCE = 200  # people of a walk judged between two micro-batches: some 20 ms
 _FILL_AT_ONCE = 1_000  # events read again between two micro-batches
 _MOST_TURNS = 1_000  # instants of one person gone through after a long pause; then the present one
@@ -152,6 +154,7 @@ class PersonView:
         self._traits: dict[Lens, dict[str, Any]] = {}
         self._lens: Lens = None
         self._ids: Mapping[int, int] | None = None  # None: tapes are stored under their own ids
+        self.circles: Circles | None = None  # of an audience that asks about groups
         self.profile_id = profile_id(holder.root_id)
         self.known: dict[int, tuple[bool, int]] = {}  # what was answered of them at the instant that is looked at
 
@@ -184,6 +187,16 @@ class PersonView:
     def may(self, purpose: str, at: int) -> tuple[bool, int]:
         """Say whether they may be used for a purpose, and until when."""
         return self._permits(self._reading, self._holder.root_id, purpose, at)
+
+    def relations(self) -> OfPerson:
+        """Give what is known of their groups."""
+        assert self.circles is not None, "circles are drawn for audiences that ask about groups"
+        return self.circles.of(self._holder, self)
+
+    def look_as(self, other: "PersonView") -> "PersonView":
+        """See this person as another one is seen."""
+        self._lens, self._ids = other._lens, other._ids
+        return self
 
     def is_member(self, audience: str, at: int) -> tuple[bool, int]:
         """Never asked: what an audience names of others stands in the place of the name."""
@@ -235,6 +248,8 @@ class Judging:
         self._ready: dict[str, Entry] = {}
         self._permits: Permissions | None = None
         self._ranks = Ranks(memberships, self._seen)
+        # By root and purpose: the answer, and from when until when it holds. Of nobody of whom more was said since.
+        self._may: dict[int, dict[str, tuple[bool, int, int]]] = {}
 
     @property
     def judged(self) -> Judged:
@@ -259,6 +274,7 @@ class Judging:
         }
         declared = policy_in_force(self._state)
         self._permits = Permissions(declared, self._adult_age)
+        self._may.clear()
         self._ranks.come_under(catalog, [one for one, through in standing.items() if through == WHOLE], declared.hash)
         told = ((one.name, one.version, one.meaning, one.lens) for one in self._ready.values())
         under = repr(sorted(told)) if self._ready else ""
@@ -355,17 +371,24 @@ class Judging:
         state = self._state
         ids = touched.came.keys() | set(due)
         holders = find_holders(state, ids)
-        # By what each was known before: a root that went into another, a device that came to somebody.
-        former = {
-            one: holder.root_id
-            for holder in holders.values()
-            for one in (*holder.identifiers, *(key[0] for key in holder.keys if key[1] == 0))
-        }
-        held = self._memberships.of_roots(former.keys() | ids)
-        dues = self._memberships.dues_of(former.keys() | ids)
-        came_to = self._came_to(touched, holders, former)
         assert self._ready_of is not None, "come under a catalog first"
         catalog = self._ready_of[0]
+        came_to = self._came_to(touched, holders, _former(holders))
+        for root in (*touched.came, *(root for root, came in came_to.items() if came.tapes is None)):
+            self._may.pop(root, None)
+        circles = Circles(state, self._view, PersonView.look_as) if catalog.by_group else None
+        beside: dict[int, set[str]] = {}  # of whoever shares a group with them, by root: what is to be asked again
+        stirred: Collection[str] = ()  # groups of those of whom more was said
+        # Who walks looks at everybody.
+        if cause == EVENT and touched and catalog.beside.names:
+            shared = self._shared_by(touched, holders, came_to, at)
+            near, stirred = find_holders(state, shared.told.keys()), shared.groups
+            for root, holder in near.items():
+                beside[root] = set().union(*(shared.told.get(one, ()) for one in {key[0] for key in holder.keys}))
+            ids, holders = ids | shared.told.keys(), near | holders
+        former = _former(holders)
+        held = self._memberships.of_roots(former.keys() | ids)
+        dues = self._memberships.dues_of(former.keys() | ids)
         declared = catalog.names
         strands = self._memory.load(state, (key for holder in holders.values() for key in holder.keys))
         changes: list[Change] = []
@@ -385,11 +408,12 @@ class Judging:
                 other_dues.setdefault(former[one], []).append(one)
         for root, holder in holders.items():
             view = PersonView(state, holder, (strands[key] for key in holder.keys), self._permissions, self._profiles)
+            view.circles = circles
             mine = before.get(root, {})
             came = came_to.get(root, _NOTHING)
             wanted = None if came.tapes is None else catalog.to_judge(came.tapes, view.stored, mine.get(root, ()), at)
             if wanted is not None:
-                wanted |= catalog.of_traits(came.traits, view.stored_ids)
+                wanted |= catalog.of_traits(came.traits, view.stored_ids) | beside.get(root, set())
                 if came.is_new:
                     wanted.update(catalog.of_nobody)
             others = other_dues.get(root, ())
@@ -402,7 +426,11 @@ class Judging:
                 (touched.causes[one] for one in holder.identifiers if one in touched.causes), cause
             )
             told = _Told(catalog, self._ready, declared, view, mine, root, position, self._ranks.entry)
-            if due_at is not None and due_at <= at and not _is_touched(touched, holder):
+            if (
+                (due_at is not None and due_at <= at)
+                and not _is_touched(touched, holder)
+                and not (circles is not None and circles.is_in_any(holder, stirred))
+            ):
                 told.go_through(due_at, at)
                 why = TIMER
             until = told.judge(wanted, at, why)
@@ -422,9 +450,38 @@ class Judging:
             self._memberships.write(self._judged, changes, new_dues, versions=versions)
         self._memory.trim()
 
+    def _shared_by(
+        self, touched: Touched, holders: Mapping[int, Holder], came_to: Mapping[int, Came], at: int
+    ) -> Sharing:
+        """Give whoever shares a group with those of whom more was said, where that may have turned their answers."""
+        assert self._ready_of is not None, "come under a catalog first"
+        hanging = self._ready_of[0].beside
+        told: dict[int, set[str]] = {}
+        for root, holder in holders.items():
+            came = came_to.get(root)
+            if came is not None:
+                names = hanging.find(came.tapes, came.traits, self._view(holder).stored, at)
+                for one, _ in holder.keys:
+                    told.setdefault(one, set()).update(names)
+        # Of whoever is nobody any more, anything.
+        for one in touched.came.keys() - told.keys():
+            told[one] = set(hanging.names)
+        return sharing_with(self._state, told, hanging)
+
+    def _view(self, holder: Holder) -> PersonView:
+        strands = self._memory.load(self._state, holder.keys)
+        return PersonView(self._state, holder, strands.values(), self._permissions, self._profiles)
+
     def _permissions(self, reading: Reading, root: int, purpose: str, at: int) -> tuple[bool, int]:
         assert self._permits is not None, "permissions are read when audiences are"
-        return self._permits(reading, root, purpose, at)
+        if root not in self._may and len(self._may) >= _MOST_KNOWN:
+            self._may.clear()
+        mine = self._may.setdefault(root, {})
+        told = mine.get(purpose)
+        if told is None or not told[1] <= at < told[2]:
+            answer, until = self._permits(reading, root, purpose, at)
+            told = mine[purpose] = answer, at, until
+        return told[0], told[2]
 
     def _exit(self, member: Member, at: int, cause: str, position: int) -> Change:
         entry = self._ready.get(member.audience) or self._ranks.entry(member.audience)
@@ -446,6 +503,15 @@ class Judging:
 
 
 _NOTHING = Came()
+
+
+def _former(holders: Mapping[int, Holder]) -> dict[int, int]:
+    """Give of each identifier whose it is: of a root that went into another, of a device that came to somebody."""
+    return {
+        one: holder.root_id
+        for holder in holders.values()
+        for one in (*holder.identifiers, *(key[0] for key in holder.keys if key[1] == 0))
+    }
 
 
 def _is_touched(touched: Touched, holder: Holder) -> bool:

@@ -65,6 +65,7 @@ from tillit.identity import (
     is_identity_act,
     keep_act,
     keep_definition,
+    list_founded,
     read_definition,
     read_event,
     rules_in_force,
@@ -449,6 +450,9 @@ class Fold:
             touched.first_seen(one for one in anchors if founded_at(one) >= first)
             touched.whole((one for one in resolved.joined if founded_at(one) < first), MERGE)
             touched.whole((device.identifier_id for device, _, _ in resolved.resegment), MERGE)
+            if self.catalog.by_permission:
+                # What somebody may be used for hangs on by what they are known, too.
+                touched.whole({*resolved.joined, *list_founded(tx, first)})
         touched.whole(batch.again, CUT)
         clear_touched(tx, self._judged_through)
         if touched:

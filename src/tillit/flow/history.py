@@ -21,10 +21,11 @@ import msgspec
 from tillit.audience import Lens, lens_allows
 from tillit.consent import Many
 from tillit.flow.fold import trusted_position
+from tillit.flow.group_history import relate_groups
 from tillit.flow.owners import Owners, Step, fill, register_block
 from tillit.identity import profile_id_sql
 from tillit.language.live import inputs_of
-from tillit.language.nodes import Condition, Value
+from tillit.language.nodes import Condition, InGroup, Value
 from tillit.language.sql import TYPES, members_sql, values_sql
 from tillit.profile import Act, ToldTrait, corrections_of, iter_told, load_all_acts
 from tillit.records import KIND_EVENT, carried_text
@@ -58,6 +59,8 @@ class Needs(NamedTuple):
     traits: frozenset[str] = frozenset()
     purposes: frozenset[str] = frozenset()
     at: int = 0  # the instant for which permissions hold
+    groups: frozenset[InGroup] = frozenset()  # what is asked about groups
+    then: int | None = None  # an instant before, by what was said of groups up to it
     lens: Lens = None  # through which events and traits are seen: a purpose may not use what was refused for it
 
 
@@ -207,6 +210,8 @@ class History:
         self._relate_events(cursor, through, needs.lens)
         self._relate_traits(cursor, reading, step, needs)
         self._relate_permitted(cursor, reading, needs)
+        if needs.groups:
+            relate_groups(cursor, reading, needs.groups, needs.at, then=needs.then)
         self.position = through
 
     def _connect(self) -> "duckdb.DuckDBPyConnection":
@@ -415,18 +420,20 @@ def needs_of(node: Condition | Value, audiences: Mapping[str, Condition], featur
     """Say what a definition reads beside events, with what the audiences and features that it names read."""
     traits: set[str] = set()
     purposes: set[str] = set()
+    groups: set[InGroup] = set()
     waiting: list[Condition | Value] = [node]
     met: set[tuple[str, str]] = set()
     while waiting:
         told = inputs_of(waiting.pop())
         traits |= told.traits
         purposes |= told.purposes
+        groups |= told.groups
         for kind, names, known in (("audience", told.audiences, audiences), ("feature", told.features, features)):
             for name in names:
                 if (kind, name) not in met and name in known:
                     met.add((kind, name))
                     waiting.append(known[name])
-    return Needs(frozenset(traits), frozenset(purposes))
+    return Needs(frozenset(traits), frozenset(purposes), groups=frozenset(groups))
 
 
 def _add_told(cursor: "duckdb.DuckDBPyConnection", table: str, columns: Sequence[Sequence[Any]]) -> None:

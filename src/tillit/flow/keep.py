@@ -29,12 +29,9 @@ class Keeping:
 
     def __init__(self, tx: Writing, memory: StrandMemory | None = None, tapes: TapeWriter | None = None) -> None:
         """Start one batch."""
-        self._rooms = (
-            StrandWriter(tx, memory),
-            GroupWriter(tx),
-            ConsentWriter(tx, partial(_proves, tx), facts=FACT_TRAITS),
-            tapes if tapes is not None else TapeWriter(tx, catalog_of(tx)),
-        )
+        self._consent = ConsentWriter(tx, partial(_proves, tx), facts=FACT_TRAITS)
+        self._tapes = tapes if tapes is not None else TapeWriter(tx, catalog_of(tx))
+        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx), self._consent, self._tapes)
 
     def fold(self, sightings: Sequence[Sighting]) -> None:
         """Add the sightings to their strands."""
@@ -50,6 +47,7 @@ class Keeping:
         """Put what changed into the state."""
         for room in self._rooms:
             room.write()
+        self._tapes.permit_anew(self._consent.grounds)
 
 
 # A function: a method that a room of it holds would tie all that a batch made into a knot for the collector.

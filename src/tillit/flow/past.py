@@ -20,7 +20,7 @@ def members_then(history: History, node: Condition, at: int, *, lens: Lens, now:
     Units:  UTC epoch microseconds; `now`: the instant for which permissions that the condition names hold.
     Raises: as `History.members`.
     """
-    needs = needs_of(node, {}, {})._replace(lens=lens, at=now)
+    needs = needs_of(node, {}, {})._replace(lens=lens, at=now, then=at)
     sql = _of_those(node, at, f'SELECT person FROM heard WHERE "at" <= {at}')
     rows = history.ask(f"SELECT person FROM ({sql}) AS l ORDER BY 1", needs)
     return [person for (person,) in rows]
@@ -31,6 +31,9 @@ def counts_then(history: History, node: Condition, instants: Sequence[int], *, l
     if not instants:
         return []
     needs = needs_of(node, {}, {})._replace(lens=lens, at=now)
+    if needs.groups:
+        # Who belonged where is another question at each instant.
+        return [len(members_then(history, node, at, lens=lens, now=now)) for at in instants]
     asked = (_of_those(node, at, f'SELECT person FROM met WHERE "at" <= {at}') for at in instants)
     parts = [f"SELECT {place} AS place, count(*) AS n FROM ({one}) AS l" for place, one in enumerate(asked)]
     met = 'WITH met AS MATERIALIZED (SELECT person, min("at") AS "at" FROM heard GROUP BY person) '

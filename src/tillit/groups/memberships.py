@@ -8,7 +8,10 @@ Of all that was said of a person and a group the best trusted counts, of that th
 what was said with the same trust before it, back to the last time they left, says since when and in which role.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -114,6 +117,53 @@ def list_anchors(reading: Reading, group_key: str, *, after: int, limit: int) ->
         (group_key, after, limit),
     )
     return [identifier_id for (identifier_id,) in rows]
+
+
+def list_sayings(reading: Reading, group_key: str, name: str) -> list[tuple[Key, Any]]:
+    """Give what strands said of one trait of a group, the best first, at most 50: (strand, value)."""
+    rows = reading.read(
+        "SELECT identifier_id, part, value FROM group_trait WHERE group_key = ? AND name = ? "
+        "ORDER BY trust DESC, event_at DESC, position DESC LIMIT ?",
+        (group_key, name, _MOST_SAYING),
+    )
+    return [((identifier_id, part), _decode(value)) for identifier_id, part, value in rows]
+
+
+def list_large(reading: Reading, than: int) -> list[str]:
+    """Give the groups of which something was said of more identifiers than so many."""
+    rows = reading.read(
+        "SELECT group_key FROM group_member GROUP BY group_key HAVING count(DISTINCT identifier_id) > ?", (than,)
+    )
+    return [group_key for (group_key,) in rows]
+
+
+def iter_statements(reading: Reading) -> Iterator[Sequence[Statement]]:
+    """Give what was said of everybody's groups, strand by strand, of each as much as is read of one person."""
+    for _, said in groupby(_all_statements(reading), key=itemgetter(1, 2)):
+        yield deque(said, maxlen=_MOST_STATEMENTS)
+
+
+def _all_statements(reading: Reading) -> Iterator[Statement]:
+    after: tuple[int, ...] = (-1, -1, -1)
+    while rows := reading.read(
+        f"SELECT {_COLUMNS} FROM group_member WHERE (identifier_id, part, position) > (?, ?, ?) "
+        "ORDER BY identifier_id, part, position LIMIT 20000",
+        after,
+    ):
+        yield from map(Statement._make, rows)
+        after = tuple(rows[-1][1:4])
+
+
+def iter_sayings(reading: Reading, name: str) -> Iterator[tuple[str, list[tuple[Key, Any]]]]:
+    """Give what strands said of one trait, group by group, as `list_sayings` does."""
+    after = ""
+    while rows := reading.read(
+        "SELECT DISTINCT group_key FROM group_trait WHERE group_key > ? AND name = ? ORDER BY group_key LIMIT 1000",
+        (after, name),
+    ):
+        for (group_key,) in rows:
+            yield group_key, list_sayings(reading, group_key, name)
+        after = rows[-1][0]
 
 
 def list_traits(reading: Reading, group_key: str, may_hear: Callable[[int], bool] = lambda _: True) -> list[GroupTrait]:

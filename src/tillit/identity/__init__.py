@@ -96,7 +96,7 @@ from tillit.identity.resolve import Ident, Resolved, Resolver, Sighting, index_e
 from tillit.identity.rules import DEFAULT_RULES, Rules, RulesInvalid, read_rules, write_rules
 from tillit.identity.said import Said, list_said
 from tillit.identity.shared import find_shared, find_shared_identifier, list_sharing
-from tillit.identity.strands import Holder, find_holders
+from tillit.identity.strands import Holder, find_holders, list_founded
 from tillit.store import migrations_of
 
 MIGRATIONS = migrations_of("tillit.identity", room="identity")
@@ -184,6 +184,7 @@ __all__ = [
     "keep_act",
     "keep_definition",
     "list_claims",
+    "list_founded",
     "list_said",
     "list_sharing",
     "load_acts",

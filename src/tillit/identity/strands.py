@@ -8,7 +8,7 @@ Never: a limit. What decides who is in an audience is a person's whole history.
 from collections.abc import Collection
 from typing import NamedTuple
 
-from tillit.identity.namespaces import DEVICE_RANK
+from tillit.identity.namespaces import DEVICE_RANK, PLACES
 from tillit.store import Reading
 
 Key = tuple[int, int]  # identifier_id, part
@@ -50,6 +50,14 @@ def find_holders(reading: Reading, ids: Collection[int]) -> dict[int, Holder]:
         keys = [(one, 0) for one in sorted(mine)]
         found[root] = Holder(root, tuple(sorted(mine)), (*keys, *sorted(parts.get(root, ()))))
     return found
+
+
+def list_founded(reading: Reading, since: int) -> list[int]:
+    """Give the identifiers that were named first at a position of the log or later."""
+    return [
+        one
+        for (one,) in reading.read("SELECT identifier_id FROM identifier WHERE identifier_id >= ?", (since * PLACES,))
+    ]
 
 
 def _parts(reading: Reading, root_of: dict[int, int]) -> dict[int, set[Key]]:

@@ -12,6 +12,7 @@ from math import ceil, floor
 from typing import Any, NamedTuple
 
 from tillit.clock import DAY, SECOND, rfc3339
+from tillit.language.groups import Relations
 from tillit.language.live import Person
 from tillit.language.nodes import (
     AllClauses,
@@ -90,6 +91,10 @@ class Imagined:
         """Say whether they might be used for a purpose."""
         act = self._acts.get(("permission", purpose))
         return self._person.may(purpose, at) if act is None else (act.value, NEVER)
+
+    def relations(self) -> Relations:
+        """Give their groups: what is imagined of one person changes nothing of others."""
+        return self._person.relations()
 
 
 def _written(tape: Tape, happened: Sequence[Act], at: int) -> Document | None:

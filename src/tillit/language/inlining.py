@@ -16,12 +16,21 @@ from tillit.language.nodes import (
     Condition,
     FeatureValue,
     InAudience,
+    InGroup,
     Not,
     Ranked,
     Value,
 )
 
 _MOST_PARTS = 5_000
+NESTED = (
+    "What it asks of members (`member:`) asks about groups in turn: what members of members do is not looked at. Take "
+    "out the one or the other, also in what it names."
+)
+_RANKED = (
+    "It ranks everybody and asks about groups (`group:`): what others of a group do between two looks at everybody is "
+    "not heard. Take out the one or the other, also in what it names and in what it comes `after`."
+)
 
 Some = TypeVar("Some", bound=Condition | Value)
 
@@ -51,6 +60,8 @@ class _Inlining:
         self._audiences = audiences
         self._features = features
         self._n_parts = 0
+        self._is_of_member = False
+        self._is_ranked = False
 
     def node(self, node: Condition | Value, within: tuple[str, ...]) -> Condition | Value:
         self._n_parts += 1
@@ -65,15 +76,30 @@ class _Inlining:
                 return Not(cast(Condition, self.node(inner, within)))
             case Compare(value, tests):
                 return Compare(cast(Value, self.node(value, within)), tests)
+            case InGroup():
+                return self._group(node, within)
             case InAudience(name):
                 return self._named(name, self._audiences, "audience", within)
             case Ranked():
+                self._is_ranked = True
                 of = cast(Condition, self.node(node.of, within))
                 by = None if node.by is None else cast(Value, self.node(node.by, within))
                 return node._replace(of=of, by=by)
             case FeatureValue(name):
                 return self._named(name, self._features, "feature", within)
         return node
+
+    def _group(self, node: InGroup, within: tuple[str, ...]) -> InGroup:
+        if self._is_ranked:
+            raise Unresolved(_RANKED)
+        if self._is_of_member:
+            raise Unresolved(NESTED)
+        if node.member is None:
+            return node
+        self._is_of_member = True
+        member = cast(Condition, self.node(node.member, within))
+        self._is_of_member = False
+        return node._replace(member=member)
 
     def _named(
         self, name: str, known: Mapping[str, Condition] | Mapping[str, Value], kind: str, within: tuple[str, ...]

@@ -19,6 +19,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tillit.clock import DAY
+from tillit.language.groups import Relations, compile_group
 from tillit.language.instants import LONGEST, calendar_span, next_turn
 from tillit.language.nodes import (
     Absolute,
@@ -33,6 +34,7 @@ from tillit.language.nodes import (
     FeatureValue,
     FirstTime,
     InAudience,
+    InGroup,
     Matcher,
     Not,
     Permitted,
@@ -111,6 +113,10 @@ class Person(Protocol):
         """Say whether they may be used for a purpose, and until when."""
         ...
 
+    def relations(self) -> Relations:
+        """Give what is known of the groups that they belong to."""
+        ...
+
 
 Somebody = TypeVar("Somebody", bound=Person)
 Answers = Callable[[Person, int], tuple[bool, int]]
@@ -125,6 +131,7 @@ class Inputs(NamedTuple):
     audiences: frozenset[str] = frozenset()
     features: frozenset[str] = frozenset()
     purposes: frozenset[str] = frozenset()
+    groups: frozenset[InGroup] = frozenset()
 
 
 def compile_condition(node: Condition) -> Answers:
@@ -141,6 +148,7 @@ def inputs_of(node: Condition | Value) -> Inputs:
     """Say what a definition hangs on, without what the audiences and features that it names hang on."""
     tapes: set[Tape] = set()
     named: dict[str, set[str]] = {"traits": set(), "audiences": set(), "features": set(), "purposes": set()}
+    groups: set[InGroup] = set()
     waiting: list[Condition | Value] = [node]
     while waiting:
         one = waiting.pop()
@@ -161,6 +169,10 @@ def inputs_of(node: Condition | Value) -> Inputs:
                 named["audiences"].add(name)
             case Permitted(purpose):
                 named["purposes"].add(purpose)
+            case InGroup():
+                groups.add(one)
+                waiting += [one.member] if one.member is not None else []
+                named["purposes"] |= {one.purpose} if one.purpose else set()
             case EventValue():
                 tapes.update(_tapes_of_value(one))
             case FirstTime(matcher, _):
@@ -171,7 +183,8 @@ def inputs_of(node: Condition | Value) -> Inputs:
                 tapes.add(regular_tape(one))
             case Steps():
                 tapes.update(_sequence_tapes(one))
-    return Inputs(frozenset(tapes), *(frozenset(named[part]) for part in Inputs._fields[1:]))
+    traits, audiences, features, purposes = (frozenset(told) for told in named.values())
+    return Inputs(frozenset(tapes), traits, audiences, features, purposes, frozenset(groups))
 
 
 def reach_of(node: Condition | Value) -> int:
@@ -195,6 +208,8 @@ def reach_of(node: Condition | Value) -> int:
             return every * of
         case Steps():
             return node.within
+        case InGroup() if node.member is not None:
+            return reach_of(node.member)
     return 0
 
 
@@ -417,9 +432,9 @@ def _bounds(entries: Sequence[list[Any]], span: _Span) -> tuple[int, int, int]:
     """Give where a span's entries begin and end, and when the next one comes into it by itself."""
     low = bisect_right(entries, span.after, key=_at)
     high = bisect_right(entries, span.through, key=_at)
-    arrives = entries[high][0] + span.arrives_after if high < len(entries) else NEVER
     # What lies after a span that is over does not come into it any more.
-    return low, high, arrives if arrives > span.now else NEVER
+    is_over = span.through + span.arrives_after < span.now
+    return low, high, NEVER if is_over or high == len(entries) else entries[high][0] + span.arrives_after
 
 
 def _span_finder(window: Window) -> _Spans:
@@ -830,6 +845,7 @@ _CONDITIONS: dict[type, Callable[[Any], Answers]] = {
     InAudience: _in_audience,
     Permitted: _permitted,
     Sample: _sample,
+    InGroup: lambda node: compile_group(node, compile_condition),
     Compare: _compare,
     FirstTime: _first_time,
     Restarted: _restarted,

@@ -282,6 +282,26 @@ class Sample(NamedTuple):
 
 
 @_apart
+class InGroup(NamedTuple):
+    """Belongs now to a group of which all of this is so; what is left empty is not asked.
+
+    `trait`, `tests`: of the group itself. `sizes`: how many members it has. `counts`: for how many members a condition
+    holds; with `others_only` the person is none of them. `purpose`: for which members must be allowed to be used to be
+    seen at all; it is never written, but put in by whoever asks for a purpose.
+    """
+
+    kind: str = ""  # household, account; empty: any
+    roles: tuple[str, ...] = ()
+    trait: Path = ()
+    tests: tuple[Test, ...] = ()
+    sizes: tuple[Test, ...] = ()
+    member: "Condition | None" = None
+    counts: tuple[Test, ...] = ()
+    others_only: bool = False
+    purpose: str = ""
+
+
+@_apart
 class Everybody(NamedTuple):
     """Holds for everyone."""
 
@@ -337,6 +357,7 @@ Condition = (
     | Permitted
     | Sample
     | Ranked
+    | InGroup
     | Everybody
     | AllOf
     | AnyOf

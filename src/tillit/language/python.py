@@ -255,6 +255,50 @@ class Events(_Aggregated):
         return Events({**self.plain, **words})
 
 
+class Group(Rule):
+    """A group that the person belongs to. As a condition: there is one of which all is so that is said here."""
+
+    def trait(self, path: str | list[str]) -> "GroupTrait":
+        """Name a trait of the group itself, to be compared."""
+        return GroupTrait(self.plain["group"], {"trait": path}, "")
+
+    def members(self) -> "GroupTrait":
+        """Count its members, the person among them."""
+        return GroupTrait(self.plain["group"], {}, "members")
+
+    def member(self, rule: Rule) -> "GroupMembers":
+        """Ask that at least one member fits, who may be the person; `count` for more."""
+        return GroupMembers({"group": {**self.plain["group"], "member": rule.plain}})
+
+    def other(self, rule: Rule) -> "GroupMembers":
+        """Ask that at least one member fits who is somebody else; `count` for more."""
+        return GroupMembers({"group": {**self.plain["group"], "member": rule.plain, "others_only": True}})
+
+
+class GroupMembers(Group):
+    """Members of a group who fit."""
+
+    def count(self) -> "GroupTrait":
+        """Count those who fit."""
+        return GroupTrait(self.plain["group"], {}, "count")
+
+
+class GroupTrait(_Compared):
+    """What is compared of a group: a trait of it, how many members it has, how many of them fit."""
+
+    def __init__(self, group: Mapping[str, Any], plain: Mapping[str, Any], word: str) -> None:
+        super().__init__({"group": {**group, **plain}})
+        self._word = word
+
+    def passes(self, **tests: Any) -> Group:
+        """Compare with the tests of the plain form, all of which are to hold."""
+        return self._tested(tests)
+
+    def _tested(self, tests: dict[str, Any]) -> Group:
+        told = {self._word: _long(tests)} if self._word else _long(tests)
+        return Group({"group": {**self.plain["group"], **told}})
+
+
 everybody = Rule("everybody")
 
 
@@ -296,6 +340,11 @@ def audience(name: str) -> Rule:
 def permitted(purpose: str) -> Rule:
     """Ask for people who may be used for a purpose."""
     return Rule({"permitted": purpose})
+
+
+def group(kind: str = "*", *, role: str | list[str] | None = None) -> Group:
+    """Ask for people who belong to a group of a kind now, in one of some roles."""
+    return Group({"group": {"kind": kind} | ({} if role is None else {"role": _plain(role)})})
 
 
 def sample(salt: str, share: float | str | None = None, *, from_: float | str = 0, until: float | str = 1) -> Rule:

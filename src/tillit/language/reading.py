@@ -7,6 +7,7 @@ Never: anything run. A word that is not known is refused with the place where it
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -34,6 +35,7 @@ from tillit.language.nodes import (
     FeatureValue,
     FirstTime,
     InAudience,
+    InGroup,
     Matcher,
     Nested,
     Not,
@@ -70,6 +72,9 @@ _TEXTUAL = frozenset({"contains", "not_contains", "starts_with", "ends_with", "m
 _LISTS = frozenset({"one_of", "none_of", "all_of"})
 _SPANS = frozenset({"within_last", "more_than_ago", "within_next"})
 _CLAUSES = ("all", "any", "not", "property", "some", "every", "none")
+_GROUP = ("kind", "role", "trait", "members", "member", "count", "others_only")
+_KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_ONE = (Test("at_least", 1.0),)
 _DEFAULT_SINCE = 365 * DAY
 _ORDERS = ("top", "limit")  # at the root of an audience alone
 _MOST_RANKED = 100_000_000
@@ -112,6 +117,7 @@ class _Reader:
     def __init__(self) -> None:
         self._n_nodes = 0
         self._depth = 0
+        self._is_of_member = False
 
     def _count(self, where: str) -> None:
         self._n_nodes += 1
@@ -160,6 +166,7 @@ class _Reader:
             "audience": self._audience,
             "permitted": self._permitted,
             "sample": self._sample,
+            "group": self._group,
         }
 
     def _all(self, said: dict[str, Any], where: str) -> Condition:
@@ -312,6 +319,50 @@ class _Reader:
             _refuse(here, "say what to rank by: `by: {event: Order Completed, sum: total}`.")
         by, which = self.value(inner["by"], f"{here}.by"), "highest" if "highest" in inner else "lowest"
         return Ranked(of, by, which == "highest", *_so_many(inner[which], f"{here}.{which}"), every)
+
+    def _group(self, said: dict[str, Any], where: str) -> Condition:
+        _only(said, ("group",), where)
+        here = f"{where}.group"
+        if self._is_of_member:
+            _refuse(here, "stands in a condition about members of a group: what their groups are is not looked at.")
+        told = said["group"]
+        if isinstance(told, str):
+            told = {"kind": told}
+        told = _map(told, here)
+        _only(told, (*_GROUP, *(_TESTS if "trait" in told else ())), here)
+        sizes = _tests(told["members"], f"{here}.members", moving=False) if "members" in told else ()
+        member, counts = self._member(told, here)
+        if sizes == () and "members" in told:
+            _refuse(f"{here}.members", "wants a number, as in `at_least: 3`.")
+        tests: tuple[Test, ...] = ()
+        if "trait" in told:
+            tests = _tests({name: one for name, one in told.items() if name not in _GROUP}, here, moving=True)
+            if not tests:
+                _refuse(here, "say what the trait is to be, as in `equals: pro` or `is_set: true`.")
+        return InGroup(
+            _kind(told["kind"], f"{here}.kind") if "kind" in told else "",
+            _roles(told["role"], f"{here}.role") if "role" in told else (),
+            _path(told["trait"], f"{here}.trait") if "trait" in told else (),
+            tests,
+            sizes,
+            member,
+            counts,
+            _truth(told, "others_only", here),
+        )
+
+    def _member(self, told: dict[str, Any], where: str) -> tuple[Condition | None, tuple[Test, ...]]:
+        if "member" not in told:
+            for word in ("count", "others_only"):
+                if word in told:
+                    _refuse(f"{where}.{word}", "is about `member`: say what is to hold of how many.")
+            return None, ()
+        counts = _tests(told["count"], f"{where}.count", moving=False) if "count" in told else _ONE
+        if not counts:
+            _refuse(f"{where}.count", "wants a number, as in `at_least: 2`.")
+        self._is_of_member = True
+        member = self.condition(told["member"], f"{where}.member")
+        self._is_of_member = False
+        return member, counts
 
     # -- values
 
@@ -479,6 +530,28 @@ def _apart(said: Mapping[str, Any], word: str, beside: Sequence[str], where: str
 def _text(told: Any, where: str) -> str:
     if not isinstance(told, str) or not told or len(told) > 256 or "\0" in told:
         _refuse(where, "wants a text of 1 to 256 characters.")
+    return told
+
+
+def _kind(told: Any, where: str) -> str:
+    if told == "*":
+        return ""
+    if not isinstance(told, str) or not _KIND.fullmatch(told):
+        _refuse(where, "wants a kind of group in small letters, as household or account; `*` means any.")
+    return told
+
+
+def _roles(told: Any, where: str) -> tuple[str, ...]:
+    listed = [told] if isinstance(told, str) else told
+    if not isinstance(listed, list) or not 1 <= len(listed) <= _MOST_NAMES:
+        _refuse(where, f"wants a role, or a list of one to {_MOST_NAMES}.")
+    return tuple(sorted({_text(one, where) for one in listed}))
+
+
+def _truth(said: Mapping[str, Any], word: str, where: str) -> bool:
+    told = said.get(word, False)
+    if not isinstance(told, bool):
+        _refuse(f"{where}.{word}", "wants true or false.")
     return told
 
 

@@ -30,6 +30,7 @@ from tillit.language.nodes import (
     FeatureValue,
     FirstTime,
     InAudience,
+    InGroup,
     Matcher,
     Nested,
     Node,
@@ -113,6 +114,8 @@ def _not(node: Not) -> str:
             return f"use for {_name(purpose)} is not permitted"
         case Sample():
             return f"not {_sample(inner)}"
+        case InGroup() if inner.member is None:
+            return f"not {_in_group(inner)}"
         case Compare(value, (test,)) if test.op in _TURNED:
             return _compare(Compare(value, (Test(_TURNED[test.op], test.value),)))
         case Compare(EventValue() as value, (Test("at_least", 1.0),)) if value.aggregate.kind == "count":
@@ -564,6 +567,40 @@ def _rest_of_order(node: Ranked) -> str:
     return f"{held}, judged anew every {span(node.every)}"
 
 
+def _in_group(node: InGroup) -> str:
+    kind = node.kind.replace("_", " ") or "group"
+    if node.member is not None and not (node.roles or node.trait or node.sizes):
+        who, fits = _how_many(node)
+        return f"{who} in their {kind} {fits}: {_inner(node.member)}"
+    roles = [_name(one) for one in node.roles]
+    told = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+    told = f"{' or '.join(roles)} in {told}" if roles else f"in {told}"
+    if node.trait:
+        told += f" whose {_path(node.trait)} {' and '.join(predicate(test) for test in node.tests)}"
+    if node.sizes:
+        told += f" with {_number_of(node.sizes, 'member', 'members')}"
+    if node.member is not None:
+        told += f" where {' '.join(_how_many(node))}: {_inner(node.member)}"
+    return told
+
+
+def _how_many(node: InGroup) -> tuple[str, str]:
+    """Say how many members, and the verb for so many."""
+    test = (node.counts[0].op, node.counts[0].value) if len(node.counts) == 1 else ("", None)
+    other = " else" if node.others_only else ""
+    if test in (("at_least", 1.0), ("greater", 0.0)):
+        return f"someone{other}", "fits"
+    if test in (("equals", 0.0), ("less", 1.0), ("at_most", 0.0)):
+        return f"nobody{other}", "fits"
+    told = _number_of(node.counts, *(("other", "others") if node.others_only else ("person", "people")))
+    return told, "fits" if told.endswith((" other", " person")) else "fit"
+
+
+def _number_of(tests: Sequence[Test], one: str, many: str) -> str:
+    told = " and ".join(threshold(test).replace("under", "fewer than").replace("over", "more than") for test in tests)
+    return f"{told} {one if told.endswith(' 1') or told == '1' else many}"
+
+
 def _percent(share: float) -> str:
     return f"{(Decimal(repr(share)) * 100).normalize():f}%"
 
@@ -571,6 +608,7 @@ def _percent(share: float) -> str:
 _LEAVES: dict[type, Callable[[Any], str]] = {
     Everybody: lambda _node: "everybody",
     InAudience: lambda node: f"in the audience {_name(node.name)}",
+    InGroup: _in_group,
     Permitted: lambda node: f"use for {_name(node.purpose)} is permitted",
     Sample: _sample,
     Ranked: _ranked,

@@ -9,6 +9,9 @@ Relations, which whoever runs it provides; times are UTC epoch microseconds, JSO
   events(person BIGINT, at BIGINT, position BIGINT, type TEXT, name TEXT, properties JSON)
   traits(person BIGINT, name TEXT, value JSON)     as the profile shows them, one row for each person and name
   permitted(person BIGINT, purpose TEXT)
+  group_places(person BIGINT, group_key TEXT, kind TEXT, role TEXT, is_near BOOLEAN)
+                                                   who belongs to which group at the instant; near: see `groups`
+  group_traits(group_key TEXT, name TEXT, value JSON)  as people said them whom the purpose may use
 
 Shape of an answer. `seen` reads the events that any part of the definition looks at, once, with what each part asks of
 them; `told` adds them up, one row for each person. What looks at the order of events (a sequence, a visit, different
@@ -36,6 +39,7 @@ from tillit.language.dialects import (
     truth,
     whole,
 )
+from tillit.language.inlining import NESTED
 from tillit.language.instants import LONGEST, calendar_span
 from tillit.language.nodes import (
     MOST_NUMBER,
@@ -55,6 +59,7 @@ from tillit.language.nodes import (
     FeatureValue,
     FirstTime,
     InAudience,
+    InGroup,
     Matcher,
     Nested,
     Not,
@@ -209,6 +214,8 @@ class _Asking:
         self._joined: list[str] = []  # those of them that everybody is joined to
         self._traits: dict[tuple[object, ...], tuple[str, _Making]] = {}  # -> column of `known`
         self._trait_paths: dict[Path, str] = {}
+        self._groups: list[tuple[str, Expression]] = []  # relations about members: what holds of each, for whom
+        self._is_of_member = False
 
     # -- conditions: true or false of a row of everybody, never NULL
 
@@ -229,6 +236,8 @@ class _Asking:
                 return self.say.sql("p.person IN (SELECT person FROM permitted WHERE purpose = :w)", w=text(purpose))
             case Sample():
                 return self._sample(node)
+            case InGroup():
+                return self._group(node)
             case Compare(TraitValue() as value, tests):
                 return both([self._trait_passes(test, value.path) for test in tests])
             case Compare(value, tests):
@@ -308,6 +317,66 @@ class _Asking:
         number = told.sql if told.is_number else self.say.number(told.sql)
         scored = self.write(holds=holds, value=None, score=number)
         return f"SELECT person, profile_id, score FROM ({scored}) AS scored WHERE ABS(score) < {MOST_NUMBER!r}"
+
+    # -- groups
+
+    def _group(self, node: InGroup) -> "Expression":
+        if self._is_of_member:
+            raise UnknownName("audience", "", NESTED)
+        say, parts, beside = self.say, [], ""
+        if node.kind:
+            parts.append(say.sql("g.kind = :kind", kind=text(node.kind)))
+        if node.roles:
+            parts.append(say.sql("COALESCE(:named, FALSE)", named=_in(column("role", "g"), [*map(text, node.roles)])))
+        if node.trait:
+            beside += " LEFT JOIN group_traits AS x ON x.group_key = g.group_key AND x.name = :name"
+            value = say.get(say.document(column("value", "x")), node.trait[1:])
+            parts += [self._passes(test, _Told(is_number=False, sql=value)) for test in node.tests]
+        if node.sizes or node.member is not None:
+            parts.append(say.sql("g.is_near"))
+        for name, tests, has_own in self._member_counts(node):
+            beside += f" LEFT JOIN n_{name} ON n_{name}.group_key = g.group_key"
+            n = say.sql(f"COALESCE(n_{name}.n, 0)")
+            if not has_own:
+                beside += f" LEFT JOIN {name} AS o_{name} ON o_{name}.person = g.person"
+                n = say.sql(f":n - CASE WHEN o_{name}.person IS NULL THEN 0 ELSE 1 END", n=n)
+            n = say.sql("CAST(:n AS DOUBLE PRECISION)", n=n)
+            parts += [self._passes(test, _Told(is_number=True, sql=n)) for test in tests]
+        return say.sql(
+            f"p.person IN (SELECT g.person FROM group_places AS g{beside} WHERE :fits)",
+            fits=both(parts),
+            **({"name": text(node.trait[0])} if node.trait else {}),
+        )
+
+    def _member_counts(self, node: InGroup) -> "list[tuple[str, tuple[Test, ...], bool]]":
+        """Ask for relations of the people who count, and how many of them each group has; give their names."""
+        found = []
+        may = [self.condition(Permitted(node.purpose))] if node.purpose else []
+        if node.sizes:
+            found.append((self._who_counts(both(may)), node.sizes, True))
+        if node.member is not None:
+            self._is_of_member = True
+            holds = self.condition(node.member)
+            self._is_of_member = False
+            found.append((self._who_counts(both([holds, *may])), node.counts, not node.others_only))
+        return found
+
+    def _who_counts(self, holds: "Expression") -> str:
+        name = f"g{len(self._groups)}"
+        self._groups.append((name, holds))
+        return name
+
+    def _group_relations(self, beside: str) -> "list[tuple[str, Expression]]":
+        relations = []
+        for name, holds in self._groups:
+            relations.append(
+                (name, self.say.sql(f"SELECT p.person FROM people AS p{beside} WHERE :holds", holds=holds))
+            )
+            counted = (
+                f"SELECT g.group_key, COUNT(*) AS n FROM group_places AS g JOIN {name} AS o ON o.person = g.person"
+            )
+            relations.append((f"n_{name}", self.say.sql(f"{counted} WHERE g.is_near GROUP BY g.group_key")))
+        return relations
 
     def _is_in(self, relation: str) -> "Expression":
         return self.say.sql(f"p.person IN (SELECT person FROM {relation})")
@@ -847,6 +916,7 @@ class _Asking:
             relations.append(("known", self._known_query(known)))
         joins = [("told", "t")] * bool(told) + [(one, one) for one in self._joined] + [("known", "k")] * bool(known)
         beside = "".join(f" LEFT JOIN {name} AS {alias} ON {alias}.person = p.person" for name, alias in joins)
+        relations += self._group_relations(beside)
         if value is None:
             assert holds is not None
             if score is None:

@@ -19,6 +19,7 @@ from operator import gt, itemgetter, lt
 from typing import Any, NamedTuple
 
 from tillit.language.direction import direction_of
+from tillit.language.groups import Relations
 from tillit.language.live import apart_tape, compile_condition, has_base, inputs_of, main_tape, step_tape
 from tillit.language.nodes import (
     AllOf,
@@ -28,6 +29,7 @@ from tillit.language.nodes import (
     EventValue,
     Everybody,
     FirstTime,
+    InGroup,
     Not,
     Regularly,
     Restarted,
@@ -96,6 +98,10 @@ def leaves_of(node: Condition) -> Iterator[Leaf]:
             yield from leaves_of(inner)
         case Compare(EventValue() as value, tests):
             yield from _of_value(value, tests)
+        case InGroup():
+            # What others do comes onto their tapes.
+            if node.member is not None and not node.others_only:
+                yield from leaves_of(node.member)
         case FirstTime():
             yield from (First(tape) for tape in inputs_of(node).tapes)
         case Steps():
@@ -317,6 +323,9 @@ class _Nobody:
 
     feature = may = is_member
 
+    def relations(self) -> Relations:
+        raise AssertionError("nobody belongs to no group")
+
 
 def may_hold_of_nobody(node: Condition) -> bool:
     """Say whether a condition may hold of somebody who did nothing and of whom nothing is known."""
@@ -334,6 +343,8 @@ def needed_by(node: Condition) -> frozenset[Tape] | None:
             return None if None in each else frozenset[Tape]().union(*(one for one in each if one is not None))
         case Steps():
             return frozenset({step_tape(node, node.steps[-1].matcher)})
+        case InGroup():
+            return None
     return None if True in _answers_of_nobody(node, traits=True) else inputs_of(node).tapes
 
 
@@ -352,6 +363,8 @@ def _answers_of_nobody(node: Condition, *, traits: bool) -> frozenset[bool]:
             return _BOTH
         case Everybody() | FirstTime() | Restarted() | Regularly() | Steps() | Compare(EventValue() | TraitValue(), _):
             return frozenset({compile_condition(node)(_Nobody(), 0)[0]})
+        case InGroup():
+            return frozenset({False})
     return _BOTH  # drawings, permissions, what others say
 
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from tillit.clock import DAY, SECOND
+from tillit.language.groups import is_meant
 from tillit.language.imagined import Act, Imagined, candidates, example_properties, passing
 from tillit.language.live import (
     _UNIT_DAYS,
@@ -46,6 +47,7 @@ from tillit.language.nodes import (
     FeatureValue,
     FirstTime,
     InAudience,
+    InGroup,
     Matcher,
     Not,
     Path,
@@ -61,9 +63,10 @@ from tillit.language.nodes import (
 from tillit.language.nodes import Sequence as Steps
 from tillit.language.sentences import events, instant, number, predicate, scalar, sentence, span, threshold, window
 from tillit.language.tapes import B_FIRST, B_LAST, B_PATHS, BASE, ENTRIES, P_FIRST, P_LAST, Tape, value_key
-from tillit.language.values import NEVER, changes_at, passes
+from tillit.language.values import NEVER, at_path, changes_at, passes
 
 MOST_DECIDING = 20
+_MOST_TOLD = 10  # groups, and members of each, that are named
 MOST_EVENTS = 1_000  # more are not proposed
 _MOST_TURNS = 1_000  # until the next change of the answer; each is one evaluation
 _MOST_DEADLINES = 1_000  # turns that are tried with a change
@@ -418,6 +421,37 @@ def _found_sample(node: Sample, person: Person, _at: int) -> _Found:
     return _Found(share, f"{share:.2%}", f"from {node.from_share:.2%} up to {node.until_share:.2%}")
 
 
+def _found_group(node: InGroup, person: Person, at: int) -> _Found:
+    relations = person.relations()
+    places = [one for one in relations.places(at)[0] if is_meant(node, one)]
+    told = "; ".join(_told_of_group(node, person, one.group_key, one.role, at) for one in places[:_MOST_TOLD])
+    if len(places) > _MOST_TOLD:
+        told += f"; and {len(places) - _MOST_TOLD} more"
+    return _Found([one.group_key for one in places], told or "in no such group", "")
+
+
+def _told_of_group(node: InGroup, person: Person, group_key: str, role: str | None, at: int) -> str:
+    relations, told = person.relations(), []
+    if role is not None:
+        told.append(f"as {role}")
+    if node.trait:
+        held = relations.trait(group_key, node.trait[0], node.purpose, at)[0]
+        told.append(f"{sentence(TraitValue(node.trait))} is {_told(at_path(held, node.trait[1:]))}")
+    if (node.sizes or node.member is not None) and not relations.is_near(group_key):
+        told.append("too large a group: only the first thousand are looked at")
+    elif node.sizes or node.member is not None:
+        members = relations.members(group_key, node.purpose, at)[0]
+        told.append(f"{len(members)} {'member' if len(members) == 1 else 'members'} whom the purpose may use")
+        if node.member is not None:
+            holding = set(relations.holding(group_key, node.purpose, at, compile_condition(node.member))[0])
+            if node.others_only:
+                holding.discard(person.profile_id)
+            named = [one for one in sorted(holding) if relations.may_name(one)][:_MOST_TOLD]
+            fits = f"{len(holding)} {'fits' if len(holding) == 1 else 'fit'}"
+            told.append(f"{fits}: {', '.join(named)}" if named else fits)
+    return f"{group_key} ({', '.join(told)})" if told else group_key
+
+
 _FOUND: dict[type, Callable[[Any, Person, int], _Found]] = {
     Compare: _found_compare,
     FirstTime: _found_first_time,
@@ -427,6 +461,7 @@ _FOUND: dict[type, Callable[[Any, Person, int], _Found]] = {
     InAudience: _found_audience,
     Permitted: _found_permitted,
     Sample: _found_sample,
+    InGroup: _found_group,
     Everybody: lambda _node, _person, _at: _Found(True, "everybody", ""),
 }
 
@@ -769,6 +804,13 @@ def _for_permitted(node: Permitted, _trial: _Trial, wanted: bool) -> Iterator[_A
     )
 
 
+def _for_group(node: InGroup, trial: _Trial, wanted: bool) -> Iterator[_Acts]:
+    """Give what the person themselves could do: what others do, and who belongs to a group, is not theirs."""
+    if node.member is not None and not node.others_only:
+        for turned in (wanted, not wanted):
+            yield from _options(node.member, trial, wanted=turned)
+
+
 _PROPOSALS: dict[type, Callable[[Any, _Trial, bool], Iterator[_Acts]]] = {
     Compare: _for_compare,
     FirstTime: _for_matcher,
@@ -778,6 +820,7 @@ _PROPOSALS: dict[type, Callable[[Any, _Trial, bool], Iterator[_Acts]]] = {
     InAudience: _for_audience,
     Permitted: _for_permitted,
     Sample: lambda _node, _trial, _wanted: iter(()),
+    InGroup: _for_group,
     Everybody: lambda _node, _trial, _wanted: iter(()),
 }
 

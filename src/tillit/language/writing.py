@@ -28,6 +28,7 @@ from tillit.language.nodes import (
     FeatureValue,
     FirstTime,
     InAudience,
+    InGroup,
     Matcher,
     Nested,
     Not,
@@ -167,6 +168,23 @@ def _ranked(node: Ranked) -> Plain:
     return {"limit" if node.by is None else "top": plain}
 
 
+def _group(node: InGroup) -> Plain:
+    plain: Plain = {"kind": node.kind} if node.kind else {}
+    if node.roles:
+        plain["role"] = node.roles[0] if len(node.roles) == 1 else list(node.roles)
+    if node.trait:
+        plain |= {"trait": _plain_path(node.trait), **_plain_tests(node.tests)}
+    if node.sizes:
+        plain["members"] = _plain_tests(node.sizes)
+    if node.member is not None:
+        plain["member"] = to_plain(node.member)
+        if node.counts != _HAPPENED:
+            plain["count"] = _plain_tests(node.counts)
+        if node.others_only:
+            plain["others_only"] = True
+    return {"group": (plain if plain.keys() - {"kind"} else node.kind or "*")}
+
+
 # -- values
 
 
@@ -297,6 +315,7 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     Permitted: lambda node: {"permitted": node.purpose},
     Sample: _sample,
     Ranked: _ranked,
+    InGroup: _group,
     Compare: _compare,
     FirstTime: _first_time,
     Restarted: _restarted,

@@ -38,8 +38,17 @@ from tillit.audience import (
 )
 from tillit.clock import DAY, rfc3339
 from tillit.consent import policy_in_force
-from tillit.flow import History, Permissions, count_met, counts_then, members_then, needs_of
-from tillit.identity import find_holders, find_membership, identifier_of, iter_events, profile_id, read_event
+from tillit.flow import Circles, History, OfPerson, Permissions, count_met, counts_then, members_then, needs_of
+from tillit.identity import (
+    Holder,
+    find_holders,
+    find_membership,
+    identifier_of,
+    iter_events,
+    profile_id,
+    read_event,
+)
+from tillit.language.groups import for_purpose
 from tillit.language.inlining import inline
 from tillit.language.live import compile_value, inputs_of
 from tillit.language.nodes import Condition, Everybody, Ranked, Value
@@ -220,7 +229,7 @@ class Answers:
         return [one for one in overlaps if one["audience"] != name]
 
     def _tried(self, said: Condition, purpose: str) -> Condition:
-        node = self._whole(said)
+        node = for_purpose(self._whole(said), purpose)
         self.hold_purpose("This audience", purpose, node)
         return node
 
@@ -466,7 +475,10 @@ class Answers:
         if isinstance(defined.node, Ranked):
             return self._why_ranked(name, defined, defined.node, membership, at)
         moment = self._moment() if at is None else at
-        person = _Replayed(self, membership, defined.node, self._lens(defined.audience.purpose), moment)
+        lens = self._lens(defined.audience.purpose)
+        person = _Replayed(self, membership, defined.node, lens, moment)
+        if inputs_of(defined.node).groups:
+            person.circles = self._circles(defined.node, lens, moment, scope)
         told = explain(defined.node, person, moment)
         held = self.memberships.of_roots([one.identifier_id for one in membership.identifiers])
         member = next((mine[name] for mine in held.values() if name in mine), None)
@@ -543,6 +555,21 @@ class Answers:
             "value": value,
             "changes_at": _when(until),
         }
+
+    def _circles(self, node: Condition, lens: Lens, at: int, scope: Scope) -> Circles:
+        """Give the groups of people, whose members are read anew from their events as the person is."""
+        leave = self._leave(self._state, scope)
+
+        def make(holder: Holder) -> _Replayed:
+            membership = find_membership(self._state, profile_id(holder.root_id))
+            assert membership is not None, "whoever holds an identifier is somebody"
+            return _Replayed(self, membership, node, lens, at)
+
+        def may_name(one: str) -> bool:
+            membership = find_membership(self._state, one)
+            return membership is not None and isinstance(leave.of(membership), Permit)
+
+        return Circles(self._state, make, may_name=may_name)
 
     def _ask(self, membership: Membership, scope: Scope) -> None:
         permit = self._leave(self._state, scope).of(membership)
@@ -646,12 +673,14 @@ class Answers:
                         add_entries(tape, document, [entry], at)
         return {tape_id: document for tape_id, (_, document) in documents.items()}
 
+    def holder_of(self, membership: Membership) -> Holder:
+        """Give a person by what is theirs."""
+        root = identifier_of(membership.profile_id) or 0
+        return find_holders(self._state, [root]).get(root, Holder(root, (), ()))
+
     def traits_of(self, membership: Membership, lens: Lens) -> dict[str, Any]:
         """Give a person's traits as a purpose may use them."""
-        root = identifier_of(membership.profile_id)
-        holder = find_holders(self._state, [root] if root is not None else []).get(root or 0)
-        if holder is None:
-            return {}
+        holder = self.holder_of(membership)
         return load_traits(
             self._state,
             holder.keys,
@@ -673,6 +702,7 @@ class _Replayed:
         self._lens = lens
         self._documents = answers.replay(membership, inputs_of(node).tapes, lens, at)
         self._traits: dict[str, Any] | None = None
+        self.circles: Circles | None = None
         self.profile_id = membership.profile_id
 
     def documents(self, tape_id: int) -> Sequence[Document]:
@@ -685,6 +715,10 @@ class _Replayed:
 
     def may(self, purpose: str, at: int) -> tuple[bool, int]:
         return self._answers.may(self._membership, purpose, at)
+
+    def relations(self) -> OfPerson:
+        assert self.circles is not None, "circles are drawn for audiences that ask about groups"
+        return self.circles.of(self._answers.holder_of(self._membership), self)
 
     def is_member(self, audience: str, at: int) -> tuple[bool, int]:
         raise AssertionError(f"{audience} was to be put in its place before {at}")

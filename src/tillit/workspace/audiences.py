@@ -248,6 +248,8 @@ class Audiences(Answers):
                 field = f"events.{one or tape.matcher.type}"
                 if not (scope.allows(field) if one else scope.allows("events")):
                     beyond.append(field)
+        if inputs.groups and not scope.allows("groups"):
+            beyond.append("groups")
         if beyond:
             raise AudienceInvalid(
                 where,

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from tillit.clock import rfc3339
 from tillit.errors import InputError, NotFound
+from tillit.flow import standing_statements
 from tillit.groups import (
     GUARDIAN,
     HOUSEHOLD,
     GroupPlace,
-    Statement,
     facts_of,
     find_trait,
     join_body,
@@ -23,7 +23,6 @@ from tillit.groups import (
     leave_body,
     list_anchors,
     list_traits,
-    load_statements,
     parse_group,
 )
 from tillit.identity import (
@@ -36,8 +35,8 @@ from tillit.identity import (
     profile_id,
     rules_in_force,
 )
-from tillit.profile import NOT_REACHED, event_id, judge_acts, load_acts, strand_keys
-from tillit.records import TRUST_NAMES, TRUST_OPERATOR, TRUST_SERVER, Membership, Scope
+from tillit.profile import NOT_REACHED, event_id, strand_keys
+from tillit.records import TRUST_NAMES, TRUST_SERVER, Membership, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.leave import Near, PersonWithheld, leave_for
 from tillit.workspace.people import can_be_known, word_about
@@ -162,7 +161,7 @@ def with_groups(
 
     Shape: the document with "groups": [{"group", "kind", "name", "role", "since", "until", evidence}] and "facts".
     """
-    statements = _standing(reading, strand_keys(membership), known)
+    statements = standing_statements(reading, strand_keys(membership), known)
     places = [one for one in judge_places(statements, view.at) if one.position > kept_after]
     facts = facts_of(document["traits"], at=view.at, adult_age=view.adult_age)
     return {
@@ -181,19 +180,6 @@ def with_groups(
             "guardians": _guardians(reading, membership.profile_id, places, view, near) if facts["minor"] else [],
         },
     }
-
-
-def _standing(
-    reading: Reading, keys: Sequence[tuple[int, int]], known: Collection[int] | None = None
-) -> list[Statement]:
-    """Give what was said of somebody's groups, without what colleagues took back."""
-    statements = [one for one in load_statements(reading, keys) if known is None or one.position in known]
-    if not any(one.trust == TRUST_OPERATOR for one in statements):
-        return statements
-    acts = [act for act in load_acts(reading, keys) if known is None or act.position in known]
-    retracted = judge_acts(acts).retracted
-    gone = {act.position for act in acts if act.message_id in retracted}
-    return [one for one in statements if one.position not in gone]
 
 
 def _guardians(
@@ -220,7 +206,9 @@ def _iter_members(
     """Give the people of whom something was said at these identifiers, each where their first identifier stands."""
     for anchor in anchors:
         for membership in _people_at(reading, anchor):
-            statements = [one for one in _standing(reading, strand_keys(membership)) if one.group_key == group_key]
+            statements = [
+                one for one in standing_statements(reading, strand_keys(membership)) if one.group_key == group_key
+            ]
             if statements and min(one.identifier_id for one in statements) == anchor:
                 for place in judge_places(statements, at):
                     yield membership, place
