@@ -101,16 +101,18 @@ class Came:
     """What came to a strand, or to a person with all of theirs.
 
     `tapes`: by stored id, the entries that were not there before; None: every answer may be another one. `traits`:
-    names of those that were said; None: any. `is_new`: nobody was known by it before.
+    names of those that were said; None: any. `is_new`: nobody was known by it before. `joined`: devices that were
+    nobody's and came with all that stands on their tapes, of which `tapes` says nothing.
     """
 
-    __slots__ = ("is_new", "tapes", "traits")
+    __slots__ = ("is_new", "joined", "tapes", "traits")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.tapes: dict[int, list[list[Any]]] | None = {}
         self.traits: set[str] | None = set()
         self.is_new = False
+        self.joined: set[int] = set()
 
     def add(self, tape_id: int, entries: list[list[Any]]) -> None:
         """Add what came onto a tape."""
@@ -133,6 +135,7 @@ class Came:
                 self.add(tape_id, entries)
         self.say(other.traits)
         self.is_new = self.is_new or other.is_new
+        self.joined |= other.joined
 
 
 class Touched:
@@ -160,6 +163,15 @@ class Touched:
             self.of(one).tapes = None
             if cause:
                 self.causes[one] = cause
+
+    def joins(self, ids: Iterable[int], cause: str) -> None:
+        """Note devices that were nobody's and came to somebody."""
+        for one in ids:
+            came = self.of(one)
+            if came.tapes is not None:
+                came.tapes, came.traits = {}, None
+                came.joined.add(one)
+            self.causes[one] = cause
 
     def first_seen(self, ids: Iterable[int]) -> None:
         """Note identifiers by which nobody was known before."""

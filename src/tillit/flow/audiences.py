@@ -48,7 +48,7 @@ from tillit.flow.ranks import Ranks, Seen
 from tillit.flow.refold import ReadRows
 from tillit.flow.subjects import read_known
 from tillit.identity import Holder, find_holders, find_membership, part_of, profile_id, read_event
-from tillit.language.tapes import Document
+from tillit.language.tapes import B_N, BASE, ENTRIES, Document
 from tillit.language.values import NEVER
 from tillit.profile import StrandMemory, load_traits
 from tillit.records import LogRow
@@ -411,15 +411,15 @@ class Judging:
             view.circles = circles
             mine = before.get(root, {})
             came = came_to.get(root, _NOTHING)
-            wanted = None if came.tapes is None else catalog.to_judge(came.tapes, view.stored, mine.get(root, ()), at)
-            if wanted is not None:
-                wanted |= catalog.of_traits(came.traits, view.stored_ids) | beside.get(root, set())
-                if came.is_new:
-                    wanted.update(catalog.of_nobody)
+            wanted = _to_ask(catalog, came, holder, strands, view, mine.get(root, ()), at)
             others = other_dues.get(root, ())
             due_at = dues.get(root)
-            if mine.keys() - {root} or others or (due_at is not None and due_at <= at):
+            before_it = {*mine, *others} - {root}  # what they were known by, too
+            if not before_it <= came.joined or (due_at is not None and due_at <= at):
                 wanted = None
+            if wanted is not None:
+                wanted.update(beside.get(root, ()), *(mine.get(one, ()) for one in before_it))
+            new_dues.update(dict.fromkeys(others))
             if wanted is not None and not wanted:
                 continue
             why = touched.causes.get(root) or next(
@@ -435,8 +435,6 @@ class Judging:
                 why = TIMER
             until = told.judge(wanted, at, why)
             changes += told.changes
-            for one in others:
-                new_dues[one] = None
             if wanted is None:
                 if due_at is None or not at < due_at <= until:
                     new_dues[root] = until if until < NEVER else None
@@ -512,6 +510,32 @@ def _former(holders: Mapping[int, Holder]) -> dict[int, int]:
         for holder in holders.values()
         for one in (*holder.identifiers, *(key[0] for key in holder.keys if key[1] == 0))
     }
+
+
+def _to_ask(
+    catalog: Catalog,
+    came: Came,
+    holder: Holder,
+    strands: Mapping[tuple[int, int], Mapping[int, Document]],
+    view: PersonView,
+    member_of: Collection[str],
+    at: int,
+) -> set[str] | None:
+    """Give the audiences whose answer about somebody may be another one for what came; None: any."""
+    if came.tapes is None:
+        return None
+    found: set[str] = set()
+    tapes = dict(came.tapes)
+    for key in holder.keys if came.joined else ():
+        for tape_id, document in strands[key].items() if key[0] in came.joined else ():
+            tapes[tape_id] = [*tapes.get(tape_id, ()), *document[ENTRIES]]
+            if tape_id in catalog.turns and document[BASE] is not None and document[BASE][B_N]:
+                found.update(catalog.turns[tape_id].names)  # of what was added up nobody knows what it turns
+    found |= catalog.to_judge({one: told for one, told in tapes.items() if told}, view.stored, member_of, at)
+    found |= catalog.of_traits(came.traits, view.stored_ids)
+    if came.is_new:
+        found.update(catalog.of_nobody)
+    return found
 
 
 def _is_touched(touched: Touched, holder: Holder) -> bool:

@@ -448,7 +448,11 @@ class Fold:
             first = batch.rows[0].position
             anchors = (seen.anchor.identifier_id for seen in resolved.sightings)
             touched.first_seen(one for one in anchors if founded_at(one) >= first)
-            touched.whole((one for one in resolved.joined if founded_at(one) < first), MERGE)
+            joined = {one for one in resolved.joined if founded_at(one) < first}
+            # Where it matters who somebody is, and not only what they did, everything is asked again.
+            apart = set[int]() if self.catalog.by_permission or self.catalog.by_group else joined & resolved.claimed
+            touched.joins(apart, MERGE)
+            touched.whole(joined - apart, MERGE)
             touched.whole((device.identifier_id for device, _, _ in resolved.resegment), MERGE)
             if self.catalog.by_permission:
                 # What somebody may be used for hangs on by what they are known, too.

@@ -80,7 +80,7 @@ class _Walk:
 
     def _may_move(self, came: Came) -> bool:
         """Say whether what came may give somebody another place, or is the first that is known of them."""
-        if came.is_new or came.tapes is None or not self._tapes.isdisjoint(came.tapes):
+        if came.is_new or came.joined or came.tapes is None or not self._tapes.isdisjoint(came.tapes):
             return True
         return bool(self._traits) and (came.traits is None or not self._traits.isdisjoint(came.traits))
 

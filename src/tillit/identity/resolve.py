@@ -116,6 +116,7 @@ class Resolved(NamedTuple):
     resegment: list["Resegment"]  # devices whose earlier events change hands
     husks: list[LogRow]  # events that were forgotten
     joined: set[int]  # identifiers that came to others, and devices that came to somebody
+    claimed: set[int]  # of these devices those that were nobody's before, and are one person's for ever
 
 
 class _Usual(msgspec.Struct, eq=False, gc=False):
@@ -826,7 +827,8 @@ class _Batch:
         self._write_tenures(changed)
         parted = [part for sighting in self.sightings for part in self._by_tenure(sighting)]
         joined = {loser_id for _, loser_id in self.moves} | {one.device.identifier_id for one in changed}
-        return Resolved(parted, self.unassigned, resegment, self.husks, joined)
+        claimed = {one.device.identifier_id for one in changed if not one.before and len(one.device.tenures or ()) == 1}
+        return Resolved(parted, self.unassigned, resegment, self.husks, joined, claimed)
 
     def _by_tenure(self, sighting: Sighting) -> Sequence[Sighting]:
         """Part the events of a device by whose time they fall in."""
