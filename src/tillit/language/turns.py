@@ -199,7 +199,7 @@ class Turns:
         earliest, latest = (came[0][0], came[0][0]) if len(came) == 1 else (min(came)[0], max(came)[0])
         if latest > at:
             return set(self.names)
-        found = self._of_others.difference(member_of)
+        found = self._of_others.difference(member_of) if self._of_others else set[str]()
         if self._of_members:
             found.update(name for name in self._of_members if name in member_of)
         if self._counts or self._sums or self._firsts:
@@ -211,10 +211,16 @@ class Turns:
             if self._firsts and earliest <= _first(mine):
                 found.update(self._firsts)
         for (before, after), (within, names) in self._steps.items():
-            if (before is None or _agrees(documents(before), came, at - within, lt)) and (
-                after is None or _agrees(documents(after), came, at - within, gt)
-            ):
-                found |= names.difference(member_of)
+            since = at - within
+            if before is not None:
+                mine = documents(before)
+                if not mine or not _agrees(mine, came, since, lt):
+                    continue
+            if after is not None:
+                mine = documents(after)
+                if not mine or not _agrees(mine, came, since, gt):
+                    continue
+            found |= names.difference(member_of)
         return found
 
     @staticmethod
