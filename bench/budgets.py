@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 import tillit
-from bench import audiences, consent, customers, deliver, erasure, everybody, identity, ledger, mail
+from bench import audiences, consent, customers, deliver, erasure, everybody, identity, ledger, mail, timers
 from bench.baselines import nats_publishes, raw_server, sqlite_appends
 from bench.figure import Figure, percentile
 from bench.pages import console_pages
@@ -382,6 +382,18 @@ def audiences_1000() -> list[Figure]:
     return _with_audiences(1_000)
 
 
+def audiences_state() -> list[Figure]:
+    """Weigh what is kept for each person, so that audiences are answered."""
+    with _folder() as folder:
+        return audiences.state(folder)
+
+
+def audiences_timers() -> list[Figure]:
+    """Let memberships end with no event: many at once, and as they are due."""
+    with _folder() as folder:
+        return timers.expiries(folder)
+
+
 def audiences_new() -> list[Figure]:
     """Ask for a new audience over a million people and ten million events."""
     with _folder() as folder:
@@ -419,4 +431,7 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "audiences-100": audiences_100,
     "audiences-new": audiences_new,
     "audiences-1000": audiences_1000,
+    "audiences-visible": audiences.visible,
+    "audiences-timers": audiences_timers,
+    "audiences-state": audiences_state,
 }

@@ -25,7 +25,7 @@ class Served:
         else:
             self.tillit("init", str(self.folder))
         self.secret = self._key("secret")
-        self.api = self._key("api", "--scope", "profiles:read", "events:read", "metrics:read")
+        self.api = self._key("api", "--scope", "profiles:read", "events:read", "metrics:read", "audiences:read")
 
     def tillit(self, *words: str) -> str:
         """Run one command; give what it printed."""

@@ -111,6 +111,7 @@ class Sent(NamedTuple):
     seconds: float
     latencies_ms: list[float]
     n_refused: int
+    began_s: float  # by time.perf_counter
 
 
 class _Client(asyncio.Protocol):
@@ -183,7 +184,7 @@ def load(port: int, requests: list[bytes], *, connections: int, per_second: floa
             done.append(future)
             clients.append(client)
         await asyncio.gather(*done)
-        return Sent(time.perf_counter() - began, latencies, sum(c.n_refused for c in clients))
+        return Sent(time.perf_counter() - began, latencies, sum(c.n_refused for c in clients), began)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run())
