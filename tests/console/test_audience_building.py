@@ -74,7 +74,7 @@ def test_bought_twice_and_then_nothing_is_built_from_nothing_and_followed_to_its
     server.settle()
     page.get_by_role("button", name="Add a condition").click()
     expect(page.get_by_label("Condition 2: name")).to_be_focused()
-    expect(page.locator("#fault-d\\.rows\\.1")).to_contain_text("wants a name")
+    expect(page.locator("#fault-d\\.rows\\.1")).to_contain_text("Say which event")
     page.get_by_label("Condition 2: name").fill("Order Completed")
     page.get_by_label("Condition 2: how it compares").select_option("equals")
     page.get_by_label("Condition 2: value").fill("0")

@@ -682,6 +682,8 @@ def words_of(exc: LanguageInvalid) -> str:
     name = where.rpartition(".")[2].partition("[")[0].replace("_", " ")
     if told == "wants a text of 1 to 256 characters.":
         told = "is empty: choose one."
+    if told.startswith("wants a name, or a list"):
+        return f"Say which {name or 'event'}: its name as it is sent. Commas stand between several, * is any."
     if told.startswith(("wants ", "is ", "compares ")) and name and name != "definition":
         return f"“{_SAID.get(name, name)}” {told}"
     return told[:1].upper() + told[1:]
