@@ -20,7 +20,7 @@ from tillit.audience import CORRECTION, Memberships, Touched, clear_touched, rea
 from tillit.errors import BusyError
 from tillit.flow.audiences import Judging, fill_tapes
 from tillit.flow.changeover import Beside, take_over
-from tillit.flow.fold import Fold, quiet_garbage_collector
+from tillit.flow.fold import Fold, Garbage, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
 from tillit.flow.permissions import judge_due
 from tillit.identity import applied_rules, find_values_of_many, newest_rules, value_row
@@ -298,6 +298,7 @@ class Engine:
         n_looks = 0
         version = -1
         next_look_s = 0.0
+        garbage = Garbage()
         while not stop.is_set():
             if clock.monotonic_s() >= next_look_s:
                 # Whoever is busy would be looked at for each micro-batch.
@@ -308,6 +309,8 @@ class Engine:
                 if self.change_rules() or self.judge() or self.keep_audiences():
                     continue
                 n_looks += 1
+                if n_looks == _IDLE_AFTER:
+                    garbage.look_through()
                 stop.wait(poll_s if n_looks < _IDLE_AFTER else max(poll_s, _IDLE_PAUSE_S))
                 if n_looks % 50 == 0:
                     self.tick()
@@ -317,6 +320,7 @@ class Engine:
                 n_looks = 0
                 self.judge()
                 self.keep_audiences()
+                garbage.hide()
             self.change_rules()
 
     def tick(self) -> None:
