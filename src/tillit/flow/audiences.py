@@ -145,17 +145,14 @@ class PersonView:
         """Know whose tapes these are; traits and permissions are read when they are asked for."""
         self._reading = reading
         self._holder = holder
-        self._tapes: dict[int, list[Document]] = {}
-        for strand in strands:
-            for tape_id, document in strand.items():
-                self._tapes.setdefault(tape_id, []).append(document)
+        self._strands = [strand for strand in strands if strand]
+        self._tapes: dict[int, list[Document]] = {}  # those that were asked for
         self._permits = permits
         self._memory = memory
         self._traits: dict[Lens, dict[str, Any]] = {}
         self._lens: Lens = None
         self._ids: Mapping[int, int] | None = None  # None: tapes are stored under their own ids
         self.circles: Circles | None = None  # of an audience that asks about groups
-        self.profile_id = profile_id(holder.root_id)
         self.known: dict[int, tuple[bool, int]] = {}  # what was answered of them at the instant that is looked at
 
     def through(self, entry: Entry) -> None:
@@ -165,16 +162,24 @@ class PersonView:
 
     def documents(self, tape_id: int) -> Sequence[Document]:
         """Give what stands on a tape, for each strand that has anything."""
-        return self._tapes.get(tape_id if self._ids is None else self._ids[tape_id], ())
+        return self.stored(tape_id if self._ids is None else self._ids[tape_id])
+
+    @property
+    def profile_id(self) -> str:
+        """Give the id by which samples are drawn."""
+        return profile_id(self._holder.root_id)
 
     @property
     def stored_ids(self) -> Collection[int]:
         """Give the ids of tapes that anything stands on."""
-        return self._tapes.keys()
+        return set[int]().union(*self._strands)
 
     def stored(self, stored_id: int) -> Sequence[Document]:
         """Give what stands on a tape, by the id under which it is stored."""
-        return self._tapes.get(stored_id, ())
+        found = self._tapes.get(stored_id)
+        if found is None:
+            found = self._tapes[stored_id] = [strand[stored_id] for strand in self._strands if stored_id in strand]
+        return found
 
     def trait(self, name: str) -> Any:
         """Give a trait as the profile shows it for the purpose."""

@@ -33,6 +33,7 @@ _IDLE_AFTER = 200  # looks without news before the engine looks less often
 _IDLE_PAUSE_S = 0.02
 _MANY_PAUSE_S = 1.0  # between two looks for values that stand for many
 _LAKE_ROWS = 50_000  # rows per commit of the lake: about 40 MB while it is built
+_TICKS_APART_US = 100_000  # between two rows that tell the time alone
 _MOMENT_US = 1_000_000  # of the log's time between two judgements of audiences
 _EMPTY_RUN = 5_000  # log rows that hold nothing for the lake before their passing is worth a commit; below _LAKE_ROWS
 
@@ -202,12 +203,16 @@ class Engine:
             self._judge_untold(judging, at)
         if judging.wants(at):
             return judging.step(epoch=self.log.epoch(), position=self.fold.position, at=at)
-        now = self._now()
-        if judging.wants(now) and self.log.head_logged_at() < now:
-            self.log.append([_tick_row(now)], now=now)
-            return self.step() > 0
-        self._quiet = (self.fold.position, judging.next_due())
-        return False
+        now, head_at = self._now(), self.log.head_logged_at()
+        if not judging.wants(now):
+            self._quiet = (self.fold.position, judging.next_due())
+            return False
+        if now < head_at + _TICKS_APART_US:
+            # Whoever is due one after the other leaves with one row of the log, and not with one each.
+            self._quiet = (self.fold.position, head_at + _TICKS_APART_US)
+            return False
+        self.log.append([_tick_row(now)], now=now)
+        return self.step() > 0
 
     def walk_audiences(self) -> None:
         """Ask that everybody is judged again: what people are known by changed without a word of theirs."""
