@@ -3,7 +3,7 @@
 Faults are drawn from a fixed seed out of the functions that rank, half of them in what writes SQL. Each is lived with
 in this process while fixed cases are held (`tests/language/test_ranks.py`). `EQUAL` lists what is no fault.
 
-`TILLIT_MUTANTS` says how many of each of the two; the common suite runs a few.
+`TILLIT_MUTANTS` says how many of each of the two, ten when it says nothing.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.language.test_one_answer_in_sql import TABLES
 from tests.language.test_ranks import hold
 from tests.language_cases import an_order
 
-N_MUTANTS = int(os.environ.get("TILLIT_MUTANTS", "2"))
+N_MUTANTS = int(os.environ.get("TILLIT_MUTANTS", "10"))
 N_CASES = 40
 WORDS = ("top", "limit")
 EVALUATORS = {

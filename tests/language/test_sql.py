@@ -327,3 +327,10 @@ def test_no_question_asks_an_engine_for_the_time() -> None:
         ).upper()
         for word in ("TIMESTAMP", "INTERVAL", "CURRENT_", "NOW(", "DATE", "EPOCH"):
             assert word not in told
+
+
+def test_what_groups_of_members_are_is_refused_also_by_what_is_named() -> None:
+    nested = read_condition({"group": {"kind": "household", "member": {"audience": "one"}}})
+    one = read_condition({"group": "account"})
+    with pytest.raises(UnknownName, match="asks about groups in turn"):
+        members_sql(nested, NOW, audiences={"one": one}, features={})
