@@ -282,3 +282,29 @@ def test_a_marker_is_found_in_any_of_many_rows_plain_or_wrapped(tmp_path: Path) 
     connection.close()
 
     assert [one.place for one in find_bytes(tmp_path, [MARKER])] == ["table row, column body, gzip"]
+
+
+def test_what_goes_elsewhere_while_it_is_looked_for_is_found_there(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("nothing")
+    (tmp_path / "b.txt").write_text("ana@example.org")
+
+    def merge(name: str) -> bool:
+        if name == "b.txt":
+            (tmp_path / name).rename(tmp_path / "0.txt")
+        return False
+
+    found = find_bytes(tmp_path, ["ana@example.org"], passing_over=merge)
+
+    assert [(one.file, one.marker) for one in found] == [("0.txt", 0)]
+
+
+def test_files_that_never_stay_are_no_proof_that_there_is_nothing(tmp_path: Path) -> None:
+    (tmp_path / "0.txt").write_text("ana@example.org")
+
+    def move_on(name: str) -> bool:
+        (tmp_path / name).rename(tmp_path / f"{int(name[:-4]) + 1}.txt")
+        return False
+
+    found = find_bytes(tmp_path, ["ana@example.org"], passing_over=move_on)
+
+    assert [one.marker for one in found] == [UNREADABLE]

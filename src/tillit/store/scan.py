@@ -38,6 +38,7 @@ _LARGEST = 1 << 30  # bytes one wrapping may unfold to before we call it unreada
 _PAGE_POINTER = 4  # bytes at the beginning of a page of a long value: where it goes on
 _PATIENCE_MS = 10_000
 _BLOCK_BYTES = 1 << 20  # taste: large enough that each look is long, small enough for the processor's cache
+_MOST_ROUNDS = 20  # each while files went in the one before: the lake merges some a minute
 _SHORTEST_SPLIT = 4  # fewer bytes at a page's edge match by chance
 
 
@@ -71,17 +72,30 @@ def find_bytes(
     wanted = [spellings(marker) for marker in markers]
     findings: list[Finding] = []
     explained: set[tuple[str, int]] = set()
+    looked: set[Path] = set()
+    gone = True
     with contextlib.closing(_ParquetReader()) as parquet:
-        for file in sorted(entry for entry in folder.rglob("*") if entry.is_file() and not entry.is_symlink()):
-            name = file.relative_to(folder).as_posix()
-            if passing_over(name):
-                continue
-            seen: dict[Finding, None] = {}
-            for place, marker in _in_file(file, wanted, parquet):
-                if place.endswith(_WITHIN):
-                    explained.add((name.removesuffix("-wal"), marker))
-                seen[Finding(name, place, marker)] = None
-            findings.extend(seen)
+        for _ in range(_MOST_ROUNDS):
+            if not gone:
+                break
+            # What went while it was looked for may have been written elsewhere: whatever came since is looked into too.
+            gone = False
+            for file in sorted({one for one in folder.rglob("*") if one.is_file() and not one.is_symlink()} - looked):
+                name = file.relative_to(folder).as_posix()
+                if passing_over(name):
+                    continue
+                seen: dict[Finding, None] = {}
+                try:
+                    for place, marker in _in_file(file, wanted, parquet):
+                        if place.endswith(_WITHIN):
+                            explained.add((name.removesuffix("-wal"), marker))
+                        seen[Finding(name, place, marker)] = None
+                except FileNotFoundError:
+                    gone = True
+                looked.add(file)
+                findings.extend(seen)
+    if gone:
+        findings.append(Finding("", "files that went while they were looked for", UNREADABLE))
     if apart:
         # The raw bytes of a table say nothing of where a value ends: within a longer one they are explained.
         return [
