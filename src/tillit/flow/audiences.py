@@ -43,7 +43,7 @@ from tillit.audience import (
     unfilled,
 )
 from tillit.consent import Declared, lanes_of, policy_in_force, stretches
-from tillit.flow.group_members import Circles, OfPerson, Sharing, sharing_with
+from tillit.flow.group_members import Circles, OfPerson, Reached, reached_by
 from tillit.flow.ranks import Ranks, Seen
 from tillit.flow.refold import ReadRows
 from tillit.flow.subjects import read_known
@@ -53,6 +53,8 @@ from tillit.language.values import NEVER
 from tillit.profile import StrandMemory, load_traits
 from tillit.records import LogRow
 from tillit.store import Reading, State
+
+_Strands = Mapping[tuple[int, int], Mapping[int, Document]]  # what stands on the tapes of each
 
 _MOST_KNOWN = 100_000  # permissions of people, some 200 bytes each
 _WALK_AT_ONCE = 200  # people of a walk judged between two micro-batches: some 20 ms
@@ -346,10 +348,7 @@ class Judging:
         """Give people to look at, by the ids of what they are known by."""
         holders = find_holders(self._state, ids)
         strands = self._memory.load(self._state, (key for holder in holders.values() for key in holder.keys))
-        found = [
-            Seen(one, PersonView(self._state, one, (strands[key] for key in one.keys), self._permissions))
-            for one in holders.values()
-        ]
+        found = [Seen(one, self._view(one, strands)) for one in holders.values()]
         self._memory.trim()
         return found
 
@@ -381,7 +380,7 @@ class Judging:
         came_to = self._came_to(touched, holders, _former(holders))
         for root in (*touched.came, *(root for root, came in came_to.items() if came.tapes is None)):
             self._may.pop(root, None)
-        circles = Circles(state, self._view, PersonView.look_as) if catalog.by_group else None
+        circles = Circles(state, self._look_at, PersonView.look_as) if catalog.by_group else None
         beside: dict[int, set[str]] = {}  # of whoever shares a group with them, by root: what is to be asked again
         stirred: Collection[str] = ()  # groups of those of whom more was said
         # Who walks looks at everybody.
@@ -412,7 +411,7 @@ class Judging:
             elif former[one] != one:
                 other_dues.setdefault(former[one], []).append(one)
         for root, holder in holders.items():
-            view = PersonView(state, holder, (strands[key] for key in holder.keys), self._permissions, self._profiles)
+            view = self._view(holder, strands)
             view.circles = circles
             mine = before.get(root, {})
             came = came_to.get(root, _NOTHING)
@@ -455,7 +454,7 @@ class Judging:
 
     def _shared_by(
         self, touched: Touched, holders: Mapping[int, Holder], came_to: Mapping[int, Came], at: int
-    ) -> Sharing:
+    ) -> Reached:
         """Give whoever shares a group with those of whom more was said, where that may have turned their answers."""
         assert self._ready_of is not None, "come under a catalog first"
         hanging = self._ready_of[0].beside
@@ -463,17 +462,20 @@ class Judging:
         for root, holder in holders.items():
             came = came_to.get(root)
             if came is not None:
-                names = hanging.find(came.tapes, came.traits, self._view(holder).stored, at)
+                names = hanging.find(came.tapes, came.traits, self._look_at(holder).stored, at)
                 for one, _ in holder.keys:
                     told.setdefault(one, set()).update(names)
         # Of whoever is nobody any more, anything.
         for one in touched.came.keys() - told.keys():
             told[one] = set(hanging.names)
-        return sharing_with(self._state, told, hanging)
+        return reached_by(self._state, told, hanging)
 
-    def _view(self, holder: Holder) -> PersonView:
-        strands = self._memory.load(self._state, holder.keys)
-        return PersonView(self._state, holder, strands.values(), self._permissions, self._profiles)
+    def _look_at(self, holder: Holder) -> PersonView:
+        return self._view(holder, self._memory.load(self._state, holder.keys))
+
+    def _view(self, holder: Holder, strands: _Strands) -> PersonView:
+        mine = (strands[key] for key in holder.keys)
+        return PersonView(self._state, holder, mine, self._permissions, self._profiles)
 
     def _permissions(self, reading: Reading, root: int, purpose: str, at: int) -> tuple[bool, int]:
         assert self._permits is not None, "permissions are read when audiences are"
@@ -521,7 +523,7 @@ def _to_ask(
     catalog: Catalog,
     came: Came,
     holder: Holder,
-    strands: Mapping[tuple[int, int], Mapping[int, Document]],
+    strands: _Strands,
     view: PersonView,
     member_of: Collection[str],
     at: int,
@@ -530,16 +532,29 @@ def _to_ask(
     if came.tapes is None:
         return None
     found: set[str] = set()
-    tapes = dict(came.tapes)
-    for key in holder.keys if came.joined else ():
-        for tape_id, document in strands[key].items() if key[0] in came.joined else ():
-            tapes[tape_id] = [*tapes.get(tape_id, ()), *document[ENTRIES]]
-            if tape_id in catalog.turns and document[BASE] is not None and document[BASE][B_N]:
-                found.update(catalog.turns[tape_id].names)  # of what was added up nobody knows what it turns
-    found |= catalog.to_judge({one: told for one, told in tapes.items() if told}, view.stored, member_of, at)
+    tapes: Mapping[int, Sequence[list[Any]]] = came.tapes
+    if came.joined:
+        brought = _brought(came, holder, strands)
+        tapes = {one: entries for one, (entries, _) in brought.items() if entries}
+        # Of what was added up nobody knows what it turns.
+        found.update(*(catalog.turns[one].names for one, (_, n) in brought.items() if n and one in catalog.turns))
+    found |= catalog.to_judge(tapes, view.stored, member_of, at)
     found |= catalog.of_traits(came.traits, view.stored_ids)
     if came.is_new:
         found.update(catalog.of_nobody)
+    return found
+
+
+def _brought(came: Came, holder: Holder, strands: _Strands) -> dict[int, tuple[list[list[Any]], int]]:
+    """Give by tape what came with all that devices brought: single entries, and how many are added up beside them."""
+    found = {one: (entries, 0) for one, entries in (came.tapes or {}).items()}
+    for key in holder.keys:
+        if key[0] not in came.joined:
+            continue
+        for tape_id, document in strands[key].items():
+            entries, n_added = found.get(tape_id, ([], 0))
+            base = document[BASE]
+            found[tape_id] = [*entries, *document[ENTRIES]], n_added + (base[B_N] if base is not None else 0)
     return found
 
 

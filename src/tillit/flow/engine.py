@@ -203,13 +203,14 @@ class Engine:
             self._judge_untold(judging, at)
         if judging.wants(at):
             return judging.step(epoch=self.log.epoch(), position=self.fold.position, at=at)
-        now, head_at = self._now(), self.log.head_logged_at()
+        now = self._now()
         if not judging.wants(now):
             self._quiet = (self.fold.position, judging.next_due())
             return False
-        if now < head_at + _TICKS_APART_US:
+        next_tick = self.log.head_logged_at() + _TICKS_APART_US
+        if now < next_tick:
             # Whoever is due one after the other leaves with one row of the log, and not with one each.
-            self._quiet = (self.fold.position, head_at + _TICKS_APART_US)
+            self._quiet = (self.fold.position, next_tick)
             return False
         self.log.append([_tick_row(now)], now=now)
         return self.step() > 0

@@ -206,14 +206,14 @@ class OfPerson:
 # -- whom a change reaches
 
 
-class Sharing(NamedTuple):
+class Reached(NamedTuple):
     """Who shares a group with some people: by identifier, what is told to them. `groups`: those of these people."""
 
     told: dict[int, set[str]]
     groups: Collection[str]
 
 
-def sharing_with(reading: Reading, told: Mapping[int, Collection[str]], beside: Beside) -> Sharing:
+def reached_by(reading: Reading, told: Mapping[int, Collection[str]], beside: Beside) -> Reached:
     """Tell whoever shares a group with some identifiers what they tell: names of audiences.
 
     Groups are looked at as far as their first members go, and beyond by as many as these identifiers are: so many may
@@ -229,4 +229,4 @@ def sharing_with(reading: Reading, told: Mapping[int, Collection[str]], beside: 
         if names:
             for one in list_anchors(reading, group_key, after=-1, limit=MOST_MEMBERS + len(told)):
                 found.setdefault(one, set()).update(names)
-    return Sharing(found, by_group.keys())
+    return Reached(found, by_group.keys())

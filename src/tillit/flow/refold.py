@@ -12,7 +12,7 @@ from tillit.audience import UNTOLD, touch
 from tillit.consent import mark_due
 from tillit.flow.catalog import catalog_of
 from tillit.flow.fates import FORGOTTEN
-from tillit.flow.group_members import sharing_with
+from tillit.flow.group_members import reached_by
 from tillit.flow.keep import STRAND_TABLES, Keeping
 from tillit.identity import (
     DEVICE_RANK,
@@ -245,7 +245,7 @@ def refold(tx: Writing, ids: set[int], rows: Mapping[int, LogRow]) -> None:
     """Clear the state of these identifiers and fold these rows into it, in the order of the log."""
     # Whoever shares a group with somebody who is forgotten: afterwards nothing says so any more.
     hanging = catalog_of(tx).beside
-    beside = sharing_with(tx, dict.fromkeys(ids, hanging.names), hanging).told.keys() if hanging.names else set()
+    beside = reached_by(tx, dict.fromkeys(ids, hanging.names), hanging).told.keys() if hanging.names else set()
     _clear(tx, sorted(ids))
     acts = Acts.load(tx)  # now each of these identifiers is on its own again
     events = {p: read_event(row.body) for p, row in sorted(rows.items()) if row.body}

@@ -157,6 +157,10 @@ class _Hanging(NamedTuple):
     of_members: bool
     of_others: bool
 
+    def may_turn(self, member_of: Collection[str]) -> bool:
+        """Say whether it may, of somebody who is in some audiences."""
+        return self.of_members if self.name in member_of else self.of_others
+
 
 class Turns:
     """What hangs on one tape."""
@@ -253,7 +257,7 @@ class Turns:
             for least, hanging in counts[bisect_left(counts, (n - n_came + 1,)) :]:
                 if least > n:
                     break
-                if hanging.of_members if hanging.name in member_of else hanging.of_others:
+                if hanging.may_turn(member_of):
                     found.add(hanging.name)
 
     def _find_sums(
@@ -279,7 +283,7 @@ class Turns:
         for threshold, hanging in self._sums[bisect_left(self._sums, (least,)) :]:
             if threshold > most:
                 break
-            if hanging.of_members if hanging.name in member_of else hanging.of_others:
+            if hanging.may_turn(member_of):
                 found.add(hanging.name)
 
 
