@@ -151,6 +151,11 @@ class Town:
 
     # -- what holds
 
+    def put(self, name: str, definition: Any, purpose: str = "service", **more: Any) -> None:
+        """Put an audience in force at once, as a colleague would."""
+        told = {"audience": name, "purpose": purpose, "definition": definition, **more}
+        self.ws.audiences.apply(json.dumps(told), reason="", operator="kim")
+
     def look(self, names: Iterable[str] | None = None) -> None:
         """Hold live against batch, and both against what was told: of all audiences, or of some."""
         self.clock.go_on(SECOND)

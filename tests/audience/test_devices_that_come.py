@@ -1,6 +1,5 @@
 """A device that was nobody's comes to somebody: what both did is judged as one person's, and nothing else is asked."""
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -54,8 +53,7 @@ LIVES = st.tuples(
 def test_what_a_device_did_before_it_was_somebodys_counts_as_theirs(lives: list[Any]) -> None:
     with TemporaryDirectory() as folder, Town(Path(folder) / "town", Clock()) as town:
         for name, definition in DEFINITIONS.items():
-            told = {"audience": name, "purpose": "service", "definition": definition}
-            town.ws.audiences.apply(json.dumps(told), reason="", operator="kim")
+            town.put(name, definition)
         for number, (of_device, of_person, is_apart, both, ago) in enumerate(lives):
             for said, back in of_device:
                 town.say({**said, "anonymousId": f"device-{number}-4wq"}, back)

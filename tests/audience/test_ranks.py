@@ -46,11 +46,6 @@ def town(tmp_path: Path, clock: Clock) -> Iterator[Town]:
         yield town
 
 
-def apply(town: Town, name: str, definition: Any, purpose: str = "service", **more: Any) -> None:
-    told = {"audience": name, "purpose": purpose, "definition": definition, **more}
-    town.ws.audiences.apply(json.dumps(told), reason="", operator="kim")
-
-
 def buy(town: Town, who: str, total: Any, ago: int = 0) -> None:
     told = {"type": "track", "event": "Order Completed", "userId": who, "properties": {"total": total}}
     town.say(told, ago)
@@ -86,7 +81,7 @@ WHO = ("ana", "bo", "cem", "dag", "eva")
 def test_the_first_are_in_until_the_next_tick_which_comes_on_an_idle_log(town: Town) -> None:
     for number, who in enumerate(WHO):
         buy(town, who, 10 * (number + 1))
-    apply(town, "best", {"top": {"by": PAID, "highest": 2}})
+    town.put("best", {"top": {"by": PAID, "highest": 2}})
     settle(town)
     assert named(town, "best", *WHO) == {"dag", "eva"}
     buy(town, "ana", 500)
@@ -108,7 +103,7 @@ def test_the_first_are_in_until_the_next_tick_which_comes_on_an_idle_log(town: T
 def test_a_value_in_a_window_moves_people_with_time_alone(town: Town) -> None:
     buy(town, "ana", 100, ago=6 * DAY)
     buy(town, "bo", 50)
-    apply(town, "best", {"top": {"by": {**SPENT, "within": "7d"}, "highest": 1, "every": "6h"}})
+    town.put("best", {"top": {"by": {**SPENT, "within": "7d"}, "highest": 1, "every": "6h"}})
     settle(town)
     assert named(town, "best", *WHO[:2]) == {"ana"}
     for _ in range(5):
@@ -127,7 +122,7 @@ def test_who_stands_equal_is_told_apart_by_id_and_who_has_no_number_is_not_ranke
         "all": {"top": {"by": PAID, "highest": 99}},
         "part": {"top": {"by": PAID, "highest": "34%"}},
     }.items():
-        apply(town, name, definition)
+        town.put(name, definition)
     settle(town)
     ids = sorted((profile_id(root_of(town, who)), root_of(town, who)) for who in WHO[:3])
     equal = [root for _, root in ids]
@@ -140,7 +135,7 @@ def test_who_stands_equal_is_told_apart_by_id_and_who_has_no_number_is_not_ranke
 def test_a_limit_draws_the_same_people_and_fills_up(town: Town) -> None:
     for who in WHO:
         buy(town, who, 1)
-    apply(town, "some", {"limit": {"of": ORDERS, "to": 3, "salt": "spring", "every": "1h"}})
+    town.put("some", {"limit": {"of": ORDERS, "to": 3, "salt": "spring", "every": "1h"}})
     settle(town)
     by = sorted(WHO, key=lambda who: draw("spring", profile_id(root_of(town, who))))
     assert named(town, "some", *WHO) == set(by[:3])
@@ -156,7 +151,7 @@ def test_a_limit_draws_the_same_people_and_fills_up(town: Town) -> None:
 def test_two_who_become_one_keep_one_place(town: Town) -> None:
     for number, who in enumerate(WHO):
         buy(town, who, number)
-    apply(town, "best", {"top": {"by": PAID, "highest": 2}})
+    town.put("best", {"top": {"by": PAID, "highest": 2}})
     settle(town)
     town.join("user_id:dag", "user_id:ana")
     town.join("user_id:eva", "user_id:ana")
@@ -172,20 +167,20 @@ def test_two_who_become_one_keep_one_place(town: Town) -> None:
 def test_an_edit_is_judged_at_once_and_who_is_retired_is_left_by_all(town: Town) -> None:
     for number, who in enumerate(WHO):
         buy(town, who, number)
-    apply(town, "best", {"top": {"by": PAID, "highest": 1}})
+    town.put("best", {"top": {"by": PAID, "highest": 1}})
     settle(town)
-    apply(town, "best", {"top": {"by": PAID, "lowest": 2, "of": {**ORDERS, "where": {"total": {"greater": 0}}}}})
+    town.put("best", {"top": {"by": PAID, "lowest": 2, "of": {**ORDERS, "where": {"total": {"greater": 0}}}}})
     settle(town)
     assert named(town, "best", *WHO) == {"bo", "cem"}
-    apply(town, "best", ORDERS)
+    town.put("best", ORDERS)
     settle(town)
     assert named(town, "best", *WHO) == set(WHO)
     assert town.ws.audiences.as_of("best") is None
-    apply(town, "best", {"top": {"by": PAID, "highest": 1}})
+    town.put("best", {"top": {"by": PAID, "highest": 1}})
     settle(town)
     assert named(town, "best", *WHO) == {"eva"}
     town.look()
-    apply(town, "best", {"top": {"by": PAID, "highest": 1}}, retired=True)
+    town.put("best", {"top": {"by": PAID, "highest": 1}}, retired=True)
     settle(town)
     assert members(town, "best") == set()
     assert town.ws.memberships.standings()["best"].n_members == 0
@@ -195,8 +190,8 @@ def test_who_comes_before_is_not_ranked_and_who_is_held_out_keeps_their_place(to
     everybody = [f"user-{number}" for number in range(20)]
     for number, who in enumerate(everybody):
         buy(town, who, number)
-    apply(town, "vip", {**ORDERS, "where": {"total": {"at_least": 18}}})
-    apply(town, "next", {"top": {"by": PAID, "highest": 10}}, after=["vip"], holdout="40%")
+    town.put("vip", {**ORDERS, "where": {"total": {"at_least": 18}}})
+    town.put("next", {"top": {"by": PAID, "highest": 10}}, after=["vip"], holdout="40%")
     settle(town)
     first = everybody[8:18]
     held = {who for who in first if draw("next", profile_id(root_of(town, who))) < 0.4}
@@ -211,11 +206,11 @@ def test_an_edit_of_what_it_names_is_judged_at_once(town: Town) -> None:
         buy(town, who, number)
     spent = {"feature": "spent", "purpose": "service", "definition": PAID}
     town.ws.audiences.apply(json.dumps(spent), reason="", operator="kim")
-    apply(town, "vip", {**ORDERS, "where": {"total": {"at_least": 4}}})
-    apply(town, "next", {"top": {"by": {"feature": "spent"}, "highest": 1}}, after=["vip"])
+    town.put("vip", {**ORDERS, "where": {"total": {"at_least": 4}}})
+    town.put("next", {"top": {"by": {"feature": "spent"}, "highest": 1}}, after=["vip"])
     settle(town)
     assert named(town, "next", *WHO) == {"dag"}
-    apply(town, "vip", {**ORDERS, "where": {"total": {"at_least": 3}}})
+    town.put("vip", {**ORDERS, "where": {"total": {"at_least": 3}}})
     settle(town)
     assert named(town, "next", *WHO) == {"cem"}
     town.ws.audiences.apply(json.dumps({**spent, "definition": {**ORDERS, "first": "no"}}), reason="", operator="kim")
@@ -229,7 +224,7 @@ def test_why_tells_the_place_and_the_edge(town: Town) -> None:
         buy(town, who, 10.5 * number)
     town.say({"type": "identify", "userId": "fay", "traits": {"plan": "pro"}}, 0)
     for name, n in (("best", 3), ("two", 2)):
-        apply(town, name, {"top": {"by": PAID, "highest": n, "of": {"event": "*"}}})
+        town.put(name, {"top": {"by": PAID, "highest": n, "of": {"event": "*"}}})
     settle(town)
 
     def why(who: str, name: str = "best") -> Any:
@@ -249,7 +244,7 @@ def test_why_tells_the_place_and_the_edge(town: Town) -> None:
 def test_preview_count_and_plan_answer_for_it(town: Town) -> None:
     for number, who in enumerate(WHO):
         buy(town, who, number)
-    apply(town, "best", {"top": {"by": PAID, "highest": 2}})
+    town.put("best", {"top": {"by": PAID, "highest": 2}})
     settle(town)
     scope = town.ws.scope("service")
     found = town.ws.audiences.preview({"limit": {"to": "50%", "of": ORDERS}}, "service", scope)
@@ -267,24 +262,24 @@ def test_preview_count_and_plan_answer_for_it(town: Town) -> None:
 def test_a_number_that_nobody_can_reach_takes_all(town: Town) -> None:
     for number, who in enumerate(WHO):
         buy(town, who, number)
-    apply(town, "all", {"limit": {"to": 1_000_000}})
+    town.put("all", {"limit": {"to": 1_000_000}})
     settle(town)
     assert named(town, "all", *WHO) == set(WHO)
     for to in (0, -1, 10**12, "0%", "101%"):
         with pytest.raises(AudienceInvalid):
-            apply(town, "all", {"limit": {"to": to}})
+            town.put("all", {"limit": {"to": to}})
 
 
 def test_others_do_not_name_it(town: Town) -> None:
-    apply(town, "best", {"top": {"by": SPENT, "highest": 2}})
+    town.put("best", {"top": {"by": SPENT, "highest": 2}})
     for definition, after in (({"audience": "best"}, []), (ORDERS, ["best"])):
         with pytest.raises(AudienceInvalid, match="ranks everybody at ticks, and others cannot name it"):
-            apply(town, "other", definition, after=after)
+            town.put("other", definition, after=after)
 
 
 def test_it_asks_nothing_of_groups_also_not_by_what_it_names(town: Town) -> None:
     together = {"group": {"kind": "household", "member": ORDERS}}
-    apply(town, "together", together)
+    town.put("together", together)
     orders: list[tuple[Any, list[str]]] = [
         ({"top": {"of": together, "by": SPENT, "highest": 2}}, []),
         ({"limit": {"of": {"audience": "together"}, "to": 2}}, []),
@@ -292,7 +287,7 @@ def test_it_asks_nothing_of_groups_also_not_by_what_it_names(town: Town) -> None
     ]
     for definition, after in orders:
         with pytest.raises(AudienceInvalid, match="ranks everybody and asks about groups"):
-            apply(town, "best", definition, after=after)
+            town.put("best", definition, after=after)
 
 
 def test_everybody_is_looked_at_in_pieces_and_whoever_is_touched_meanwhile_again(
@@ -358,7 +353,7 @@ def test_a_snapshot_that_was_not_finished_begins_anew_and_is_told_once(
 ) -> None:
     for number, who in enumerate(WHO):
         buy(town, who, number)
-    apply(town, "best", {"top": {"by": PAID, "highest": 2}})
+    town.put("best", {"top": {"by": PAID, "highest": 2}})
     settle(town)
     buy(town, "ana", 99)
     town.wait(DAY)

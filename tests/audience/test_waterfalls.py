@@ -41,11 +41,6 @@ def town(tmp_path: Path, clock: Clock) -> Iterator[Town]:
         yield town
 
 
-def apply(town: Town, name: str, definition: Any, purpose: str = "service", **more: Any) -> None:
-    told = {"audience": name, "purpose": purpose, "definition": definition, **more}
-    town.ws.audiences.apply(json.dumps(told), reason="", operator="kim")
-
-
 def members(town: Town, name: str) -> set[int]:
     return {one.root_id for one in town.ws.memberships.members(name, limit=1_000)}
 
@@ -63,7 +58,7 @@ def test_nobody_is_in_two_audiences_of_a_chain_after_anything_that_happens(data:
     with TemporaryDirectory() as folder, Town(Path(folder) / "town", Clock(), purposes=PURPOSES) as town:
         for name, file in FILES.items():
             more = {word: one for word, one in file.items() if word in ("after", "holdout")}
-            apply(town, name, file["definition"], **more)
+            town.put(name, file["definition"], **more)
         for act in done:
             act(town)
             town.ws.flush()
@@ -77,7 +72,7 @@ def test_nobody_is_in_two_audiences_of_a_chain_after_anything_that_happens(data:
 
 def test_whoever_leaves_an_earlier_audience_comes_into_a_later_one_by_the_clock_alone(town: Town) -> None:
     for name, definition, after in CHAIN:
-        apply(town, name, definition, after=after)
+        town.put(name, definition, after=after)
     people(town, 1)
     assert [len(members(town, name)) for name, _, _ in CHAIN] == [0, 1, 0]
     town.wait(86_400_000_000)
@@ -86,22 +81,22 @@ def test_whoever_leaves_an_earlier_audience_comes_into_a_later_one_by_the_clock_
 
 
 def test_an_audience_comes_after_none_of_another_purpose_and_not_after_itself(town: Town) -> None:
-    apply(town, "a", ORDERS)
+    town.put("a", ORDERS)
     with pytest.raises(AudienceInvalid, match="for another purpose"):
-        apply(town, "b", ORDERS, "ads", after=["a"])
-    apply(town, "b", ORDERS, after=["a"])
+        town.put("b", ORDERS, "ads", after=["a"])
+    town.put("b", ORDERS, after=["a"])
     with pytest.raises(AudienceInvalid, match="hangs on itself: a → b → a"):
-        apply(town, "a", ORDERS, after=["b"])
+        town.put("a", ORDERS, after=["b"])
     with pytest.raises(AudienceInvalid, match="no audience 'c'"):
-        apply(town, "d", ORDERS, after=["c"])
+        town.put("d", ORDERS, after=["c"])
     with pytest.raises(AudienceInvalid, match="could not be answered"):
-        apply(town, "a", ORDERS, "ads")
+        town.put("a", ORDERS, "ads")
 
 
 def test_a_part_is_held_out_drawn_by_the_name_or_by_a_salt_and_stays(town: Town) -> None:
-    apply(town, "buyers", ORDERS, holdout="30%")
-    apply(town, "others", ORDERS, holdout={"share": 0.3, "salt": "buyers"})
-    apply(town, "apart", ORDERS, holdout=0.3)
+    town.put("buyers", ORDERS, holdout="30%")
+    town.put("others", ORDERS, holdout={"share": 0.3, "salt": "buyers"})
+    town.put("apart", ORDERS, holdout=0.3)
     people(town, 40)
     everybody = [one for (one,) in town.ws.state.read("SELECT DISTINCT root_id FROM identifier")]
     kept = {root for root in everybody if draw("buyers", profile_id(root)) >= 0.3}
