@@ -32,6 +32,17 @@ ws.close()
 """
 
 
+def fold_and_kill(folder: Path, after_s: float) -> bool:
+    """Fold what is there in a process of its own; say whether it was killed before it was done."""
+    folding = subprocess.Popen([sys.executable, "-c", FOLD, str(folder)])
+    time.sleep(after_s)
+    is_killed = folding.poll() is None
+    if is_killed:
+        folding.send_signal(signal.SIGKILL)
+    folding.wait()
+    return is_killed
+
+
 def pour(town: Town, chance: random.Random, n: int) -> None:
     """Put events into the log that nobody has folded yet: some late, some of shared devices, some identify."""
     now = clock.now_us()
@@ -66,12 +77,7 @@ def test_killed_while_it_folds_fills_and_judges_everything_is_told_once(tmp_path
             if number < len(names):
                 text = town.text(names[number], chance.randrange(2))
                 town.ws.append_rows([town.row(names[number], text, number)])
-            folding = subprocess.Popen([sys.executable, "-c", FOLD, str(tmp_path / "town")])
-            time.sleep(chance.uniform(0.3, 1.6))
-            if folding.poll() is None:
-                folding.send_signal(signal.SIGKILL)
-                n_killed += 1
-            folding.wait()
+            n_killed += fold_and_kill(tmp_path / "town", chance.uniform(0.3, 1.6))
         town.restart()
         town.look()
 

@@ -7,10 +7,6 @@ in `tests/language/test_ranks.py` they have cases of their own, in `tests/langua
 import contextlib
 import json
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +19,7 @@ from hypothesis import strategies as st
 from tests.audience.quarter import PURPOSES
 from tests.audience.shop import Town
 from tests.audience.slow_reading import File, everybody, taken
-from tests.audience.test_crashes import FOLD, pour
+from tests.audience.test_crashes import fold_and_kill, pour
 from tests.audience.test_laws import USERS, Act, acts, events, waits
 from tests.still_clock import Clock
 from tillit import clock as clock_module
@@ -389,12 +385,7 @@ def test_killed_while_everybody_is_ranked_each_change_is_told_once(tmp_path: Pat
             definition = {"top": {"by": SPENT, "highest": f"{10 + 10 * number}%", "of": {"event": "*"}}}
             town.ws.append_rows([town.row("best", _text(definition), number)])
             pour(town, chance, 100)
-            folding = subprocess.Popen([sys.executable, "-c", FOLD, str(tmp_path / "town")])
-            time.sleep(chance.uniform(0.4, 1.0))
-            if folding.poll() is None:
-                folding.send_signal(signal.SIGKILL)
-                n_killed += 1
-            folding.wait()
+            n_killed += fold_and_kill(tmp_path / "town", chance.uniform(0.4, 1.0))
         town.restart()
         town.look()
         assert not town.ws.audiences.check("best")["is_stale"]
