@@ -116,25 +116,19 @@ def folding(folder: Path, n_audiences: int) -> Folded:
         put_in_force(ws, definitions(n_audiences))
         ws.flush()
         engine = ws.folding.engine()
-        log = Log.open(folder.parent / "filled" / "log.db", read_only=True)
-        with quiet_garbage_collector():
-            after, seconds, n_before = 0, 0.0, 0
+        with (
+            quiet_garbage_collector(),
+            contextlib.closing(Log.open(folder.parent / "filled" / "log.db", read_only=True)) as log,
+        ):
             n_all = log.head()
             n_past = n_all * N_BEFORE // (N_BEFORE + N_EVENTS)
-            while after < n_all:
-                rows = log.read(after, _AT_ONCE)
-                after = rows[-1].position
-                ws.log.append([_new(one) for one in rows], now=ws.now())
-                began = time.perf_counter()
-                while engine.step():
-                    pass
-                while engine.keep_audiences():
-                    pass
-                if after > n_past:
-                    seconds += time.perf_counter() - began
-                else:
-                    n_before = ws.memberships.last_change_id()
-        log.close()
+            _take_over(ws, log, 0, n_past)
+            engine.catch_up()
+            n_before = ws.memberships.last_change_id()
+            _take_over(ws, log, n_past, n_all)
+            began = time.perf_counter()
+            engine.catch_up()
+            seconds = time.perf_counter() - began
         n_changes = ws.memberships.last_change_id() - n_before
         n_members = sum(one.n_members for one in ws.memberships.standings().values())
         n_tapes = int(ws.state.read("SELECT count(*) FROM tape")[0][0])
@@ -153,6 +147,14 @@ def folding(folder: Path, n_audiences: int) -> Folded:
         f"{n_people:,} people"
     )
     return Folded((n_all - n_past) / seconds, note, n_tapes, by_person)
+
+
+def _take_over(ws: Workspace, log: Log, after: int, until: int) -> None:
+    """Put rows of another log into the workspace's, as the door does."""
+    while after < until:
+        rows = log.read(after, min(_AT_ONCE, until - after))
+        after = rows[-1].position
+        ws.log.append([_new(one) for one in rows], now=ws.now())
 
 
 def _new(row: LogRow) -> NewRow:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.audience.apart import judge_apart
 from tests.audience.shop import DEFINITIONS, Town
 from tests.still_clock import Clock
 from tillit import clock
@@ -63,8 +64,13 @@ def pour(town: Town, chance: random.Random, n: int) -> None:
 
 
 @pytest.mark.crash
+@pytest.mark.parametrize("is_apart", [False, True])
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + N_ROUNDS))
-def test_killed_while_it_folds_fills_and_judges_everything_is_told_once(tmp_path: Path, seed: int) -> None:
+def test_killed_while_it_folds_fills_and_judges_everything_is_told_once(
+    tmp_path: Path, seed: int, *, is_apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_apart:
+        judge_apart(monkeypatch, batch_rows=20)
     chance = random.Random(seed)
     real = Clock()
     real.now = clock.now_us  # type: ignore[method-assign]

@@ -27,6 +27,7 @@ from tillit.audience import AudienceInvalid, write_ranking
 from tillit.clock import DAY, HOUR, SECOND, instant
 from tillit.consent import Choice
 from tillit.errors import NotFound
+from tillit.flow.audiences import Judging
 from tillit.identity import profile_id
 from tillit.language.live import draw
 from tillit.records import KIND_EVENT
@@ -299,7 +300,7 @@ def test_everybody_is_looked_at_in_pieces_and_whoever_is_touched_meanwhile_again
     while engine.step():
         pass
     judging = engine._judging
-    assert judging is not None
+    assert isinstance(judging, Judging)
     n_pieces = 0
     while judging._ranks._walk is None or judging._ranks._walk.onward < 1 << 62:
         assert engine.keep_audiences()
@@ -328,7 +329,7 @@ def test_a_number_that_time_changed_while_others_were_looked_at_is_made_anew(tow
     while engine.step():
         pass
     judging = engine._judging
-    assert judging is not None
+    assert isinstance(judging, Judging)
     while judging._ranks._walk is None or judging._ranks._walk.onward < 1 << 62:
         assert engine.keep_audiences()
     town.wait(2 * DAY)

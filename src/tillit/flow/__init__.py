@@ -24,6 +24,7 @@ from tillit.flow.fold import (
 from tillit.flow.forget import forget_act, is_husk, named_by
 from tillit.flow.group_members import Circles, OfPerson, standing_statements
 from tillit.flow.history import History, needs_of
+from tillit.flow.judging_apart import judge_as_told
 from tillit.flow.past import count_met, counts_then, members_then
 from tillit.flow.permissions import judge, judge_due, roots_of
 from tillit.flow.plan import Case, Cluster, Planned, measure
@@ -63,6 +64,7 @@ __all__ = [
     "is_husk",
     "iter_log",
     "judge",
+    "judge_as_told",
     "judge_due",
     "measure",
     "members_then",

@@ -268,6 +268,11 @@ class Judging:
         """Say whether people were judged by any audience, or leave those that there were."""
         return bool(self._judged.under) or self._judged.walk != NOBODY or self._ranks.has_any
 
+    @property
+    def is_walking(self) -> bool:
+        """Say whether a look at everybody goes on."""
+        return self._judged.walk != NOBODY
+
     def come_under(self, catalog: Catalog, *, epoch: int, position: int, at: int) -> None:
         """Take the audiences that can be answered; where they are others than before, everybody is looked at again."""
         standing = read_standing(self._state) if catalog.tapes else {}
@@ -298,9 +303,7 @@ class Judging:
 
     def wants(self, at: int) -> bool:
         """Say whether somebody waits: for a walk, or for an instant that has come."""
-        if self._judged.walk != NOBODY:
-            return True
-        return self.next_due() <= at
+        return self.is_walking or self.next_due() <= at
 
     def next_due(self) -> int:
         """Say when somebody is to be judged by themselves; NEVER when nobody is."""

@@ -8,6 +8,7 @@ Never: two folds of one workspace at once (a kernel lock); work on an idle log b
 import fcntl
 import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from tillit.flow.audiences import Judging, fill_tapes
 from tillit.flow.changeover import Beside, take_over
 from tillit.flow.fold import Fold, Garbage, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
+from tillit.flow.judging_apart import Apart
 from tillit.flow.permissions import judge_due
 from tillit.identity import applied_rules, find_values_of_many, newest_rules, value_row
 from tillit.language.values import NEVER
@@ -35,6 +37,9 @@ _MANY_PAUSE_S = 1.0  # between two looks for values that stand for many
 _LAKE_ROWS = 50_000  # rows per commit of the lake: about 40 MB while it is built
 _TICKS_APART_US = 100_000  # between two rows that tell the time alone
 _MOMENT_US = 1_000_000  # of the log's time between two judgements of audiences
+_LARGE_IN_A_ROW = 2  # micro-batches after which it is no chance that they are large
+_KEPT_APART_S = 60.0  # without news, before a process that judges is let go; it takes a second to start
+_LOOK_AFTER = 8  # large micro-batches between two looks at what else audiences wait for
 _EMPTY_RUN = 5_000  # log rows that hold nothing for the lake before their passing is worth a commit; below _LAKE_ROWS
 
 
@@ -52,8 +57,11 @@ class EngineBusy(BusyError):
 
 
 @contextmanager
-def file_lock(path: Path, what: str) -> Iterator[None]:
-    """Hold a kernel lock that dies with its process; raise EngineBusy when someone else has it."""
+def file_lock(path: Path, what: str) -> Iterator[int]:
+    """Hold a kernel lock that dies with its process; raise EngineBusy when someone else has it.
+
+    Gives the descriptor: a process that gets it holds the lock, too.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -63,7 +71,7 @@ def file_lock(path: Path, what: str) -> Iterator[None]:
             raise EngineBusy(what, holder) from exc
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -84,12 +92,15 @@ class Engine:
         adult_age: int,
         taken: Callable[[], int] | None = None,
         memberships: Memberships | None = None,
+        judge_apart_rows: int = 0,
+        start_apart: "Callable[[], subprocess.Popen[bytes] | None]" = lambda: None,
     ) -> None:
         """Open the fold where it stood and refuse to run beyond the log's end.
 
         `beside_path` is where other rules are folded before they are taken over; `taken` says up to which position
         couriers took what the outbox asks for (None: there is none); `memberships` is where it is written who is in
-        which audience (None: nobody is judged).
+        which audience (None: nobody is judged). `judge_apart_rows`: of micro-batches from which on people are judged
+        by a process of its own, which `start_apart` starts (None: it cannot); 0: never.
         """
         self.log = log
         self.state = state
@@ -105,15 +116,20 @@ class Engine:
         self._tick_us = tick_s * 1_000_000
         self._adult_age = adult_age
         self._judged_at = -1  # where the fold was when nobody was left to be judged
+        self._memberships = memberships
+        self._judge_apart_rows = judge_apart_rows
+        self._start_apart = start_apart
+        self._starting: Apart | None = None  # that will judge once it is ready
+        self._n_large = 0  # micro-batches in a row that are worth judging beside them
         self.fold = Fold(
-            state, self.rows, taken=taken() if taken is not None else None, is_judged=memberships is not None
+            state,
+            self.rows,
+            taken=taken() if taken is not None else None,
+            is_judged=memberships is not None,
+            hold=self._hold,
         )
         self.fold.check_head(log.head())
-        self._judging = (
-            Judging(state, memberships, self.fold.tapes, self.fold.strands, adult_age=adult_age)
-            if memberships is not None
-            else None
-        )
+        self._judging: Judging | Apart | None = self._judging_here()
         self._quiet = (-1, 0)  # the place of the fold at which nobody waited, and until when nobody is due
         self._has_untold = True  # people may wait to be judged of whom the fold says nothing: see `_judge_untold`
 
@@ -146,9 +162,68 @@ class Engine:
                 rows = rows[: next(i for i, row in enumerate(rows) if row.logged_at > most)]
         if rows[0].kind == KIND_ACT:
             self.act(rows[0])
+        if self._judge_apart_rows:
+            self._part(len(rows))
         self.fold.apply(rows, epoch=self.log.epoch())
         self.judge_touched()
         return len(rows)
+
+    # -- where people are judged
+
+    def _judging_here(self) -> Judging | None:
+        if self._memberships is None:
+            return None
+        return Judging(self.state, self._memberships, self.fold.tapes, self.fold.strands, adult_age=self._adult_age)
+
+    def _part(self, n_rows: int) -> None:
+        """Let a process of its own judge once there is more to fold than comes as one goes."""
+        if not isinstance(self._judging, Judging) or not self.fold.catalog.has_any:
+            return
+        self._n_large = self._n_large + 1 if n_rows >= self._judge_apart_rows else 0
+        if self._starting is not None:
+            if self._starting.is_ready():
+                self._judging, self._starting = self._starting, None
+            elif self._starting.is_gone:
+                self._starting, self._judge_apart_rows = None, 0  # it cannot be started here
+        elif self._n_large >= _LARGE_IN_A_ROW:
+            process = self._start_apart()
+            if process is None:
+                self._judge_apart_rows = 0
+            else:
+                self._starting = Apart(process)
+
+    def _hold(self) -> None:
+        """Return when the state may be changed: whoever judges beside has the moment that they were told of."""
+        if isinstance(self._judging, Apart):
+            self._judging.hold()
+            self._note_judged()
+
+    def _settle(self) -> None:
+        """Return when everybody is judged who was to be."""
+        if isinstance(self._judging, Apart):
+            self._judging.settle()
+            self._note_judged()
+
+    def _note_judged(self) -> None:
+        apart = self._judging
+        assert isinstance(apart, Apart), "who judges here is done at once"
+        self.fold.judged(apart.judged_through)
+        if apart.is_gone:
+            # It was killed. What it had not done is noted in the state.
+            self._judging, self._has_untold, self._n_large = self._judging_here(), True, 0
+
+    def judge_here(self) -> None:
+        """Let people be judged in this process, as at the beginning."""
+        self._settle()
+        for one in (self._judging, self._starting):
+            if isinstance(one, Apart):
+                one.close()
+                self._judging = self._judging_here()
+        self._starting, self._n_large = None, 0
+
+    def close(self) -> None:
+        """Let go of the process that judges beside."""
+        self.judge_here()
 
     # -- audiences
 
@@ -156,29 +231,35 @@ class Engine:
         """Judge the audiences of people of whom the last micro-batch said more, and of whoever was due by then."""
         judging, touched = self._judging, self.fold.take_touched()
         if judging is None or not self._has_audiences(judging):
+            self.fold.judged(self.fold.position)
             return
         at = self._come_under(judging)
         if self._has_untold:
             self._judge_untold(judging, at)
         judging.judge_touched(touched, epoch=self.log.epoch(), position=self.fold.position, at=at)
+        if isinstance(judging, Judging):
+            self.fold.judged(self.fold.position)
 
-    def _has_audiences(self, judging: Judging) -> bool:
+    def _has_audiences(self, judging: Judging | Apart) -> bool:
         # Also while the last one that there was is being left.
         return bool(self.fold.catalog.names) or judging.is_under_any
 
-    def _come_under(self, judging: Judging) -> int:
+    def _come_under(self, judging: Judging | Apart) -> int:
         rows = self.state.read("SELECT logged_at FROM fold")
         at = int(rows[0][0])
         judging.come_under(self.fold.catalog, epoch=self.log.epoch(), position=self.fold.position, at=at)
         return at
 
-    def _judge_untold(self, judging: Judging, at: int) -> None:
+    def _judge_untold(self, judging: Judging | Apart, at: int) -> None:
         """Judge whoever was noted and not judged: a process was killed in between, or somebody was forgotten."""
         ids = read_touched(self.state)
         if ids:
             touched = Touched()
             touched.whole(ids)
             judging.judge_touched(touched, epoch=self.log.epoch(), position=self.fold.position, at=at)
+            self._settle()
+            if judging is not self._judging:
+                return  # it was killed meanwhile
             with self.state.transaction() as tx:
                 clear_touched(tx)
         self._has_untold = False
@@ -188,13 +269,14 @@ class Engine:
 
         On an idle log the engine notes the time when somebody is due.
         """
-        judging = self._judging
+        self._settle()
         position, quiet_until = self._quiet
         if position == self.fold.position and self._now() < quiet_until and not self._has_untold:
             return False  # an idle engine comes here fifty times a second
         self._quiet = (-1, 0)
         if fill_tapes(self.state, self.fold.catalog, self.rows, self.fold.tapes):
             return True
+        judging = self._judging
         if judging is None or not self._has_audiences(judging):
             self._quiet = (self.fold.position, NEVER)
             return False
@@ -205,6 +287,9 @@ class Engine:
             return judging.step(epoch=self.log.epoch(), position=self.fold.position, at=at)
         now = self._now()
         if not judging.wants(now):
+            self._settle()
+            if judging is not self._judging:
+                return True  # who judges was killed
             self._quiet = (self.fold.position, judging.next_due())
             return False
         next_tick = self.log.head_logged_at() + _TICKS_APART_US
@@ -227,6 +312,7 @@ class Engine:
         """Do what an act in the log asks for. May be repeated."""
         act = msgspec.json.decode(row.body or b"{}")
         if act.get("act") == FORGET:
+            self._settle()
             forget_in_log(self.log, self.state, self.rows, act["positions"])
             self.fold.forget_people()
             self._has_untold = True
@@ -264,6 +350,7 @@ class Engine:
         if newest_rules(self.state).position == beside.rules.position:
             if beside.step(self.fold.position):
                 return True
+            self._settle()
             take_over(self.state, beside)
             self.fold.forget_memory()
             self.walk_audiences()
@@ -282,7 +369,7 @@ class Engine:
         position = self.fold.position
         if self._judged_at == position:
             return 0
-        n = judge_due(self.state, adult_age=self._adult_age)
+        n = judge_due(self.state, adult_age=self._adult_age, hold=self._hold)
         if n == 0:
             self._judged_at = position
         return n
@@ -304,6 +391,7 @@ class Engine:
         n_looks = 0
         version = -1
         next_look_s = 0.0
+        let_go_s = 0.0
         garbage = Garbage()
         while not stop.is_set():
             if clock.monotonic_s() >= next_look_s:
@@ -320,14 +408,21 @@ class Engine:
                 stop.wait(poll_s if n_looks < _IDLE_AFTER else max(poll_s, _IDLE_PAUSE_S))
                 if n_looks % 50 == 0:
                     self.tick()
+                    if isinstance(self._judging, Apart) and clock.monotonic_s() > let_go_s:
+                        self.judge_here()
                 continue
             version = now_version
-            while self.step():
+            n_large = 0
+            while n_rows := self.step():
                 n_looks = 0
                 self.judge()
-                self.keep_audiences()
+                # Who judges beside would be waited for each time.
+                n_large = n_large + 1 if n_rows == self._batch_rows and isinstance(self._judging, Apart) else 0
+                if n_large % _LOOK_AFTER == 0:
+                    self.keep_audiences()
                 garbage.hide()
             self.change_rules()
+            let_go_s = clock.monotonic_s() + _KEPT_APART_S
 
     def tick(self) -> None:
         """Note the time in the log when it has been idle for long enough."""

@@ -178,11 +178,20 @@ class Applied(NamedTuple):
 class Fold:
     """The fold of one workspace. One process at a time (whoever holds the engine lock)."""
 
-    def __init__(self, state: State, rows: ReadRows, *, taken: int | None = None, is_judged: bool = False) -> None:
+    def __init__(
+        self,
+        state: State,
+        rows: ReadRows,
+        *,
+        taken: int | None = None,
+        is_judged: bool = False,
+        hold: Callable[[], None] = lambda: None,
+    ) -> None:
         """Open the fold where it stood; `rows` reads earlier log rows again (late claims, repeated messages).
 
         `taken`: the position after which it fills the outbox; None: never, it is folded beside another.
-        `is_judged`: people whom a micro-batch touches are judged after it, see `take_touched`.
+        `is_judged`: people whom a micro-batch touches are judged after it, see `take_touched`. `hold` is called before
+        each commit, and returns when the state may be another one.
         """
         self.state = state
         self._rows = rows
@@ -194,6 +203,7 @@ class Fold:
         self.tapes = TapeMemory()
         self.catalog = catalog_of(state)
         self._is_judged = is_judged
+        self._hold = hold
         self._touched = Touched()
         self._judged_through = 0
         self._outbox = Outbox(state, taken) if taken is not None else None
@@ -237,6 +247,7 @@ class Fold:
             for step in FOLD:
                 step(self, batch, tx)
             _keep_position(tx, rows[-1], epoch)
+            self._hold()
         self.position = rows[-1].position
         n_applied = sum(len(s.events) for s in batch.resolved.sightings) if batch.resolved is not None else 0
         return Applied(len(rows), n_applied, len(batch.repeats), self.position)
@@ -248,6 +259,7 @@ class Fold:
                 (row.position, QUARANTINED, NOT_FOLDED, None),
             )
             _keep_position(tx, row, epoch)
+            self._hold()
         self.position = row.position
         return Applied(1, 0, 0, row.position)
 
@@ -275,8 +287,11 @@ class Fold:
     def take_touched(self) -> Touched:
         """Give the people whose answers may have changed since this was asked last."""
         touched, self._touched = self._touched, Touched()
-        self._judged_through = self.position
         return touched
+
+    def judged(self, through: int) -> None:
+        """Take note that everybody was judged whom micro-batches up to a position touched."""
+        self._judged_through = through
 
     def _recall_people(self) -> None:
         self._resolver.rules = rules_in_force(self.state)

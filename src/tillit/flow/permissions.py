@@ -5,7 +5,7 @@ Out:   permissions of these people.
 Never: a decision of its own: `consent/` says what each stretch of time comes to.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from tillit.consent import (
     Declared,
@@ -26,15 +26,16 @@ from tillit.store import Reading, State
 AT_ONCE = 25
 
 
-def judge_due(state: State, *, adult_age: int, most: int = AT_ONCE) -> int:
+def judge_due(state: State, *, adult_age: int, most: int = AT_ONCE, hold: Callable[[], None] = lambda: None) -> int:
     """Judge again some of those of whom more was said, or all while purposes have changed; say how many (0: none are).
 
-    Only who folds may call it.
+    Only who folds may call it. `hold` is called before the state is changed.
     """
     declared = policy_in_force(state)
     terms = terms_of(declared, adult_age)
     if not find_due(state, terms, most=1):
         return 0
+    hold()
     with state.transaction() as tx:
         due = find_due(tx, terms, most=most)
         keep_judged(tx, due, judge(tx, declared, due, adult_age=adult_age), terms=terms)

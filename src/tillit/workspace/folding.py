@@ -7,6 +7,8 @@ Never: two who fold.
 
 import contextlib
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -41,6 +43,7 @@ from tillit.workspace.folder import Paths
 
 _LOOK_S = 0.005
 _TRY_S = 5.0
+_TRY_AGAIN_S = 0.5  # before it is tried again to fold here
 _PATIENCE_S = 600.0  # a large person on a busy machine; taste
 
 
@@ -58,9 +61,13 @@ class Folding:
         lake: Callable[[], Lake],
         taken: Callable[[], int],
         memberships: Memberships,
+        is_as_on_disk: Callable[[], bool],
         now: Callable[[], int],
     ) -> None:
-        """Know the stores; take no lock yet."""
+        """Know the stores; take no lock yet.
+
+        `is_as_on_disk` says whether another process would find the settings that hold here.
+        """
         self._log = log
         self._state = state
         self._paths = paths
@@ -69,7 +76,9 @@ class Folding:
         self._lake = lake
         self._taken = taken
         self._memberships = memberships
+        self._is_as_on_disk = is_as_on_disk
         self._now = now
+        self._lock = -1  # the descriptor by which the engine's lock is held
         self._locks = contextlib.ExitStack()
         self._engine: Engine | None = None
         self._mutex = threading.RLock()
@@ -104,7 +113,7 @@ class Folding:
         """Become the one who folds. Raises EngineBusy when another process is."""
         with self._mutex:
             if self._engine is None:
-                self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
+                self._lock = self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
                 try:
                     self._engine = self._engine_here()
                 except BaseException:
@@ -125,7 +134,21 @@ class Folding:
             adult_age=self._adult_age,
             taken=self._taken,
             memberships=self._memberships,
+            judge_apart_rows=self._settings.judge_apart_rows,
+            start_apart=self._start_apart,
         )
+
+    def _start_apart(self) -> "subprocess.Popen[bytes] | None":
+        """Start a process that judges beside the fold. It holds the engine's lock as long as it lives."""
+        if not self._is_as_on_disk():
+            return None
+        command = [sys.executable, "-m", "tillit.workspace.judging", str(self._paths.root)]
+        try:
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=(self._lock,), start_new_session=True
+            )
+        except OSError:
+            return None
 
     def judge(self) -> None:
         """Judge again some people of whom more was said; while somebody else folds, wait a little for them to."""
@@ -141,20 +164,26 @@ class Folding:
 
     def reach(self, position: int, timeout_s: float) -> None:
         """Return when the fold has come to a position. Raises BusyError when it does not in time."""
-        if self._may_fold:
-            with self._mutex:
-                try:
-                    self.engine().catch_up()
-                except EngineBusy:
-                    pass
-                else:
-                    return
-        if not self.wait(position, timeout_s):
-            raise BusyError(
-                f"The events are on disk, but the fold did not reach position {position} in {timeout_s:.0f} s. "
-                "`tillit doctor` shows how far it is.",
-                code="flow.behind",
-            )
+        deadline = clock.monotonic_s() + timeout_s
+        while True:
+            if self._may_fold:
+                with self._mutex:
+                    try:
+                        self.engine().catch_up()
+                    except EngineBusy:
+                        pass
+                    else:
+                        return
+            # Whoever folds may end meanwhile, or be killed.
+            left_s = deadline - clock.monotonic_s()
+            if self.wait(position, min(left_s, _TRY_AGAIN_S)):
+                return
+            if left_s <= _TRY_AGAIN_S:
+                raise BusyError(
+                    f"The events are on disk, but the fold did not reach position {position} in {timeout_s:.0f} s. "
+                    "`tillit doctor` shows how far it is.",
+                    code="flow.behind",
+                )
 
     def reach_patiently(self, position: int) -> None:
         """Return when the fold has come to a position, for whoever must not give up: it is tried again and again.
@@ -220,7 +249,9 @@ class Folding:
         """Throw derived state away and fold the log anew. Raises EngineBusy while a server runs."""
         with self._mutex:
             if self._engine is None:
-                self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
+                self._lock = self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
+            else:
+                self._engine.close()
             rules = rules_of(self._log)
             self._drop_history()
             reset_state(self._state, rules, first_position=self._log.first_position())
@@ -261,6 +292,8 @@ class Folding:
 
     def release(self) -> None:
         """Let another process fold."""
+        if self._engine is not None:
+            self._engine.close()
         self._engine = None
         self._locks.close()
 

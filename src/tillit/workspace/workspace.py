@@ -28,7 +28,7 @@ from tillit.collect.door import Refuses, take
 from tillit.collect.files import forget_uploads
 from tillit.collect.limits import limits_from
 from tillit.consent import SERVICE, PurposeUnnamed, break_glass_scope, own_scope, policy_in_force, scope_for
-from tillit.errors import InputError
+from tillit.errors import InputError, SettingsError
 from tillit.flow import History, forget_act, prepare
 from tillit.identity import read_provable
 from tillit.ledger import Accesses, Ledger, LedgerKeys
@@ -117,6 +117,7 @@ class Workspace:
             lake=lambda: self.lake,
             taken=lambda: self.deliveries.taken(),  # noqa: PLW0108 -- it is made after what asks for it
             memberships=self.memberships,
+            is_as_on_disk=self._is_as_on_disk,
             now=now,
         )
         self.permissions = Permissions(self.state, self.folding, adult_age=self.settings.people.adult_age)
@@ -344,6 +345,13 @@ class Workspace:
         return self.log.append(rows, quarantine, now=self.now())
 
     # -- keeping up
+
+    def _is_as_on_disk(self) -> bool:
+        """Say whether a process that opens this folder goes by the settings that hold here."""
+        try:
+            return Settings.load(self.paths.root) == self.settings
+        except SettingsError:
+            return False
 
     def flush(self) -> None:
         """Return when everything appended so far is applied. Folds here when nobody else does, else waits."""
