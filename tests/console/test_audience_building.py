@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.console.conftest import Opening
 from tests.console.looks import faults_in_light_and_dark
@@ -145,3 +145,27 @@ def test_an_edit_is_undone_and_redone_tried_and_the_version_before_comes_back(
     expect(page.locator("#history .chapter")).to_have_count(3)
     with Workspace(server.workspace) as ws:
         assert ws.audiences.history("audience", "buyers")[0].text == text
+
+
+def test_whoever_goes_on_writing_while_the_rows_are_drawn_anew_loses_nothing(
+    server: RunningServer, open_page: Opening
+) -> None:
+    page = open_page("/console/audiences/new")
+    fill_first_row(page)
+    expect(page.locator(".row-said").first).to_contain_text("total over 50")
+    held: list[Route] = []
+    page.route("**/console/audiences/build", lambda route: held.append(route))  # noqa: PLW0108 -- it wants a function
+
+    page.get_by_label("Condition 1, property 1: how it compares").select_option("at_least")
+    page.get_by_label("Condition 1, property 1: value").select_text()
+    page.keyboard.type("7")
+    while not held:
+        page.wait_for_timeout(10)
+    with page.expect_response("**/console/audiences/build"):
+        held.pop().continue_()
+    page.wait_for_timeout(100)
+    page.keyboard.type("5")
+
+    expect(page.get_by_label("Condition 1, property 1: value")).to_be_focused()
+    expect(page.get_by_label("Condition 1, property 1: value")).to_have_value("75")
+    expect(page.locator(".row-said").first).to_contain_text("total at least 75")

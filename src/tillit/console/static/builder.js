@@ -124,6 +124,48 @@ function focusOn(id, act) {
   (near ?? rows.querySelector("button"))?.focus();
 }
 
+const keyOf = (node) => node.id || (node.tagName === "BUTTON" && node.value) || "";
+
+// Makes children what others are, and keeps each that is there already: whoever writes in a field, or is about to press
+// a button, finds it where it was. What is in the fields of `kept` names stays.
+function become(old, fresh, kept) {
+  const known = new Map([...old.children].filter(keyOf).map((one) => [keyOf(one), one]));
+  let next = old.firstChild;
+  for (const wanted of [...fresh.childNodes]) {
+    const key = wanted.nodeType === Node.ELEMENT_NODE ? keyOf(wanted) : "";
+    let same = key ? known.get(key) : next;
+    if (!same || same.nodeName !== wanted.nodeName || (!key && same.nodeType === Node.ELEMENT_NODE && keyOf(same))) same = null;
+    if (!same) {
+      old.insertBefore(wanted, next);
+      continue;
+    }
+    if (same === next) next = next.nextSibling;
+    else old.insertBefore(same, next);
+    if (same.nodeType !== Node.ELEMENT_NODE) {
+      if (same.data !== wanted.data) same.data = wanted.data;
+      continue;
+    }
+    for (const { name } of [...same.attributes]) if (!wanted.hasAttribute(name)) same.removeAttribute(name);
+    for (const { name, value } of wanted.attributes) if (same.getAttribute(name) !== value) same.setAttribute(name, value);
+    become(same, wanted, kept);
+    // What is in a field is not what its attributes say, once somebody wrote in it.
+    if (kept.has(same.name)) continue;
+    if ("checked" in same && same.checked !== wanted.checked) same.checked = wanted.checked;
+    if (same.matches("input, select, textarea") && same.value !== wanted.value) same.value = wanted.value;
+  }
+  while (next) {
+    const gone = next;
+    next = next.nextSibling;
+    gone.remove();
+  }
+}
+
+// Says whether somebody went on to another field or button than the one that asked.
+function hasGoneOn(id, act) {
+  const here = document.activeElement;
+  return rows.contains(here) && keyOf(here) !== (id || act);
+}
+
 // Lets the server draw the rows anew, as they are or as they were.
 async function draw(body, { id = "", act = "" } = {}) {
   asked += 1;
@@ -132,14 +174,10 @@ async function draw(body, { id = "", act = "" } = {}) {
   const part = await fetchPart(BUILD, { method: "POST", body });
   if (mine !== asked) return;
   // What somebody went on writing meanwhile stays where its row did.
-  const late = act && !act.startsWith("add") && act !== "show"
-    ? [] : [...new FormData(form)].filter(([name, value]) => sent.has(name) && sent.get(name) !== value);
-  rows.replaceChildren(part);
-  for (const [name, value] of act ? late : []) {
-    const field = form.elements.namedItem(name);
-    if (field && "value" in field) field.value = value;
-  }
-  if (id || act) focusOn(id, act);
+  const late = act.startsWith("add") || act === "show"
+    ? [...new FormData(form)].filter(([name, value]) => sent.has(name) && sent.get(name) !== value) : [];
+  become(rows, part, new Set(late.map(([name]) => name)));
+  if ((id || act) && !hasGoneOn(id, act)) focusOn(id, act);
 }
 
 // One after the other: each begins from what the one before left.
