@@ -216,3 +216,14 @@ def test_who_lent_a_device_has_it_without_a_break_when_the_other_is_cut_from_it(
         assert [holder for *_, holder in lent] == [64, 128, 64]
         assert [holder for *_, holder in whole] == [64]
         assert folded.tables()["tenure"] == lent
+
+
+def test_a_device_that_one_alias_alone_names_stays_known_when_it_is_blocked() -> None:
+    tablet = ("anonymous_id", "tablet")
+    alias = {"type": "alias", "messageId": "m", "anonymousId": "kiosk", "previousId": "tablet"}
+    rows = [row(1, alias, at=1), act(2, "block", tablet, tablet)]
+    with new_fold() as folded:
+        folded.take(rows)
+
+        assert tablet in folded.identifiers()
+        assert_tells_the_same(folded, read_world(rows))

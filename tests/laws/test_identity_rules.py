@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.laws.folding import Folded, assert_tells_the_same
 from tests.laws.test_forgetting import Shop, marked, new_shop
-from tests.laws.test_identity_acts import decided_logs
+from tests.laws.test_identity_acts import act, decided_logs
 from tests.model import read_world
-from tests.strategies import NOON, cuts, logs, place
+from tests.strategies import NOON, cuts, logs, place, row
 from tillit.flow import prepare
 from tillit.identity import AppliedRules, RulesInvalid, read_rules, rules_row
-from tillit.records import KIND_DEFINITION, LogRow
+from tillit.records import KIND_DEFINITION, TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED, LogRow
 from tillit.store import SqliteState
 from tillit.workspace import Workspace
 
@@ -81,6 +81,59 @@ def test_under_any_rules_the_fold_is_the_models(data: st.DataObject) -> None:
             done += rows[batch]
             assert_tells_the_same(folded, read_world(done if batch.start else [rows[0], *done]))
         folded.state.close()
+
+
+@st.composite
+def few_words(draw: st.DrawFn) -> list[LogRow]:
+    """Draw a log in which few words are said again and again, at every trust, and colleagues decide in between."""
+    words = [
+        {
+            "type": "identify",
+            "messageId": "m",
+            **draw(st.sampled_from([{}, {}, {"userId": "ana"}])),
+            **draw(st.sampled_from([{}, *[{"anonymousId": "tablet"}] * 3])),
+        }
+        for _ in range(draw(st.integers(1, 2)))
+    ]
+    traits: list[dict[str, Any]] = [
+        {"email": "ana@example.org"},
+        {"email": "ana@example.org", "address": "1 High Street, Lund"},
+        {"address": {"street": "2 High Street", "city": "Lund"}},
+    ]
+    said = draw(st.lists(st.sampled_from(traits), min_size=1, max_size=2))
+    keys = [("email", "ana@example.org"), ("user_id", "ana"), ("anonymous_id", "tablet")]
+    pair = draw(st.permutations(keys))[:2]
+    rows: list[LogRow] = []
+    for number in range(draw(st.integers(4, 9))):
+        if number and draw(st.integers(0, 3)) == 0:
+            rows.append(act(number, draw(st.sampled_from(["block", "block", "free", "cut", "join"])), *pair))
+        else:
+            trust = draw(st.sampled_from([TRUST_CLAIMED, TRUST_SERVER, TRUST_VERIFIED]))
+            body = draw(st.sampled_from(words)) | {"traits": draw(st.sampled_from(said))}
+            rows.append(row(number, body, at=draw(st.integers(1, 5)), trust=trust))
+    return rows
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "namespaces: {email: {strength: shared}}", "namespaces: {address: {}}"],
+    ids=["default", "e-mails of many", "addresses"],
+)
+@given(rows=few_words())
+def test_what_the_fold_remembers_of_the_same_words_changes_nothing(text: str, rows: list[LogRow]) -> None:
+    rows = place([definition(text, 1), *rows])
+    applied = AppliedRules(1, text, "kim", "", NOON)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = FoldedUnder(Path(folder) / "whole.db", applied)
+        whole.take(rows)
+        singly = FoldedUnder(Path(folder) / "singly.db", applied)
+        for one in rows:
+            singly.reopen()
+            singly.take([one])
+
+        assert whole.tables() == singly.tables()
+        whole.state.close()
+        singly.state.close()
 
 
 def held_against_the_model(shop: Shop) -> None:
@@ -161,6 +214,16 @@ def test_a_telephone_that_is_passed_on_is_each_persons_in_their_time(ws: Workspa
 
     assert said(ws, "user_id:ana") == ["day-1", "day-2"]
     assert said(ws, "user_id:bo") == ["day-3", "day-4"]
+
+
+def test_every_postal_address_that_somebody_says_is_taken_also_after_the_same_words(ws: Workspace) -> None:
+    ws.rules.apply("namespaces: {address: {}}")
+    for street in ("1 High Street", "2 High Street"):
+        ws.identify(user_id="ana", traits={"email": "ana@example.org", "address": {"street": street, "city": "Lund"}})
+    ws.flush()
+
+    first, second = (ws.profiles.get(f"address:{number} high street, lund") for number in (1, 2))
+    assert first["id"] != second["id"]
 
 
 def test_an_address_that_mixes_alphabets_waits_for_somebodys_word(ws: Workspace) -> None:

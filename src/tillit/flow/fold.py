@@ -78,7 +78,7 @@ from tillit.records import KIND_ACT, KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, 
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 8
+FOLD_VERSION = 9
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),

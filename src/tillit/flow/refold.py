@@ -15,10 +15,12 @@ from tillit.flow.fates import FORGOTTEN
 from tillit.flow.group_members import reached_by
 from tillit.flow.keep import STRAND_TABLES, Keeping
 from tillit.identity import (
+    ALIAS_RANK,
     DEVICE_RANK,
     SHARED_RANK,
     Acts,
     Event,
+    Handle,
     Resolver,
     Rules,
     Sighting,
@@ -208,7 +210,7 @@ def _loosen(tx: Writing, ident: int, devices: list[int], rows: ReadRows, rules: 
             position
             for _, position in own
             if position in bodies
-            and any(h[1:3] == key for h in rules.handles_of(read_event(bodies[position].body or b"{}")))
+            and any(_may_be(h, key) for h in rules.handles_of(read_event(bodies[position].body or b"{}")))
         ]
         gone = set(taken[device])
         tx.executemany(
@@ -217,6 +219,13 @@ def _loosen(tx: Writing, ident: int, devices: list[int], rows: ReadRows, rules: 
         )
         tx.execute("DELETE FROM link WHERE strong_id = ? AND weak_id = ?", (device, ident))
     return taken
+
+
+def _may_be(named: Handle, key: tuple[str, str]) -> bool:
+    # An alias does not say what kind its previous id is.
+    return named.key == key or (
+        named.rank == ALIAS_RANK and named.value == key[1] and key[0] in {"user_id", "anonymous_id"}
+    )
 
 
 def _tenures(reading: Reading, devices: set[int]) -> Tenures:

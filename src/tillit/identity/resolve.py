@@ -159,7 +159,7 @@ _PLAIN_TYPES = frozenset({"track", "page", "screen"})
 _Said = tuple[str | None, ...]
 
 
-def _said_in(event: Event) -> _Said | None:
+def _said_in(event: Event, rules: Rules) -> _Said | None:
     """Give all that an event's identifiers follow from, or None when they follow from more than is usual."""
     context = event.context
     if context is not None and (context.traits is not None or context.externalIds is not None):
@@ -169,7 +169,7 @@ def _said_in(event: Event) -> _Said | None:
     if event.type in _PLAIN_TYPES:
         return event.userId, event.anonymousId
     traits = event.traits
-    if event.type != "identify" or type(traits) is not dict:
+    if event.type != "identify" or type(traits) is not dict or (rules.takes_addresses and "address" in traits):
         return None
     email, phone = traits.get("email"), traits.get("phone")
     if (email is None or type(email) is str) and (phone is None or type(phone) is str):
@@ -213,7 +213,7 @@ class Resolver:
         unusual: list[list[Handle]] = []
         in_batch: set[_Said] = set()
         for _, event in batch:
-            said = _said_in(event)
+            said = _said_in(event, self.rules)
             if said is not None:
                 as_usual = usual.get(said)
                 if as_usual is not None or said in in_batch:
@@ -230,7 +230,7 @@ class Resolver:
                 work.take(item, known)
                 continue
             row, event = item
-            as_usual = known if type(known) is _Usual else usual.get(_said_in(event) or ())
+            as_usual = known if type(known) is _Usual else usual.get(_said_in(event, self.rules) or ())
             if as_usual is None or row.trust > as_usual.trust:
                 work.take(item, self.rules.handles_of(event))
                 continue
@@ -437,7 +437,7 @@ class _Batch:
                 # Two devices in one event join nobody; whoever forgets one must find the events that name it.
                 rule = "alias" if ident is previous else "same event"
                 self._link(anchor, ident, row, rule, noted="two devices" if ident.rank < SHARED_RANK else _SHARED)
-            self._keep_usual(event, sighting, TRUST_VERIFIED)
+            self._keep_usual(event, sighting, row.trust)
             return
         if row.trust >= TRUST_SERVER:
             for ident in idents:
@@ -506,7 +506,7 @@ class _Batch:
             noted.append(claim)
 
     def _keep_usual(self, event: Event, sighting: Sighting, trust: int) -> None:
-        said = _said_in(event)
+        said = _said_in(event, self.r.rules)
         if said is not None:
             idents = sighting.idents
             anchor = idents[0]

@@ -196,7 +196,7 @@ class Rules:
         self.shares = any(kind.strength == "shared" for kind in definition.namespaces.values()) or (
             definition.others.strength == "shared"
         )
-        self._has_address = "address" in definition.namespaces
+        self.takes_addresses = "address" in definition.namespaces
         self._cache: dict[tuple[str, str, int], Handle | None] = {}
 
     def namespace(self, name: str) -> Namespace | None:
@@ -277,7 +277,7 @@ class Rules:
             for place, name in ((2, "email"), (3, "phone")):
                 if name in said and (h := self.handle(name, said[name], place)) is not None:
                     found.append(h)
-            if self._has_address and "address" in said:
+            if self.takes_addresses and "address" in said:
                 h = self.handle("address", said["address"], ADDRESS_PLACE)
                 if h is not None:
                     found.append(h)
