@@ -17,7 +17,6 @@ from bench.traffic import Visits, bodies, get, load, post
 from tillit.audience import definition_row
 from tillit.clock import DAY, HOUR, MINUTE, rfc3339
 from tillit.collect.door import take
-from tillit.flow import quiet_garbage_collector
 from tillit.identity import profile_id
 from tillit.records import TRUST_CLAIMED, LogRow, NewRow
 from tillit.store import Log
@@ -115,20 +114,11 @@ def folding(folder: Path, n_audiences: int) -> Folded:
     with Workspace(folder) as ws:
         put_in_force(ws, definitions(n_audiences))
         ws.flush()
-        engine = ws.folding.engine()
-        with (
-            quiet_garbage_collector(),
-            contextlib.closing(Log.open(folder.parent / "filled" / "log.db", read_only=True)) as log,
-        ):
+        with contextlib.closing(Log.open(folder.parent / "filled" / "log.db", read_only=True)) as log:
             n_all = log.head()
             n_past = n_all * N_BEFORE // (N_BEFORE + N_EVENTS)
-            _take_over(ws, log, 0, n_past)
-            engine.catch_up()
-            n_before = ws.memberships.last_change_id()
-            _take_over(ws, log, n_past, n_all)
-            began = time.perf_counter()
-            engine.catch_up()
-            seconds = time.perf_counter() - began
+            _take_over(ws, log, 0, n_all)
+        n_timed, seconds, n_before = _run(ws, n_past)
         n_changes = ws.memberships.last_change_id() - n_before
         n_members = sum(one.n_members for one in ws.memberships.standings().values())
         n_tapes = int(ws.state.read("SELECT count(*) FROM tape")[0][0])
@@ -142,11 +132,36 @@ def folding(folder: Path, n_audiences: int) -> Folded:
         ]
     n_people = len(by_person)
     note = (
-        f"{n_changes / (n_all - n_past):.1f} memberships change per event, {n_members:,} there are; "
+        f"{n_changes / n_timed:.1f} memberships change per event, {n_members:,} there are; "
         f"{n_tapes / n_people:.0f} tapes of {sum(by_person) / n_people:,.0f} bytes together for each of "
         f"{n_people:,} people"
     )
-    return Folded((n_all - n_past) / seconds, note, n_tapes, by_person)
+    return Folded(n_timed / seconds, note, n_tapes, by_person)
+
+
+def _run(ws: Workspace, after: int) -> tuple[int, float, int]:
+    """Let the engine work through all that is in the log, as a server's does.
+
+    Gives of what follows a position: how many events, in how many seconds, and the newest change before.
+    """
+    engine, stop, head = ws.folding.engine(), threading.Event(), ws.log.head()
+    began: list[tuple[float, int, int]] = []
+
+    def watch() -> None:
+        while engine.fold.position < head:
+            if not began and engine.fold.position >= after:
+                began.append((time.perf_counter(), engine.fold.position, ws.memberships.last_change_id()))
+            time.sleep(0.002)
+        stop.set()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    engine.run(stop, poll_s=0.005)
+    engine.catch_up()
+    ended = time.perf_counter()
+    watching.join()
+    at, position, n_before = began[0]
+    return head - position, ended - at, n_before
 
 
 def _take_over(ws: Workspace, log: Log, after: int, until: int) -> None:

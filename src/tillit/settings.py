@@ -165,7 +165,7 @@ class Log:
 class Engine:
     """How the fold works through the log."""
 
-    batch_rows: int = setting(5_000, "Most log rows folded in one transaction.", least=1, most=1_000_000)
+    batch_rows: int = setting(20_000, "Most log rows folded in one transaction.", least=1, most=1_000_000)
     poll_ms: int = setting(5, "Pause before looking for new rows.", least=1, most=60_000)
     tick_s: int = setting(10, "How often time is noted on an idle log.", least=1, most=3_600)
     judge_apart_rows: int = setting(

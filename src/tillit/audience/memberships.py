@@ -225,17 +225,17 @@ def _write_changes(tx: Writing, changes: Sequence[Change]) -> None:
         [(number, *change[1:]) for number, change in enumerate(changes, last + 1)],
     )
     # What each membership comes to in the end: of one that changed twice the last counts.
-    ends: dict[tuple[str, int], tuple[str, int, int, str, int] | None] = {}
+    ends: dict[tuple[int, str], tuple[int, str, int, str, int] | None] = {}
     for _, audience, _, root, kind, at, cause, position, since, from_root in changes:
         if kind != ENTER:
-            ends[audience, from_root if kind == MOVE else root] = None
+            ends[from_root if kind == MOVE else root, audience] = None
         if kind != EXIT and cause != JOINED:
-            ends[audience, root] = audience, root, since if kind == MOVE else at, cause, position
+            ends[root, audience] = root, audience, since if kind == MOVE else at, cause, position
     gone = sorted(key for key, end in ends.items() if end is None)
-    tx.executemany("DELETE FROM membership WHERE audience = ? AND root_id = ?", gone)
+    tx.executemany("DELETE FROM membership WHERE root_id = ? AND audience = ?", gone)
     tx.executemany(
-        "INSERT INTO membership (audience, root_id, since_at, cause, position) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (audience, root_id) DO UPDATE SET since_at = excluded.since_at, cause = excluded.cause, "
+        "INSERT INTO membership (root_id, audience, since_at, cause, position) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (root_id, audience) DO UPDATE SET since_at = excluded.since_at, cause = excluded.cause, "
         "position = excluded.position",
         sorted(end for end in ends.values() if end is not None),
     )

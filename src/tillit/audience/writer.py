@@ -25,6 +25,7 @@ WHOLE = 1 << 62  # a tape that every strand is on
 UNTOLD = 1 << 62  # people to be judged again wherever the fold is
 LATE_US = 60_000_000  # what came so long after it happened came late; taste
 Key = tuple[int, int]  # identifier_id, part
+Strand = dict[int, Any]  # by tape: its document, or the bytes of it until somebody looks
 
 _decode = msgspec.msgpack.Decoder().decode
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode  # maps lie as their values came
@@ -65,13 +66,21 @@ class Seen(Protocol):
         ...
 
 
+def on_tape(strand: Strand, tape_id: int) -> Document | None:
+    """Give what stands on a tape of a strand; None: nothing does."""
+    found = strand.get(tape_id)
+    if type(found) is bytes:
+        found = strand[tape_id] = _decode(found)
+    return found
+
+
 class TapeMemory:
     """The tapes of strands that were used last, kept between batches by the one process that folds."""
 
     def __init__(self, most: int = 5_000) -> None:
         """Hold the tapes of so many strands, some 500 bytes each."""
         self._most = most
-        self.strands: dict[Key, dict[int, Document]] = {}
+        self.strands: dict[Key, Strand] = {}
 
     def clear(self) -> None:
         """Forget all: after a transaction that failed, or when strands were changed by an act."""
@@ -82,18 +91,21 @@ class TapeMemory:
         while len(self.strands) > self._most:
             del self.strands[next(iter(self.strands))]
 
-    def load(self, reading: Reading, keys: Iterable[Key]) -> dict[Key, dict[int, Document]]:
+    def load(self, reading: Reading, keys: Iterable[Key]) -> dict[Key, Strand]:
         """Give the tapes of strands, those that are not in memory from the state."""
         wanted = list(keys)
-        missing = {key for key in wanted if key not in self.strands}
-        for key in missing:
-            self.strands[key] = {}
+        missing: dict[Key, Strand] = {key: {} for key in wanted if key not in self.strands}
+        self.strands.update(missing)
+        last, strand = None, None
         for identifier_id, part, tape_id, document in reading.read_in(
             "SELECT identifier_id, part, tape_id, document FROM tape WHERE identifier_id IN {in}",
             sorted({key[0] for key in missing}),
         ):
-            if (identifier_id, part) in missing:
-                self.strands[identifier_id, part][tape_id] = _decode(document)
+            if (identifier_id, part) != last:
+                last = identifier_id, part
+                strand = missing.get(last)
+            if strand is not None:
+                strand[tape_id] = document
         return {key: self.strands[key] for key in wanted}
 
 
@@ -280,7 +292,7 @@ class TapeWriter:
             strand = strands[key]
             came = self.touched.of(key[0]) if is_judged else None
             for tape_id, coming in mine.items():
-                document = strand.get(tape_id)
+                document = on_tape(strand, tape_id)
                 if document is None:
                     document = strand[tape_id] = new_document(coming.kept.tape)
                 add_entries(coming.kept.tape, document, coming.entries, coming.logged_at)

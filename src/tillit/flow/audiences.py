@@ -34,10 +34,12 @@ from tillit.audience import (
     Lens,
     Member,
     Memberships,
+    Strand,
     TapeMemory,
     TapeWriter,
     Touched,
     lens_allows,
+    on_tape,
     read_standing,
     set_through,
     unfilled,
@@ -54,7 +56,7 @@ from tillit.profile import StrandMemory, load_traits
 from tillit.records import LogRow
 from tillit.store import Reading, State
 
-_Strands = Mapping[tuple[int, int], Mapping[int, Document]]  # what stands on the tapes of each
+_Strands = Mapping[tuple[int, int], Strand]  # what stands on the tapes of each
 
 _MOST_KNOWN = 100_000  # permissions of people, some 200 bytes each
 _WALK_AT_ONCE = 200  # people of a walk judged between two micro-batches: some 20 ms
@@ -140,7 +142,7 @@ class PersonView:
         self,
         reading: Reading,
         holder: Holder,
-        strands: Iterable[Mapping[int, Document]],
+        strands: Iterable[Strand],
         permits: "Callable[[Reading, int, str, int], tuple[bool, int]]",
         memory: StrandMemory | None = None,
     ) -> None:
@@ -180,7 +182,8 @@ class PersonView:
         """Give what stands on a tape, by the id under which it is stored."""
         found = self._tapes.get(stored_id)
         if found is None:
-            found = self._tapes[stored_id] = [strand[stored_id] for strand in self._strands if stored_id in strand]
+            told = (on_tape(strand, stored_id) for strand in self._strands)
+            found = self._tapes[stored_id] = [document for document in told if document is not None]
         return found
 
     def trait(self, name: str) -> Any:
@@ -554,7 +557,9 @@ def _brought(came: Came, holder: Holder, strands: _Strands) -> dict[int, tuple[l
     for key in holder.keys:
         if key[0] not in came.joined:
             continue
-        for tape_id, document in strands[key].items():
+        for tape_id in strands[key]:
+            document = on_tape(strands[key], tape_id)
+            assert document is not None, "it is a tape of theirs"
             entries, n_added = found.get(tape_id, ([], 0))
             base = document[BASE]
             found[tape_id] = [*entries, *document[ENTRIES]], n_added + (base[B_N] if base is not None else 0)

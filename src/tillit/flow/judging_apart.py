@@ -11,6 +11,7 @@ in the state as ever, and people are judged in the fold's process again.
 """
 
 import contextlib
+import fcntl
 import os
 import queue
 import select
@@ -36,6 +37,7 @@ _READY, _HELD, _DONE = range(3)  # what an answer says
 # Micro-batches after which the fold waits until no moment is held: while one is, SQLite's write-ahead file only grows.
 _WITHOUT_A_BREAK = 16
 _PATIENCE_S = 10.0  # for a process that is to end
+_SET_PIPE_SIZE: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)  # Linux alone has it
 _LENGTH = 4  # bytes before each order that say how long it is
 
 
@@ -90,6 +92,9 @@ class Apart:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """Take a process that is starting."""
         self._process = process
+        if _SET_PIPE_SIZE is not None and process.stdin is not None:
+            with contextlib.suppress(OSError):  # an order of a large micro-batch is a megabyte
+                fcntl.fcntl(process.stdin, _SET_PIPE_SIZE, 1 << 20)
         self._n_sent = self._n_held = self._n_done = 0
         self._n_since_break = 0
         self._sent: list[int] = []  # positions of orders that are not done
