@@ -5,9 +5,11 @@ Out:   for an event the tapes it may stand on; for a tape the audiences that han
 Never: an audience that uses an event which its purpose may not use: such events are not on its tapes.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeGuard
 
 from tillit.audience.beside import Beside
 from tillit.audience.definitions import AUDIENCE, Definitions, list_in_force, resolve_definitions
@@ -15,7 +17,7 @@ from tillit.language.live import inputs_of
 from tillit.language.nodes import AllClauses, Clause, Path, PropertyTest, Ranked
 from tillit.language.ranks import Scores, compile_score
 from tillit.language.sharing import SharedAnswers, Sharing
-from tillit.language.tapes import Document, Tape, value_key
+from tillit.language.tapes import Document, Tape, entries_of, value_key
 from tillit.language.turns import may_hold_of_nobody, needed_by, turns_of
 from tillit.language.values import at_path
 from tillit.records import LISTED_BASES, carried_allows
@@ -35,6 +37,7 @@ class Kept(NamedTuple):
     lens: Lens
     is_plain: bool  # every event of its names stands on it, with nothing but its place
     where: Clause | None  # what is still to be asked of an event that `Takers` gave it for
+    entry: Callable[[int, int, Any], list[Any] | None]  # what it keeps of an event: at, position, properties
 
 
 class Entry(NamedTuple):
@@ -51,11 +54,19 @@ class Entry(NamedTuple):
     hangs_on_groups: bool
 
 
+class Bounds(NamedTuple):
+    """Tapes that want a number beyond a bound, in the order of their bounds."""
+
+    bounds: tuple[float, ...]
+    tapes: tuple[Kept, ...]
+
+
 class Takers(NamedTuple):
     """Tapes on which events of a name may stand: some in any case, others by the value of a property."""
 
     always: tuple[Kept, ...]
     by_value: tuple[tuple[Path, Mapping[str, tuple[Kept, ...]]], ...]
+    by_number: tuple[tuple[Path, Mapping[str, Bounds]], ...]  # by what is asked of the number: greater, at_least, ...
 
     def of(self, properties: Any) -> Sequence[Kept]:
         """Give those that an event with these properties may stand on, each once."""
@@ -67,6 +78,20 @@ class Takers(NamedTuple):
                 found += dict.fromkeys(kept for key in met for kept in tapes.get(key, ()))
             elif (key := _key(value)) is not None:
                 found += tapes.get(key, ())
+        for path, asked in self.by_number:
+            value = at_path(properties, path)
+            numbers = [one for one in (value if type(value) is list else (value,)) if type(one) in (int, float)]
+            if numbers:
+                least, most = float(min(numbers)), float(max(numbers))
+                for op, (bounds, kept) in asked.items():
+                    if op == "greater":
+                        found += kept[: bisect_left(bounds, most)]
+                    elif op == "at_least":
+                        found += kept[: bisect_right(bounds, most)]
+                    elif op == "less":
+                        found += kept[bisect_right(bounds, least) :]
+                    else:
+                        found += kept[bisect_left(bounds, least) :]
         return found
 
 
@@ -211,23 +236,37 @@ class Catalog:
 
 def _kept(tape: Tape, lens: Lens) -> Kept:
     is_whole = tape.matcher.where is None and tape.from_at is None and tape.until_at is None
-    where = None if _is_found_by_value(tape.matcher.where) else tape.matcher.where
-    return Kept(stored_id(tape, lens), tape, lens, is_whole and not tape.paths and lens is None, where)
+    where = None if _is_found(tape.matcher.where) else tape.matcher.where
+    is_plain = is_whole and not tape.paths and lens is None
+    return Kept(stored_id(tape, lens), tape, lens, is_plain, where, entries_of(tape))
 
 
 def _takers(tapes: Iterable[Kept]) -> Takers:
     always: list[Kept] = []
     by_path: dict[Path, dict[str, list[Kept]]] = {}
+    by_number: dict[Path, dict[str, list[tuple[float, int, Kept]]]] = {}
     for kept in tapes:
-        wanted = _values_of(kept.tape.matcher.where)
-        if wanted is None:
+        where = kept.tape.matcher.where
+        wanted = _values_of(where)
+        if wanted is not None:
+            path, keys = wanted
+            for key in keys:
+                by_path.setdefault(path, {}).setdefault(key, []).append(kept)
+        elif _asks_one(where, _BEYOND):
+            test = where.tests[0]
+            by_number.setdefault(where.path, {}).setdefault(test.op, []).append((test.value, kept.stored_id, kept))
+        else:
             always.append(kept)
-            continue
-        path, keys = wanted
-        for key in keys:
-            by_path.setdefault(path, {}).setdefault(key, []).append(kept)
-    told = ((path, {key: tuple(one) for key, one in by.items()}) for path, by in by_path.items())
-    return Takers(tuple(always), tuple(told))
+    return Takers(
+        tuple(always),
+        tuple((path, {key: tuple(one) for key, one in by.items()}) for path, by in by_path.items()),
+        tuple((path, {op: _bounds(told) for op, told in by.items()}) for path, by in by_number.items()),
+    )
+
+
+def _bounds(told: list[tuple[float, int, Kept]]) -> Bounds:
+    in_order = sorted(told, key=itemgetter(0, 1))
+    return Bounds(tuple(bound for bound, _, _ in in_order), tuple(kept for _, _, kept in in_order))
 
 
 def _values_of(where: Clause | None) -> tuple[Path, set[str]] | None:
@@ -244,9 +283,18 @@ def _values_of(where: Clause | None) -> tuple[Path, set[str]] | None:
     return None
 
 
-def _is_found_by_value(where: Clause | None) -> bool:
-    """Say whether a clause asks for nothing but the values by which its tape is found."""
-    return isinstance(where, PropertyTest) and len(where.tests) == 1 and where.tests[0].op in ("equals", "one_of")
+_VALUES = ("equals", "one_of")
+_BEYOND = ("greater", "at_least", "less", "at_most")
+
+
+def _asks_one(where: Clause | None, ops: Collection[str]) -> TypeGuard[PropertyTest]:
+    """Say whether a clause asks one thing of one property, and nothing else."""
+    return isinstance(where, PropertyTest) and len(where.tests) == 1 and where.tests[0].op in ops
+
+
+def _is_found(where: Clause | None) -> bool:
+    """Say whether a clause asks for nothing but that by which its tape is found."""
+    return _asks_one(where, _VALUES) or _asks_one(where, _BEYOND)
 
 
 def _takes(wanted: str, names: Collection[str], kind: str, name: Any) -> bool:

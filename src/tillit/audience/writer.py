@@ -16,13 +16,14 @@ import msgspec
 
 from tillit.audience.catalog import Catalog, Kept, lens_allows
 from tillit.audience.memberships import LATE
-from tillit.language.tapes import Document, add_entries, entry_of, new_document
+from tillit.language.tapes import Document, add_entries, new_document
 from tillit.language.values import holds
 from tillit.records import TRUST_OPERATOR, LogRow, carried_by
 from tillit.store import Reading, Writing
 
 WHOLE = 1 << 62  # a tape that every strand is on
 UNTOLD = 1 << 62  # people to be judged again wherever the fold is
+_AT_ONCE = 256  # strands
 LATE_US = 60_000_000  # what came so long after it happened came late; taste
 Key = tuple[int, int]  # identifier_id, part
 Strand = dict[int, Any]  # by tape: its document, or the bytes of it until somebody looks
@@ -219,7 +220,6 @@ class TapeWriter:
         self._catalog = catalog
         self._memory = memory if memory is not None else TapeMemory(0)
         self.touched = touched if touched is not None else Touched()
-        self._changed: set[tuple[int, int, int]] = set()
         self._read: tuple[int, Any] = (-1, None)  # the properties of the event that was looked into last
         if filling is not None:
             self._through = dict.fromkeys(filling, WHOLE)
@@ -246,7 +246,8 @@ class TapeWriter:
                 if is_judged and by_trait and (row.trust == TRUST_OPERATOR or type(event.traits) is dict):
                     touched.of(identifier_id).say(None if row.trust == TRUST_OPERATOR else event.traits)
                 told = takers_of(event.type, event.event if event.type == "track" else event.name)
-                takers = told.of(self._properties_of(row)) if told.by_value else told.always
+                looks = told.by_value or told.by_number
+                takers = told.of(self._properties_of(row)) if looks else told.always
                 if not takers:
                     continue
                 if mine is None:
@@ -281,24 +282,34 @@ class TapeWriter:
             told = self._properties_of(row)
             if kept.where is not None and not holds(kept.where, told):
                 return None
-        return entry_of(kept.tape, row.event_at, row.position, told)
+        return kept.entry(row.event_at, row.position, told)
 
     def _put(self, wanted: dict[Key, dict[int, _Coming]]) -> None:
-        strands = self._memory.load(self._tx, (key for key, mine in wanted.items() if mine))
-        changed, is_judged = self._changed, not self._is_filling
-        for key, mine in wanted.items():
-            if not mine:
-                continue
-            strand = strands[key]
-            came = self.touched.of(key[0]) if is_judged else None
-            for tape_id, coming in mine.items():
-                document = on_tape(strand, tape_id)
-                if document is None:
-                    document = strand[tape_id] = new_document(coming.kept.tape)
-                add_entries(coming.kept.tape, document, coming.entries, coming.logged_at)
-                changed.add((*key, tape_id))
-                if came is not None:
-                    came.add(tape_id, coming.entries)
+        is_judged = not self._is_filling
+        keys = sorted(key for key, mine in wanted.items() if mine)
+        # Some at a time: what is read, added to and written within a moment is in the processor's cache all the while.
+        for start in range(0, len(keys), _AT_ONCE):
+            some = keys[start : start + _AT_ONCE]
+            strands = self._memory.load(self._tx, some)
+            rows: list[tuple[int, int, int, bytes]] = []
+            for key in some:
+                strand, mine = strands[key], wanted[key]
+                came = self.touched.of(key[0]) if is_judged else None
+                for tape_id in sorted(mine):
+                    coming = mine[tape_id]
+                    document = on_tape(strand, tape_id)
+                    if document is None:
+                        document = strand[tape_id] = new_document(coming.kept.tape)
+                    add_entries(coming.kept.tape, document, coming.entries, coming.logged_at)
+                    rows.append((*key, tape_id, _encode(document)))
+                    if came is not None:
+                        came.add(tape_id, coming.entries)
+            self._tx.executemany(
+                "INSERT INTO tape (identifier_id, part, tape_id, document) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (identifier_id, part, tape_id) DO UPDATE SET document = excluded.document",
+                rows,
+            )
+            self._memory.trim()
 
     def _properties_of(self, row: LogRow) -> Any:
         if self._read[0] != row.position:
@@ -318,19 +329,6 @@ class TapeWriter:
         for key in keys:
             self._memory.strands.pop(key, None)
             self.touched.of(key[0]).tapes = None
-
-    def write(self) -> None:
-        """Put what changed into the state."""
-        if self._changed:
-            strands = self._memory.strands
-            self._tx.executemany(
-                "INSERT INTO tape (identifier_id, part, tape_id, document) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (identifier_id, part, tape_id) DO UPDATE SET document = excluded.document",
-                [(one, part, tape_id, _encode(strands[one, part][tape_id])) for one, part, tape_id in
-                 sorted(self._changed)],
-            )  # fmt: skip
-            self._changed = set()
-        self._memory.trim()
 
 
 def touch(tx: Writing, ids: Collection[int], position: int) -> None:

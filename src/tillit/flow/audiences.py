@@ -59,6 +59,7 @@ from tillit.store import Reading, State
 _Strands = Mapping[tuple[int, int], Strand]  # what stands on the tapes of each
 
 _MOST_KNOWN = 100_000  # permissions of people, some 200 bytes each
+_JUDGED_AT_ONCE = 256  # people
 _WALK_AT_ONCE = 200  # people of a walk judged between two micro-batches: some 20 ms
 _FILL_AT_ONCE = 1_000  # events read again between two micro-batches
 _MOST_TURNS = 1_000  # instants of one person gone through after a long pause; then the present one
@@ -77,9 +78,7 @@ def fill_tapes(state: State, catalog: Catalog, rows: ReadRows, memory: TapeMemor
             anchors = _next_anchors(tx, through)
             if anchors:
                 writer = TapeWriter(tx, catalog, memory, filling=tapes)
-                for anchor, places in anchors.items():
-                    writer.fold(_sightings(tx, anchor, places, rows))
-                writer.write()
+                writer.fold([one for anchor, told in anchors.items() for one in _sightings(tx, anchor, told, rows)])
             set_through(tx, tapes, max(anchors) if anchors else WHOLE)
     except BaseException:
         if memory is not None:
@@ -387,8 +386,8 @@ class Judging:
         for root in (*touched.came, *(root for root, came in came_to.items() if came.tapes is None)):
             self._may.pop(root, None)
         circles = Circles(state, self._look_at, PersonView.look_as) if catalog.by_group else None
-        beside: dict[int, set[str]] = {}  # of whoever shares a group with them, by root: what is to be asked again
-        stirred: Collection[str] = ()  # groups of those of whom more was said
+        beside: dict[int, set[str]] = {}
+        stirred: Collection[str] = ()
         # Who walks looks at everybody.
         if cause == EVENT and touched and catalog.beside.names:
             shared = self._shared_by(touched, holders, came_to, at)
@@ -396,31 +395,51 @@ class Judging:
             for root, holder in near.items():
                 beside[root] = set().union(*(shared.told.get(one, ()) for one in {key[0] for key in holder.keys}))
             ids, holders = ids | shared.told.keys(), near | holders
-        former = _former(holders)
-        held = self._memberships.of_roots(former.keys() | ids)
-        dues = self._memberships.dues_of(former.keys() | ids)
-        declared = catalog.names
-        strands = self._memory.load(state, (key for holder in holders.values() for key in holder.keys))
+        look = _Look(touched, came_to, circles, beside, stirred, position, at, cause)
         changes: list[Change] = []
-        new_dues: dict[int, int | None] = {}
+        dues: dict[int, int | None] = {}
+        # Nobody has these any more.
+        nobody = ids - _former(holders).keys()
+        for mine in self._memberships.of_roots(nobody).values():
+            changes += [self._exit(member, at, ERASURE, position) for member in mine.values()]
+        dues.update(dict.fromkeys(self._memberships.dues_of(nobody)))
+        # Some at a time: what is read of them is in the processor's cache while they are judged.
+        everybody = list(holders.items())
+        for start in range(0, len(everybody), _JUDGED_AT_ONCE):
+            self._judge_some(catalog, dict(everybody[start : start + _JUDGED_AT_ONCE]), look, changes, dues)
+        self._judged = self._judged._replace(epoch=epoch, position=position, at=at)
+        is_over = self._judged.walk == NOBODY and cause in (EDIT, CORRECTION)
+        if changes or dues or is_over or cause != EVENT:
+            versions = {name: entry.version for name, entry in self._ready.items()} if is_over else {}
+            self._memberships.write(self._judged, changes, dues, versions=versions)
+
+    def _judge_some(
+        self,
+        catalog: Catalog,
+        holders: Mapping[int, Holder],
+        look: "_Look",
+        changes: list[Change],
+        new_dues: dict[int, int | None],
+    ) -> None:
+        """Add what some people are judged to be."""
+        touched, circles, at = look.touched, look.circles, look.at
+        former = _former(holders)
+        held = self._memberships.of_roots(former.keys())
+        dues = self._memberships.dues_of(former.keys())
+        strands = self._memory.load(self._state, (key for holder in holders.values() for key in holder.keys))
+        declared = catalog.names
         before: dict[int, dict[int, dict[str, Member]]] = {}
         for one, told_of in held.items():
-            if one in former:
-                before.setdefault(former[one], {})[one] = told_of
-            else:
-                # Nobody has it any more.
-                changes += [self._exit(member, at, ERASURE, position) for member in told_of.values()]
+            before.setdefault(former[one], {})[one] = told_of
         other_dues: dict[int, list[int]] = {}  # of a root, by what else they were due
         for one in dues:
-            if one not in former:
-                new_dues[one] = None
-            elif former[one] != one:
+            if former[one] != one:
                 other_dues.setdefault(former[one], []).append(one)
         for root, holder in holders.items():
             view = self._view(holder, strands)
             view.circles = circles
             mine = before.get(root, {})
-            came = came_to.get(root, _NOTHING)
+            came = look.came_to.get(root, _NOTHING)
             wanted = _to_ask(catalog, came, holder, strands, view, mine.get(root, ()), at)
             others = other_dues.get(root, ())
             due_at = dues.get(root)
@@ -428,18 +447,18 @@ class Judging:
             if not before_it <= came.joined or (due_at is not None and due_at <= at):
                 wanted = None
             if wanted is not None:
-                wanted.update(beside.get(root, ()), *(mine.get(one, ()) for one in before_it))
+                wanted.update(look.beside.get(root, ()), *(mine.get(one, ()) for one in before_it))
             new_dues.update(dict.fromkeys(others))
             if wanted is not None and not wanted:
                 continue
             why = touched.causes.get(root) or next(
-                (touched.causes[one] for one in holder.identifiers if one in touched.causes), cause
+                (touched.causes[one] for one in holder.identifiers if one in touched.causes), look.cause
             )
-            told = _Told(catalog, self._ready, declared, view, mine, root, position, self._ranks.entry)
+            told = _Told(catalog, self._ready, declared, view, mine, root, look.position, self._ranks.entry)
             if (
                 (due_at is not None and due_at <= at)
                 and not _is_touched(touched, holder)
-                and not (circles is not None and circles.is_in_any(holder, stirred))
+                and not (circles is not None and circles.is_in_any(holder, look.stirred))
             ):
                 told.go_through(due_at, at)
                 why = TIMER
@@ -447,15 +466,9 @@ class Judging:
             changes += told.changes
             if wanted is None:
                 if due_at is None or not at < due_at <= until:
-                    new_dues[root] = until if until < NEVER else None
+                    _note_due(new_dues, root, until, was_due=due_at is not None)
             elif until < (NEVER if due_at is None else due_at):
                 new_dues[root] = until
-        new_dues = {one: when for one, when in new_dues.items() if when is not None or one in dues}
-        self._judged = self._judged._replace(epoch=epoch, position=position, at=at)
-        is_over = self._judged.walk == NOBODY and cause in (EDIT, CORRECTION)
-        if changes or new_dues or is_over or cause != EVENT:
-            versions = {name: entry.version for name, entry in self._ready.items()} if is_over else {}
-            self._memberships.write(self._judged, changes, new_dues, versions=versions)
         self._memory.trim()
 
     def _shared_by(
@@ -514,6 +527,26 @@ class Judging:
 
 
 _NOTHING = Came()
+
+
+class _Look(NamedTuple):
+    """What people are judged by, of whom more was said or who are due."""
+
+    touched: Touched
+    came_to: Mapping[int, Came]  # by root
+    circles: Circles | None
+    beside: Mapping[int, set[str]]  # of whoever shares a group with them, by root: what is to be asked again
+    stirred: Collection[str]  # groups of those of whom more was said
+    position: int
+    at: int
+    cause: str
+
+
+def _note_due(dues: dict[int, int | None], root: int, until: int, *, was_due: bool) -> None:
+    if until < NEVER:
+        dues[root] = until
+    elif was_due:
+        dues[root] = None
 
 
 def _former(holders: Mapping[int, Holder]) -> dict[int, int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from tillit import clock
-from tillit.audience import CORRECTION, Memberships, Touched, clear_touched, read_touched
+from tillit.audience import CORRECTION, Memberships, Touched, clear_touched, read_touched, unfilled
 from tillit.errors import BusyError
 from tillit.flow.audiences import Judging, fill_tapes
 from tillit.flow.changeover import Beside, take_over
@@ -300,6 +300,13 @@ class Engine:
         self.log.append([_tick_row(now)], now=now)
         return self.step() > 0
 
+    def _is_awaited(self) -> bool:
+        """Say whether audiences wait for more than what comes, as far as it is known of who judges beside."""
+        judging = self._judging
+        if not isinstance(judging, Apart) or self._has_untold or judging.is_walking or unfilled(self.state)[0]:
+            return True
+        return judging.next_due() <= self.log.head_logged_at()
+
     def walk_audiences(self) -> None:
         """Ask that everybody is judged again: what people are known by changed without a word of theirs."""
         judging = self._judging
@@ -418,7 +425,7 @@ class Engine:
                 self.judge()
                 # Who judges beside would be waited for each time.
                 n_large = n_large + 1 if n_rows == self._batch_rows and isinstance(self._judging, Apart) else 0
-                if n_large % _LOOK_AFTER == 0:
+                if not n_large or (n_large % _LOOK_AFTER == 0 and self._is_awaited()):
                     self.keep_audiences()
                 garbage.hide()
             self.change_rules()

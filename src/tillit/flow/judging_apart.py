@@ -37,6 +37,7 @@ _READY, _HELD, _DONE = range(3)  # what an answer says
 # Micro-batches after which the fold waits until no moment is held: while one is, SQLite's write-ahead file only grows.
 _WITHOUT_A_BREAK = 16
 _PATIENCE_S = 10.0  # for a process that is to end
+_SWITCH_S = 0.000_5  # between who judges and who reads orders: whoever sends one waits until it is read
 _SET_PIPE_SIZE: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)  # Linux alone has it
 _LENGTH = 4  # bytes before each order that say how long it is
 
@@ -154,6 +155,11 @@ class Apart:
         """Say whether people were judged by any audience, or leave those that there were."""
         return self._last.is_under_any
 
+    @property
+    def is_walking(self) -> bool:
+        """Say whether a look at everybody went on when an order was last done."""
+        return self._last.is_walking
+
     def come_under(self, catalog: Catalog, *, epoch: int, position: int, at: int) -> None:
         """Take the audiences in force; the other process looks whether they can be answered when it is asked next."""
         if catalog is not self._catalog:
@@ -251,6 +257,7 @@ def judge_as_told(
     judging = Judging(state, memberships, TapeMemory(0), profiles, adult_age=adult_age)
     catalog: Catalog | None = None
     garbage = Garbage()
+    sys.setswitchinterval(_SWITCH_S)
     say(_Answer(_READY))
     with quiet_garbage_collector():
         for order in _as_they_come(orders):

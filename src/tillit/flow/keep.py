@@ -31,7 +31,8 @@ class Keeping:
         """Start one batch."""
         self._consent = ConsentWriter(tx, partial(_proves, tx), facts=FACT_TRAITS)
         self._tapes = tapes if tapes is not None else TapeWriter(tx, catalog_of(tx))
-        self._rooms = (StrandWriter(tx, memory), GroupWriter(tx), self._consent, self._tapes)
+        self._written = (StrandWriter(tx, memory), GroupWriter(tx), self._consent)  # at the end of the batch
+        self._rooms = (*self._written, self._tapes)
 
     def fold(self, sightings: Sequence[Sighting]) -> None:
         """Add the sightings to their strands."""
@@ -45,7 +46,7 @@ class Keeping:
 
     def write(self) -> None:
         """Put what changed into the state."""
-        for room in self._rooms:
+        for room in self._written:
             room.write()
         self._tapes.permit_anew(self._consent.grounds)
 

@@ -15,8 +15,8 @@ Shape of a document: [known_at, entries, base].
 
 import hashlib
 from bisect import insort
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -123,6 +123,20 @@ def entry_of(tape: Tape, event_at: int, position: int, properties: Any) -> list[
     ):
         return None
     return [event_at, position, *(project(at_path(properties, path)) for path in tape.paths)]
+
+
+def entries_of(tape: Tape) -> Callable[[int, int, Any], list[Any] | None]:
+    """Make `entry_of` for one tape: quick for the shapes that most of them have."""
+    if tape.from_at is None and tape.until_at is None and [len(path) for path in tape.paths] in ([], [1]):
+        if not tape.paths:
+            return lambda event_at, position, _: [event_at, position]
+        name = tape.paths[0][0]
+
+        def with_one(event_at: int, position: int, properties: Any) -> list[Any]:
+            return [event_at, position, project(properties.get(name)) if type(properties) is dict else None]
+
+        return with_one
+    return partial(entry_of, tape)
 
 
 def new_document(tape: Tape) -> Document:
