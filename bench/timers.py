@@ -76,18 +76,17 @@ def _judged(folder: Path, n_people: int, *, n_audiences: int) -> tuple[float, st
         n_before = ws.memberships.count("been")
         engine, head = ws.folding.engine(), ws.log.head()
         seconds = n_people // PER_SECOND + 2
-        timed, processor = time.perf_counter(), time.process_time()
+        timed = time.perf_counter()
         with quiet_garbage_collector():
             # The log's clock goes on by a second each time, as fast as the engine is done with the one before.
             for second in range(seconds):
                 here[0] = due_from + second * SECOND
                 while engine.keep_audiences():
                     pass
-        timed, processor = time.perf_counter() - timed, time.process_time() - processor
+        timed = time.perf_counter() - timed
         n_after, n_ticks = ws.memberships.count("been"), ws.log.head() - head
     note = (
-        f"{n_before - n_after:,} of {n_people:,} people left in {seconds} seconds of the log's time, {n_ticks} ticks; "
-        f"{processor / n_people * 1e6:.0f} µs of CPU each"
+        f"{n_before - n_after:,} of {n_people:,} people left in {seconds} seconds of the log's time, {n_ticks} ticks"
     )
     return (n_before - n_after) / timed, note
 

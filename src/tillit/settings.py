@@ -169,7 +169,7 @@ class Engine:
     poll_ms: int = setting(5, "Pause before looking for new rows.", least=1, most=60_000)
     tick_s: int = setting(10, "How often time is noted on an idle log.", least=1, most=3_600)
     judge_apart_rows: int = setting(
-        2_000,
+        5_000,
         "Log rows in one transaction from which on audiences are judged by a process beside the fold; 0: never.",
         least=0,
         most=1_000_000,
