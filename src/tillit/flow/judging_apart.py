@@ -254,7 +254,7 @@ def judge_as_told(
             _leave()
 
     profiles = StrandMemory()
-    judging = Judging(state, memberships, TapeMemory(0), profiles, adult_age=adult_age)
+    judging: Judging | None = None
     catalog: Catalog | None = None
     garbage = Garbage()
     sys.setswitchinterval(_SWITCH_S)
@@ -268,6 +268,8 @@ def judge_as_told(
                     raise WrongMoment(order.position, position)
                 if catalog is None or order.is_other_catalog:
                     catalog = catalog_of(moment)
+                if judging is None:  # until the first order people were judged elsewhere
+                    judging = Judging(state, memberships, TapeMemory(0), profiles, adult_age=adult_age)
                 done = _done(judging, order, catalog)
             say(done)
             profiles.clear()

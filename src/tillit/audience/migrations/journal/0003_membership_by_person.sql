@@ -1,6 +1,7 @@
--- Who is in which audience, the memberships of a person side by side: whoever is judged is read in one piece.
 ALTER TABLE membership RENAME TO membership_by_audience;
 DROP INDEX membership_root;
+-- Who is in which audience; what one person is in lies side by side.
+-- Grain: one row per audience and person, the person by the root of their identifiers.
 CREATE TABLE membership (
   audience {text} NOT NULL,
   root_id  {int64} NOT NULL,
