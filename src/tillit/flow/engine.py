@@ -221,10 +221,6 @@ class Engine:
                 self._judging = self._judging_here()
         self._starting, self._n_large = None, 0
 
-    def close(self) -> None:
-        """Let go of the process that judges beside."""
-        self.judge_here()
-
     # -- audiences
 
     def judge_touched(self) -> None:
