@@ -490,7 +490,16 @@ def span(spent: int) -> str:
 
 
 def _in_the_last(spent: int) -> str:
-    return f"in the last {span(spent).removeprefix('1 ') if ' ' not in span(spent)[2:] else span(spent)}"
+    return f"in the last {_without_one(spent)}"
+
+
+def every(spent: int) -> str:
+    """Say how often something is done: "every hour", "every 7 days"."""
+    return f"every {_without_one(spent)}"
+
+
+def _without_one(spent: int) -> str:
+    return span(spent).removeprefix("1 ") if " " not in span(spent)[2:] else span(spent)
 
 
 def instant(at: int) -> str:
@@ -564,7 +573,7 @@ def _order(node: Ranked) -> str:
 
 def _rest_of_order(node: Ranked) -> str:
     held = "" if node.held is None else f", {_not(Not(node.held))}"
-    return f"{held}, judged anew every {span(node.every)}"
+    return f"{held}, judged anew {every(node.every)}"
 
 
 def _in_group(node: InGroup) -> str:

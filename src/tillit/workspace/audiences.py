@@ -44,7 +44,7 @@ from tillit.flow import History, catalog_of
 from tillit.identity import find_membership, profile_id
 from tillit.language.live import inputs_of, reach_of
 from tillit.language.nodes import Condition, Value
-from tillit.language.sentences import span
+from tillit.language.sentences import every
 from tillit.records import Membership, NewRow, Permit, Scope
 from tillit.store import Log, Reading, State
 from tillit.workspace.audience_answers import Answers
@@ -338,8 +338,7 @@ class Audiences(Answers):
             ranking = self.ranking(name)
             if ranking is None or ranking.version != entry.version:
                 return Health("filling", "Everybody is being looked at.", last, 2 * last)
-            told = f"Everybody is ranked anew every {span(ranked.node.every)}"
-            return Health("live", f"{told}; members are as of {rfc3339(ranking.judged_at)}.")
+            return Health("live", f"Everybody is ranked anew {every(ranked.node.every)}.")
         return Health("live", "Every event and every passing second counts at once.")
 
     def scope_of(self, name: str, *, asked_by: str = "process") -> Scope:
