@@ -85,9 +85,7 @@ def _judged(folder: Path, n_people: int, *, n_audiences: int) -> tuple[float, st
                     pass
         timed = time.perf_counter() - timed
         n_after, n_ticks = ws.memberships.count("been"), ws.log.head() - head
-    note = (
-        f"{n_before - n_after:,} of {n_people:,} people left in {seconds} seconds of the log's time, {n_ticks} ticks"
-    )
+    note = f"{n_before - n_after:,} of {n_people:,} people left in {seconds} seconds of the log's time, {n_ticks} ticks"
     return (n_before - n_after) / timed, note
 
 

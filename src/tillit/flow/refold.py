@@ -7,6 +7,8 @@ Never: a second way to judge: it is the resolver and the strands that every even
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
+from operator import itemgetter
+from typing import Any
 
 from tillit.audience import UNTOLD, touch
 from tillit.consent import mark_due
@@ -15,12 +17,10 @@ from tillit.flow.fates import FORGOTTEN
 from tillit.flow.group_members import reached_by
 from tillit.flow.keep import STRAND_TABLES, Keeping
 from tillit.identity import (
-    ALIAS_RANK,
     DEVICE_RANK,
     SHARED_RANK,
     Acts,
     Event,
-    Handle,
     Resolver,
     Rules,
     Sighting,
@@ -35,7 +35,15 @@ from tillit.records import LogRow
 from tillit.store import Reading, Writing
 
 ReadRows = Callable[[Sequence[int]], dict[int, LogRow]]
+_Link = tuple[Any, ...]  # as in _LINK
 Tenures = dict[int, list[tuple[int, int, int]]]  # device -> from_at, from_position, holder_id; in order
+_LINK = (
+    *("strong_id", "weak_id", "trust", "chapter"),  # one of each
+    *("position", "event_at", "source", "rule", "verdict", "violation", "reason"),
+)
+_LINKS = f"SELECT {', '.join(_LINK)} FROM link WHERE strong_id IN {{in}}"
+_UNLINK = "DELETE FROM link WHERE strong_id = ? AND weak_id = ?"
+_RELINK = f"INSERT INTO link ({', '.join(_LINK)}) VALUES ({', '.join('?' * len(_LINK))})"
 
 
 def find_closure(state: Reading, ids: Iterable[int], *, through: Iterable[int] = ()) -> set[int]:
@@ -132,8 +140,8 @@ def refold_people(tx: Writing, pair: tuple[int, int], rows: ReadRows, act: LogRo
     Gives the identifiers of whom it touched.
 
     The device of somebody else stays theirs, and where hands do not change its own events are not looked at. An act
-    about one identifier alone (a block, a free) may give it another strength: then also the events that name it beside
-    a device are looked at.
+    about one identifier alone (a block, a free) may give it another strength: then events that name it beside a device
+    may come to the device or leave it, and what the device is tied to is judged anew.
     """
     ids, again, touched = set(pair), set(pair), set[int]()
     while again:
@@ -156,7 +164,8 @@ def _refold_people(
         return {p: read_event(row.body) for p, row in rows(positions).items() if row.body}
 
     people, devices = find_people(tx, ids, through=alone)
-    loosened = _loosen(tx, alone, sorted(devices), rows, rules) if alone is not None else {}
+    loosened = _loosen(tx, alone, sorted(devices)) if alone is not None else {}
+    lifted = _lift(tx, alone, devices) if alone is not None else []
     positions = {
         *find_positions(tx, people),
         *find_founding_husks(tx, people),
@@ -170,12 +179,14 @@ def _refold_people(
     told = {**rows(sorted(positions)), act.position: act}
     items = [(row, read_event(row.body)) for _, row in sorted(told.items()) if row.body]
     resolved = resolver.resolve(tx, items)
+    _put_back(tx, lifted)
     after = _tenures(tx, devices)
     for device in sorted(devices):
         # Part 0 is the first tenure and all before it, so that only later ones part its events.
         if device in loosened or [at for at, _, _ in before[device][1:]] != [at for at, _, _ in after[device][1:]]:
             strands.drop([(device, part) for part in (0, *(at for at, _, _ in before[device][1:]))])
-            strands.fold(_own_sightings(tx, resolver, device, rows))
+            if device not in loosened:  # else its own events are among those that are resolved
+                strands.fold(_own_sightings(tx, resolver, device, rows))
     strands.fold(resolved.sightings)
     strands.write()
     index_events(tx, resolved.sightings)
@@ -198,34 +209,51 @@ def _met(tx: Writing, before: Tenures, after: Tenures) -> set[int]:
     return {end for ends in met if roots.get(ends[0]) == roots.get(ends[1]) for end in ends}
 
 
-def _loosen(tx: Writing, ident: int, devices: list[int], rows: ReadRows, rules: Rules) -> dict[int, list[int]]:
-    """Take from devices those of their own events that name an identifier; give their places, by device."""
+def _loosen(tx: Writing, ident: int, devices: list[int]) -> dict[int, list[int]]:
+    """Take their own events and links from devices whose own events name an identifier; give the places, by device.
+
+    These events may become its, and what only they tied to the device is no longer tied.
+    """
     linked = tx.read_in("SELECT strong_id FROM link WHERE weak_id = ? AND strong_id IN {in}", devices, (ident,))
-    (key,) = tx.read("SELECT namespace, value FROM identifier WHERE identifier_id = ?", (ident,))
     taken: dict[int, list[int]] = {}
     for device in sorted({i for (i,) in linked}):
-        own = tx.read("SELECT event_at, position FROM event_index WHERE anchor_id = ?", (device,))
-        bodies = rows([position for _, position in own])
-        taken[device] = [
-            position
-            for _, position in own
-            if position in bodies
-            and any(_may_be(h, key) for h in rules.handles_of(read_event(bodies[position].body or b"{}")))
-        ]
-        gone = set(taken[device])
-        tx.executemany(
-            "DELETE FROM event_index WHERE anchor_id = ? AND event_at = ? AND position = ?",
-            [(device, event_at, position) for event_at, position in own if position in gone],
-        )
-        tx.execute("DELETE FROM link WHERE strong_id = ? AND weak_id = ?", (device, ident))
+        own = tx.read("SELECT position FROM event_index WHERE anchor_id = ? ORDER BY position", (device,))
+        taken[device] = [position for (position,) in own]
+        tx.execute("DELETE FROM event_index WHERE anchor_id = ?", (device,))
+        tx.execute("DELETE FROM link WHERE strong_id = ?", (device,))
     return taken
 
 
-def _may_be(named: Handle, key: tuple[str, str]) -> bool:
-    # An alias does not say what kind its previous id is.
-    return named.key == key or (
-        named.rank == ALIAS_RANK and named.value == key[1] and key[0] in {"user_id", "anonymous_id"}
+def _lift(tx: Writing, ident: int, devices: set[int]) -> list[_Link]:
+    """Take from devices their links to whatever an identifier is tied to as well.
+
+    Its events may become theirs, also those that came before the events that made these links.
+    """
+    links = tx.read(
+        f"SELECT DISTINCT {', '.join(f'own.{column}' for column in _LINK)} FROM link device "
+        "JOIN link own ON own.strong_id = device.weak_id "
+        "JOIN link other ON other.strong_id = device.strong_id AND other.weak_id = own.weak_id "
+        "WHERE device.strong_id = ?",
+        (ident,),
     )
+    lifted = [link for link in links if link[0] in devices]
+    tx.executemany(_UNLINK, sorted({link[:2] for link in lifted}))
+    return lifted
+
+
+def _put_back(tx: Writing, lifted: list[_Link]) -> None:
+    """Put links back between those that came meanwhile: as all along, each says more than what came before it."""
+    pairs = {link[:2] for link in lifted}
+    came = [link for link in tx.read_in(_LINKS, sorted({link[0] for link in lifted})) if link[:2] in pairs]
+    best: dict[tuple[int, ...], int] = {}
+    kept = []
+    for link in sorted([*lifted, *came], key=itemgetter(_LINK.index("position"))):
+        strong_id, weak_id, trust, chapter = link[:4]
+        if trust > best.get((strong_id, weak_id, chapter), 0):
+            best[(strong_id, weak_id, chapter)] = trust
+            kept.append(link)
+    tx.executemany(_UNLINK, sorted(pairs))
+    tx.executemany(_RELINK, sorted(kept))
 
 
 def _tenures(reading: Reading, devices: set[int]) -> Tenures:
