@@ -306,6 +306,45 @@ def visible() -> list[Figure]:
     return figures
 
 
+_N_REQUESTS = 3_000
+
+
+def sustained() -> list[Figure]:
+    """Collect, fold and judge at once with 100 audiences: until whoever sent the last event is in their audience."""
+    seconds, collecting = _until_judged([*definitions(100), _ASKED])
+    without, _ = _until_judged([_ASKED])
+    return [
+        Figure(
+            "collect to 100 audiences, sustained",
+            _N_REQUESTS * 100 / seconds,
+            "events/s",
+            20_000,
+            True,
+            "the same with one audience",
+            _N_REQUESTS * 100 / without,
+            f"collected at {_N_REQUESTS * 100 / collecting:,.0f} events/s meanwhile; the sender's process is the third",
+        )
+    ]
+
+
+def _until_judged(wanted: list[dict[str, Any]]) -> tuple[float, float]:
+    """Give the seconds until all is judged that was sent as fast as it was taken, and those until it was taken."""
+    served = Served()
+    with Workspace(served.folder) as ws:
+        put_in_force(ws, wanted)
+    sent = bodies(_N_REQUESTS, per_request=100, n_people=N_PEOPLE, run="sustained")
+    with served:
+        requests = [post("/v1/batch", body, served.secret) for body in sent]
+        began = time.perf_counter()
+        load(served.port, requests, connections=4)
+        taken = time.perf_counter() - began
+        load(served.port, _asks(served)[:1], connections=1)
+        with Workspace(served.folder) as ws:
+            while not ws.memberships.count("asked"):
+                time.sleep(0.01)
+        return time.perf_counter() - began, taken
+
+
 def _n_asks() -> int:
     return (_SECONDS - 3) * _ASKS_PER_SECOND
 

@@ -431,6 +431,7 @@ BUDGETS: dict[str, Callable[[], list[Figure]]] = {
     "audiences-100": audiences_100,
     "audiences-new": audiences_new,
     "audiences-1000": audiences_1000,
+    "audiences-sustained": audiences.sustained,
     "audiences-visible": audiences.visible,
     "audiences-timers": audiences_timers,
     "audiences-state": audiences_state,

@@ -164,7 +164,7 @@ def test_who_is_told_another_moment_than_there_is_does_not_judge(
         town.look()
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(st.lists(events() | events() | acts() | waits(), min_size=20, max_size=40))
 def test_live_is_batch_after_anything_that_can_happen(done: list[Act]) -> None:
     with (

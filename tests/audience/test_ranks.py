@@ -94,7 +94,7 @@ def test_the_first_are_in_until_the_next_tick_which_comes_on_an_idle_log(town: T
     assert as_of % DAY < 10 * SECOND
     changes = [(one.kind, one.cause) for one in town.ws.audiences.changes(name="best")]
     assert changes == [("enter", "edit"), ("enter", "edit"), ("exit", "rank"), ("enter", "rank")]
-    assert "as of" in town.ws.audiences.health("best").words
+    assert town.ws.audiences.health("best").words == "Everybody is ranked anew every 24 hours."
 
 
 def test_a_value_in_a_window_moves_people_with_time_alone(town: Town) -> None:

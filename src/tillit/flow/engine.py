@@ -99,8 +99,8 @@ class Engine:
 
         `beside_path` is where other rules are folded before they are taken over; `taken` says up to which position
         couriers took what the outbox asks for (None: there is none); `memberships` is where it is written who is in
-        which audience (None: nobody is judged). `judge_apart_rows`: of micro-batches from which on people are judged
-        by a process of its own, which `start_apart` starts (None: it cannot); 0: never.
+        which audience (None: nobody is judged). From micro-batches of `judge_apart_rows` on (0: never) people are
+        judged by a process of its own, which `start_apart` starts (None: it cannot be).
         """
         self.log = log
         self.state = state
@@ -215,10 +215,11 @@ class Engine:
     def judge_here(self) -> None:
         """Let people be judged in this process, as at the beginning."""
         self._settle()
-        for one in (self._judging, self._starting):
-            if isinstance(one, Apart):
-                one.close()
-                self._judging = self._judging_here()
+        if isinstance(self._judging, Apart):
+            self._judging.close()
+            self._judging = self._judging_here()
+        if self._starting is not None:
+            self._starting.close()
         self._starting, self._n_large = None, 0
 
     # -- audiences
@@ -411,7 +412,7 @@ class Engine:
                 stop.wait(poll_s if n_looks < _IDLE_AFTER else max(poll_s, _IDLE_PAUSE_S))
                 if n_looks % 50 == 0:
                     self.tick()
-                    if isinstance(self._judging, Apart) and clock.monotonic_s() > let_go_s:
+                    if clock.monotonic_s() > let_go_s:
                         self.judge_here()
                 continue
             version = now_version
