@@ -139,7 +139,7 @@ def open_registry(paths: Paths) -> SqliteState:
 def open_journal(paths: Paths) -> SqliteState:
     """Open the file of who read and who did what, and who received what."""
     # FULL: a disclosure is on disk before anything leaves, also when the power goes.
-    store = SqliteState(paths.journal, synchronous="FULL", cache_kb=65_536)
+    store = SqliteState(paths.journal, synchronous="FULL", cache_kb=8_192)
     store.migrate(JOURNAL_MIGRATIONS)
     store.migrate(LEDGER_MIGRATIONS)
     store.migrate(REQUEST_MIGRATIONS)
@@ -149,7 +149,7 @@ def open_journal(paths: Paths) -> SqliteState:
 def open_deliveries(paths: Paths) -> SqliteState:
     """Open the file of what left and what is to leave."""
     # FULL: an attempt is on disk before the wire, also when the power goes.
-    store = SqliteState(paths.deliveries, synchronous="FULL", cache_kb=65_536)
+    store = SqliteState(paths.deliveries, synchronous="FULL", cache_kb=8_192)
     store.migrate(DELIVERIES_MIGRATIONS)
     return store
 
