@@ -46,7 +46,7 @@ def fold_and_kill(folder: Path, after_s: float) -> bool:
 
 def pour(town: Town, chance: random.Random, n: int) -> None:
     """Put events into the log that nobody has folded yet: some late, some of shared devices, some identify."""
-    now = clock.now_us()
+    now = town.clock.now()
     told = []
     for number in range(n):
         who = chance.randrange(N_PEOPLE)

@@ -11,35 +11,18 @@ from hypothesis import strategies as st
 
 from tests.audience.apart import judge_apart, kill, part
 from tests.audience.shop import DEFINITIONS, PURPOSES, Town
+from tests.audience.test_crashes import pour
 from tests.audience.test_laws import Act, acts, events, waits
 from tests.engines import PostgresServer
 from tests.still_clock import Clock
 from tillit.audience import Touched
-from tillit.clock import DAY, HOUR, SECOND, rfc3339
+from tillit.clock import DAY, HOUR
 from tillit.flow.judging_apart import Apart
 from tillit.records import NewRow
 from tillit.store import Log
 from tillit.workspace import Workspace, create_workspace
 
 FIRST = {"top": {"by": {"event": "*", "count": True}, "highest": 5, "every": "1h"}}
-
-
-def pour(town: Town, chance: random.Random, n: int) -> None:
-    """Put events into the log: some late, some of shared devices, some of somebody who is known."""
-    told = []
-    for number in range(n):
-        who = chance.randrange(40)
-        one = {
-            "type": "track",
-            "event": chance.choice(["Order Completed", "Product Viewed", "Cart Viewed"]),
-            "anonymousId": f"device-{who % 30}",
-            "properties": {"total": chance.choice([20, 60.5]), "sku": chance.choice("ab")},
-            "timestamp": rfc3339(town.clock.at - chance.choice([0, 0, 1, 3_600, 500_000]) * SECOND - number),
-        }
-        if chance.random() < 0.5:
-            one["userId"] = f"user-{who}"
-        told.append(one)
-    town.ws.append(told)
 
 
 def live(folder: Path, chance: random.Random) -> None:

@@ -282,11 +282,11 @@ class Engine:
             self._judge_untold(judging, at)
         if judging.wants(at):
             return judging.step(epoch=self.log.epoch(), position=self.fold.position, at=at)
+        self._settle()
+        if judging is not self._judging:
+            return True  # who judges was killed
         now = self._now()
-        if not judging.wants(now):
-            self._settle()
-            if judging is not self._judging:
-                return True  # who judges was killed
+        if judging.next_due() > now:
             self._quiet = (self.fold.position, judging.next_due())
             return False
         next_tick = self.log.head_logged_at() + _TICKS_APART_US

@@ -92,10 +92,12 @@ class Apart:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         """Take a process that is starting."""
-        self._process = process
-        if _SET_PIPE_SIZE is not None and process.stdin is not None:
+        assert process.stdin is not None, "it was started with a pipe"
+        assert process.stdout is not None, "it was started with a pipe"
+        self._process, self._orders, self._answers = process, process.stdin, process.stdout
+        if _SET_PIPE_SIZE is not None:
             with contextlib.suppress(OSError):  # an order of a large micro-batch is a megabyte
-                fcntl.fcntl(process.stdin, _SET_PIPE_SIZE, 1 << 20)
+                fcntl.fcntl(self._orders, _SET_PIPE_SIZE, 1 << 20)
         self._n_sent = self._n_held = self._n_done = 0
         self._n_since_break = 0
         self._sent: list[int] = []  # positions of orders that are not done
@@ -108,10 +110,8 @@ class Apart:
 
     def is_ready(self) -> bool:
         """Say whether the process has started; never waits."""
-        answers = self._process.stdout
-        assert answers is not None, "it was started with a pipe"
         waiting = select.poll()
-        waiting.register(answers)
+        waiting.register(self._answers)
         if not waiting.poll(0):
             return False
         self._receive()
@@ -139,9 +139,9 @@ class Apart:
     def _end(self) -> None:
         self.is_gone = True
         self._n_held = self._n_done = self._n_sent
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._orders, self._answers):
             with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]  # it was started with pipes
+                pipe.close()
         try:
             self._process.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -199,12 +199,8 @@ class Apart:
         if self.is_gone:
             return
         self._is_other_catalog = False
-        told = _encode(order)
         try:
-            orders = self._process.stdin
-            assert orders is not None, "it was started with a pipe"
-            orders.write(len(told).to_bytes(_LENGTH) + told)
-            orders.flush()
+            _write_frame(self._orders, order)
         except OSError:
             self._end()
             return
@@ -212,9 +208,7 @@ class Apart:
         self._sent.append(order.position)
 
     def _receive(self) -> None:
-        answers = self._process.stdout
-        assert answers is not None, "it was started with a pipe"
-        told = _frame(answers)
+        told = _frame(self._answers)
         if told is None:
             self._end()
             return
@@ -225,6 +219,12 @@ class Apart:
             self._n_done += 1
             self._last = answer
             self.judged_through = self._sent.pop(0)
+
+
+def _write_frame(pipe: IO[bytes], told: _Order | _Answer) -> None:
+    body = _encode(told)
+    pipe.write(len(body).to_bytes(_LENGTH) + body)
+    pipe.flush()
 
 
 def _frame(pipe: IO[bytes]) -> bytes | None:
@@ -246,10 +246,8 @@ def judge_as_told(
     """Judge until whoever sends orders is gone."""
 
     def say(answer: _Answer) -> None:
-        told = _encode(answer)
         try:
-            answers.write(len(told).to_bytes(_LENGTH) + told)
-            answers.flush()
+            _write_frame(answers, answer)
         except BrokenPipeError:
             _leave()
 

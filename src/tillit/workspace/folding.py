@@ -42,7 +42,6 @@ from tillit.store.lake import Lake
 from tillit.workspace.folder import Paths
 
 _LOOK_S = 0.005
-_TRY_S = 5.0
 _TRY_AGAIN_S = 0.5  # before it is tried again to fold here
 _PATIENCE_S = 600.0  # a large person on a busy machine; taste
 
@@ -163,7 +162,10 @@ class Folding:
         self._may_fold = False
 
     def reach(self, position: int, timeout_s: float) -> None:
-        """Return when the fold has come to a position. Raises BusyError when it does not in time."""
+        """Return when the fold has come to a position. Raises BusyError when it does not in time.
+
+        When whoever folds ends meanwhile, it is done here.
+        """
         deadline = clock.monotonic_s() + timeout_s
         while True:
             if self._may_fold:
@@ -186,19 +188,8 @@ class Folding:
                 )
 
     def reach_patiently(self, position: int) -> None:
-        """Return when the fold has come to a position, for whoever must not give up: it is tried again and again.
-
-        When whoever folds ends meanwhile, it is done here. Raises: BusyError after minutes.
-        """
-        deadline = clock.monotonic_s() + _PATIENCE_S
-        while True:
-            try:
-                self.reach(position, _TRY_S)
-            except BusyError as exc:
-                if exc.code != "flow.behind" or clock.monotonic_s() > deadline:
-                    raise
-            else:
-                return
+        """Return when the fold has come to a position, for whoever must not give up. Raises BusyError after minutes."""
+        self.reach(position, _PATIENCE_S)
 
     def wait(self, position: int, timeout_s: float) -> bool:
         """Wait for whoever folds to come to a position; say whether they did in time. Never folds here."""
