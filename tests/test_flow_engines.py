@@ -16,7 +16,7 @@ from tests.strategies import NOON, place, row
 from tillit.collect.once import Once
 from tillit.consent import find_due, load_restricted, policy_in_force, terms_of
 from tillit.flow import COMPARED_TABLES, Fold, judge_due, prepare
-from tillit.flow.audiences import fill_tapes
+from tillit.flow.audiences import keep_tapes
 from tillit.flow.refold import find_closure, find_positions
 from tillit.identity import (
     DEFAULT_RULES,
@@ -55,7 +55,7 @@ def fold(state: State, rows: Sequence[LogRow], *, n_batch: int, slice_keys: int 
         opened._once = Once(state, slice_keys=slice_keys)
     for start in range(0, len(rows), n_batch):
         opened.apply(rows[start : start + n_batch])
-    while fill_tapes(state, opened.catalog, Rows(rows), opened.tapes):
+    while keep_tapes(state, opened.catalog, Rows(rows), opened.tapes):
         pass
     return opened
 

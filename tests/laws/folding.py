@@ -14,7 +14,7 @@ from typing import Any
 from tests.model import GROUPS_AT, World
 from tillit.clock import instant
 from tillit.flow import COMPARED_TABLES, Fold
-from tillit.flow.audiences import fill_tapes
+from tillit.flow.audiences import keep_tapes
 from tillit.identity import Handle, find_membership, identifier_of, iter_events
 from tillit.profile import get_document
 from tillit.records import KIND_EVENT, LogRow, Permit, Scope
@@ -43,7 +43,7 @@ class Folded:
         self.fold.apply(rows)
 
     def tables(self) -> Tables:
-        while fill_tapes(self.state, self.fold.catalog, self.fold._rows, self.fold.tapes):
+        while keep_tapes(self.state, self.fold.catalog, self.fold._rows, self.fold.tapes):
             pass
         return {name: sorted(self.state.read(f"SELECT * FROM {name}")) for name in COMPARED_TABLES}
 

@@ -52,23 +52,18 @@ from tillit.audience.memberships import (
     Standing,
 )
 from tillit.audience.rankings import Ranking, drop_ranking, read_rankings, write_ranking
-from tillit.audience.writer import (
-    UNTOLD,
+from tillit.audience.tapes import (
     WHOLE,
-    Came,
     Strand,
     TapeMemory,
-    TapeWriter,
-    Touched,
     begin_tapes,
-    clear_touched,
-    on_tape,
+    is_any_going,
     read_standing,
-    read_touched,
     set_through,
-    touch,
+    take_away,
     unfilled,
 )
+from tillit.audience.writer import UNTOLD, Came, TapeWriter, Touched, clear_touched, read_touched, touch
 from tillit.store import migrations_of
 
 TAPE_MIGRATIONS = migrations_of("tillit.audience", room="audience", folder="migrations/state")
@@ -130,12 +125,12 @@ __all__ = [
     "definition_row",
     "drop_ranking",
     "held_out_of",
+    "is_any_going",
     "keep_definition_of",
     "lens_allows",
     "lens_of",
     "list_applied",
     "list_in_force",
-    "on_tape",
     "read_audience",
     "read_catalog",
     "read_feature",
@@ -145,6 +140,7 @@ __all__ = [
     "resolve_definitions",
     "set_through",
     "stored_id",
+    "take_away",
     "touch",
     "unfilled",
     "write_ranking",

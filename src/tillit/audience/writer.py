@@ -1,12 +1,11 @@
 """Writer: events come onto the tapes of their strands, in the fold's own transaction.
 
 In:    sightings (events with their anchor and the part of its time); the catalog in force.
-Out:   rows of tape, tape_standing, audience_touched.
+Out:   tapes of strands; rows of audience_touched.
 Never: a person. A tape hangs on its strand alone, so that joining and parting people moves it and changes nothing.
 
-A definition that comes to a workspace with history finds its tapes empty: they are filled strand by strand, in the
-order of identifiers. `through` says how far that is; events of strands beyond are not put on the tape yet, since their
-strand is read whole when it is its turn. So nothing is missed and nothing is there twice, wherever it is killed.
+While a tape is being filled from history, events of strands that are not on it yet are not put there, since each is
+read whole when it is its turn. So nothing is missed and nothing is there twice, wherever it is killed.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,20 +15,15 @@ import msgspec
 
 from tillit.audience.catalog import Catalog, Kept, lens_allows
 from tillit.audience.memberships import LATE
-from tillit.language.tapes import Document, add_entries, new_document
+from tillit.audience.tapes import WHOLE, Key, TapeMemory, drop_tapes, read_standing, write_tapes
+from tillit.language.tapes import add_entries, new_document
 from tillit.language.values import holds
 from tillit.records import TRUST_OPERATOR, LogRow, carried_by
 from tillit.store import Reading, Writing
 
-WHOLE = 1 << 62  # a tape that every strand is on
 UNTOLD = 1 << 62  # people to be judged again wherever the fold is
 _AT_ONCE = 256  # strands
 LATE_US = 60_000_000  # what came so long after it happened came late; taste
-Key = tuple[int, int]  # identifier_id, part
-Strand = dict[int, Any]  # by tape: its document, or the bytes of it until somebody looks
-
-_decode = msgspec.msgpack.Decoder().decode
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode  # maps lie as their values came
 
 
 class _Said(msgspec.Struct, gc=False):
@@ -65,49 +59,6 @@ class Seen(Protocol):
     def part(self) -> int:
         """Say which tenure of a device they fall in."""
         ...
-
-
-def on_tape(strand: Strand, tape_id: int) -> Document | None:
-    """Give what stands on a tape of a strand; None: nothing does."""
-    found = strand.get(tape_id)
-    if type(found) is bytes:
-        found = strand[tape_id] = _decode(found)
-    return found
-
-
-class TapeMemory:
-    """The tapes of strands that were used last, kept between batches by the one process that folds."""
-
-    def __init__(self, most: int = 5_000) -> None:
-        """Hold the tapes of so many strands, some 500 bytes each."""
-        self._most = most
-        self.strands: dict[Key, Strand] = {}
-
-    def clear(self) -> None:
-        """Forget all: after a transaction that failed, or when strands were changed by an act."""
-        self.strands.clear()
-
-    def trim(self) -> None:
-        """Let the oldest go."""
-        while len(self.strands) > self._most:
-            del self.strands[next(iter(self.strands))]
-
-    def load(self, reading: Reading, keys: Iterable[Key]) -> dict[Key, Strand]:
-        """Give the tapes of strands, those that are not in memory from the state."""
-        wanted = list(keys)
-        missing: dict[Key, Strand] = {key: {} for key in wanted if key not in self.strands}
-        self.strands.update(missing)
-        last, strand = None, None
-        for identifier_id, part, tape_id, document in reading.read_in(
-            "SELECT identifier_id, part, tape_id, document FROM tape WHERE identifier_id IN {in}",
-            sorted({key[0] for key in missing}),
-        ):
-            if (identifier_id, part) != last:
-                last = identifier_id, part
-                strand = missing.get(last)
-            if strand is not None:
-                strand[tape_id] = document
-        return {key: self.strands[key] for key in wanted}
 
 
 class Came:
@@ -291,24 +242,18 @@ class TapeWriter:
         for start in range(0, len(keys), _AT_ONCE):
             some = keys[start : start + _AT_ONCE]
             strands = self._memory.load(self._tx, some)
-            rows: list[tuple[int, int, int, bytes]] = []
             for key in some:
-                strand, mine = strands[key], wanted[key]
+                strand = strands[key]
                 came = self.touched.of(key[0]) if is_judged else None
-                for tape_id in sorted(mine):
-                    coming = mine[tape_id]
-                    document = on_tape(strand, tape_id)
+                for tape_id, coming in wanted[key].items():
+                    # What is filled begins anew: something may be left from when it was wanted before.
+                    document = strand.document(tape_id) if is_judged else None
                     if document is None:
                         document = strand[tape_id] = new_document(coming.kept.tape)
                     add_entries(coming.kept.tape, document, coming.entries, coming.logged_at)
-                    rows.append((*key, tape_id, _encode(document)))
                     if came is not None:
                         came.add(tape_id, coming.entries)
-            self._tx.executemany(
-                "INSERT INTO tape (identifier_id, part, tape_id, document) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (identifier_id, part, tape_id) DO UPDATE SET document = excluded.document",
-                rows,
-            )
+            write_tapes(self._tx, {key: wanted[key] for key in some}, strands)
             self._memory.trim()
 
     def _properties_of(self, row: LogRow) -> Any:
@@ -325,7 +270,7 @@ class TapeWriter:
         """Forget the tapes of these strands: their events are folded again."""
         if not self._catalog.tapes:
             return
-        self._tx.executemany("DELETE FROM tape WHERE identifier_id = ? AND part = ?", keys)
+        drop_tapes(self._tx, keys)
         for key in keys:
             self._memory.strands.pop(key, None)
             self.touched.of(key[0]).tapes = None
@@ -348,40 +293,3 @@ def read_touched(reading: Reading) -> list[int]:
 def clear_touched(tx: Writing, position: int = UNTOLD) -> None:
     """Forget who was judged, up to a position of the fold."""
     tx.execute("DELETE FROM audience_touched WHERE position <= ?", (position,))
-
-
-# -- tapes that are filled
-
-
-def read_standing(reading: Reading) -> dict[int, int]:
-    """Give how far each tape is filled, by its id."""
-    return dict(reading.read("SELECT tape_id, through FROM tape_standing"))
-
-
-def begin_tapes(tx: Writing, catalog: Catalog) -> None:
-    """Make room for the tapes that definitions in force want, and let go of those that none wants any more."""
-    standing = read_standing(tx)
-    # Without anybody there is nothing to fill them from.
-    through = -1 if tx.read("SELECT 1 FROM identifier LIMIT 1") else WHOLE
-    tx.executemany(
-        "INSERT INTO tape_standing (tape_id, through) VALUES (?, ?)",
-        [(one, through) for one in sorted(catalog.tapes.keys() - standing.keys())],
-    )
-    for one in sorted(standing.keys() - catalog.tapes.keys()):
-        tx.execute("DELETE FROM tape WHERE tape_id = ?", (one,))
-        tx.execute("DELETE FROM tape_standing WHERE tape_id = ?", (one,))
-
-
-def unfilled(reading: Reading) -> tuple[list[int], int]:
-    """Give the tapes that are filled next, all that stand at one place, and the place. None: all are whole."""
-    rows = reading.read(
-        "SELECT tape_id, through FROM tape_standing WHERE through < ? AND through = "
-        "(SELECT min(through) FROM tape_standing) ORDER BY tape_id",
-        (WHOLE,),
-    )
-    return [one for one, _ in rows], rows[0][1] if rows else WHOLE
-
-
-def set_through(tx: Writing, tapes: Sequence[int], through: int) -> None:
-    """Note how far tapes are filled."""
-    tx.executemany("UPDATE tape_standing SET through = ? WHERE tape_id = ?", [(through, one) for one in tapes])

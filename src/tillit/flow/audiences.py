@@ -38,10 +38,11 @@ from tillit.audience import (
     TapeMemory,
     TapeWriter,
     Touched,
+    is_any_going,
     lens_allows,
-    on_tape,
     read_standing,
     set_through,
+    take_away,
     unfilled,
 )
 from tillit.consent import Declared, lanes_of, policy_in_force, stretches
@@ -65,25 +66,38 @@ _FILL_AT_ONCE = 1_000  # events read again between two micro-batches
 _MOST_TURNS = 1_000  # instants of one person gone through after a long pause; then the present one
 
 
-# -- tapes that are filled from history
+# -- tapes that are filled from history, and tapes that go
 
 
-def fill_tapes(state: State, catalog: Catalog, rows: ReadRows, memory: TapeMemory | None = None) -> bool:
-    """Put the events of some more strands onto tapes that are not whole; say whether there was any to do."""
+def keep_tapes(state: State, catalog: Catalog, rows: ReadRows, memory: TapeMemory) -> bool:
+    """Do one piece of what is to be done on tapes: say whether there was any."""
+    try:
+        return _fill_some(state, catalog, rows, memory) or _take_some(state, memory)
+    except BaseException:
+        memory.clear()  # it holds what was not written
+        raise
+
+
+def _fill_some(state: State, catalog: Catalog, rows: ReadRows, memory: TapeMemory) -> bool:
+    """Put the events of some more strands onto tapes that are not whole."""
     tapes, through = unfilled(state)
     if not tapes:
         return False
-    try:
-        with state.transaction() as tx:
-            anchors = _next_anchors(tx, through)
-            if anchors:
-                writer = TapeWriter(tx, catalog, memory, filling=tapes)
-                writer.fold([one for anchor, told in anchors.items() for one in _sightings(tx, anchor, told, rows)])
-            set_through(tx, tapes, max(anchors) if anchors else WHOLE)
-    except BaseException:
-        if memory is not None:
-            memory.clear()  # it holds what was not written
-        raise
+    with state.transaction() as tx:
+        anchors = _next_anchors(tx, through)
+        if anchors:
+            writer = TapeWriter(tx, catalog, memory, filling=tapes)
+            writer.fold([one for anchor, told in anchors.items() for one in _sightings(tx, anchor, told, rows)])
+        set_through(tx, tapes, max(anchors) if anchors else WHOLE)
+    return True
+
+
+def _take_some(state: State, memory: TapeMemory) -> bool:
+    """Take from some more strands what no definition wants any more."""
+    if not is_any_going(state):
+        return False
+    with state.transaction() as tx:
+        take_away(tx, memory)
     return True
 
 
@@ -181,7 +195,7 @@ class PersonView:
         """Give what stands on a tape, by the id under which it is stored."""
         found = self._tapes.get(stored_id)
         if found is None:
-            told = (on_tape(strand, stored_id) for strand in self._strands)
+            told = [strand.document(stored_id) for strand in self._strands]
             found = self._tapes[stored_id] = [document for document in told if document is not None]
         return found
 
@@ -591,7 +605,7 @@ def _brought(came: Came, holder: Holder, strands: _Strands) -> dict[int, tuple[l
         if key[0] not in came.joined:
             continue
         for tape_id in strands[key]:
-            document = on_tape(strands[key], tape_id)
+            document = strands[key].document(tape_id)
             assert document is not None, "it is a tape of theirs"
             entries, n_added = found.get(tape_id, ([], 0))
             base = document[BASE]

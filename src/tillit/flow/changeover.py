@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tillit.consent import load_grounds, mark_all
-from tillit.flow.audiences import fill_tapes
+from tillit.flow.audiences import keep_tapes
 from tillit.flow.fates import QUARANTINED
 from tillit.flow.fold import COMPARED_TABLES, Fold, prepare
 from tillit.flow.rebuild import ONCE_TABLES, carry_fates, drop_carried, iter_differences, iter_log
@@ -63,7 +63,7 @@ class Beside:
             drop_carried(self.state, rows)
         self.fold.apply(rows, epoch=self._log.epoch())
         self.fold.take_busy()
-        if not rows and fill_tapes(self.state, self.fold.catalog, self._rows, self.fold.tapes):
+        if not rows and keep_tapes(self.state, self.fold.catalog, self._rows, self.fold.tapes):
             return 1
         return len(rows)
 

@@ -19,7 +19,7 @@ import msgspec
 from tillit import clock
 from tillit.audience import CORRECTION, Memberships, Touched, clear_touched, read_touched, unfilled
 from tillit.errors import BusyError
-from tillit.flow.audiences import Judging, fill_tapes
+from tillit.flow.audiences import Judging, keep_tapes
 from tillit.flow.changeover import Beside, take_over
 from tillit.flow.fold import Fold, Garbage, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
@@ -271,7 +271,7 @@ class Engine:
         if position == self.fold.position and self._now() < quiet_until and not self._has_untold:
             return False  # an idle engine comes here fifty times a second
         self._quiet = (-1, 0)
-        if fill_tapes(self.state, self.fold.catalog, self.rows, self.fold.tapes):
+        if keep_tapes(self.state, self.fold.catalog, self.rows, self.fold.tapes):
             return True
         judging = self._judging
         if judging is None or not self._has_audiences(judging):

@@ -78,7 +78,7 @@ from tillit.records import KIND_ACT, KIND_DEFINITION, KIND_EVENT, REFUSED_BODY, 
 from tillit.store import Reading, State, Writing, migrations_of
 
 # Raised when the same log would fold to something else than before: derived state of another version is rebuilt.
-FOLD_VERSION = 9
+FOLD_VERSION = 10
 
 MIGRATIONS = (
     migrations_of("tillit.store", room="fold", folder="migrations/state"),
@@ -353,7 +353,7 @@ class Fold:
             # Purposes too say which events an audience may use.
             catalog = catalog_of(tx)
             if catalog is not self.catalog:
-                begin_tapes(tx, catalog)
+                begin_tapes(tx, catalog.tapes)
                 self.catalog = catalog
                 self.tapes.clear()
 

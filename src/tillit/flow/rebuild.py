@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tillit.consent import PERMISSION_TABLES
-from tillit.flow.audiences import fill_tapes
+from tillit.flow.audiences import keep_tapes
 from tillit.flow.fold import COMPARED_TABLES, Applied, Fold, prepare, quiet_garbage_collector
 from tillit.flow.refold import ReadRows
 from tillit.identity import DEFAULT, AppliedRules, read_definition
@@ -101,7 +101,7 @@ def fold_anew(
             fold.take_busy()  # what stands for many was found when it came
             if progress is not None:
                 progress(applied)
-        while fill_tapes(state, fold.catalog, rows, fold.tapes):
+        while keep_tapes(state, fold.catalog, rows, fold.tapes):
             pass
     return fold
 
