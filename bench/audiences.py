@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from bench.figure import Figure, percentile
 from bench.served import Served
 from bench.traffic import Visits, bodies, get, load, post
-from tillit.audience import definition_row
+from tillit.audience import TapeMemory, definition_row
 from tillit.clock import DAY, HOUR, MINUTE, rfc3339
 from tillit.collect.door import take
 from tillit.identity import profile_id
@@ -121,7 +121,7 @@ def folding(folder: Path, n_audiences: int) -> Folded:
         n_timed, seconds, n_before = _run(ws, n_past)
         n_changes = ws.memberships.last_change_id() - n_before
         n_members = sum(one.n_members for one in ws.memberships.standings().values())
-        n_tapes = int(ws.state.read("SELECT count(*) FROM tape")[0][0])
+        n_tapes = _count_tapes(ws)
         by_person = [
             int(n)
             for (n,) in ws.state.read(
@@ -137,6 +137,11 @@ def folding(folder: Path, n_audiences: int) -> Folded:
         f"{n_people:,} people"
     )
     return Folded(n_timed / seconds, note, n_tapes, by_person)
+
+
+def _count_tapes(ws: Workspace) -> int:
+    keys = ws.state.read("SELECT DISTINCT identifier_id, part FROM tape")
+    return sum(len(TapeMemory(0).load(ws.state, [(one, part)])[one, part]) for one, part in keys)
 
 
 def _run(ws: Workspace, after: int) -> tuple[int, float, int]:

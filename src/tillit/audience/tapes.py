@@ -34,7 +34,7 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode  # else values w
 
 
 class Strand(dict[int, Any]):
-    """The tapes of one strand by their ids: documents; of a long one the bytes, until somebody looks."""
+    """The tapes of one strand by their ids: documents, or the bytes of them until somebody looks."""
 
     __slots__ = ("apart",)
 
@@ -66,7 +66,7 @@ class Strand(dict[int, Any]):
         for tape_id in changed:
             document = self.get(tape_id)
             was_apart = tape_id in apart
-            if document is not None and _is_long(document):
+            if document is not None and (len(document[ENTRIES]) > _LONG or _counts_many(document[BASE])):
                 apart.add(tape_id)
                 rows[tape_id] = _encode(document)
                 is_together = is_together or not was_apart
@@ -81,10 +81,7 @@ class Strand(dict[int, Any]):
         return rows
 
 
-def _is_long(document: Document) -> bool:
-    if len(document[ENTRIES]) > _LONG:
-        return True
-    base = document[BASE]
+def _counts_many(base: list[Any] | None) -> bool:
     return base is not None and any(told[P_VALUES] and len(told[P_VALUES]) > _LONG for told in base[B_PATHS])
 
 
@@ -92,7 +89,7 @@ class TapeMemory:
     """The tapes of strands that were used last, kept between batches by the one process that folds."""
 
     def __init__(self, most: int = 1_000) -> None:
-        """Hold the tapes of so many strands, some 30 kB each with a thousand audiences."""
+        """Hold the tapes of so many strands, some kilobytes each."""
         self._most = most
         self.strands: dict[Key, Strand] = {}
 
