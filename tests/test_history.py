@@ -19,8 +19,9 @@ from tests.random_log import random_log
 from tillit.clock import HOUR, rfc3339
 from tillit.consent import Choice, Many
 from tillit.flow import Fold, LakeWriter
+from tillit.flow.fold import prepare
 from tillit.flow.history import History
-from tillit.identity import iter_events, profile_id
+from tillit.identity import iter_events, iter_identifiers, iter_places, iter_tenures, profile_id
 from tillit.language.live import draw
 from tillit.language.nodes import TraitValue
 from tillit.language.reading import read_condition, read_value
@@ -265,6 +266,39 @@ def test_a_random_log_gives_everybody_what_is_theirs(engine: Engine, tmp_path: P
         assert lake.position() == n_lake
         assert check(history, state, told) > 20
         history.close()
+
+
+@pytest.mark.parametrize(("n_rows", "n_texts"), [(1, 1), (3, 2), (4, 3), (12, 1), (50, 20)])
+def test_everybody_is_read_whole_in_blocks_of_any_size(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, n_rows: int, n_texts: int
+) -> None:
+    monkeypatch.setattr("tillit.identity.everybody._ROWS", n_rows)
+    monkeypatch.setattr("tillit.identity.everybody._TEXTS", n_texts)
+    state = engine.open()
+    prepare(state)
+    assert [*iter_identifiers(state, state.dialect), *iter_places(state, state.dialect)] == []
+
+    # One anchor has more events than a block, some at one instant; twelve are a whole number of most blocks.
+    places = [(64 if i < 8 else 64 * i, NOON - i // 2, i) for i in range(12)]
+    tenures = [(64 * (i // 3), -(1 << 61) + i // 2, i, 128) for i in range(12)]
+    with state.transaction() as tx:
+        tx.executemany("INSERT INTO event_index (anchor_id, event_at, position) VALUES (?, ?, ?)", places)
+        tx.executemany(
+            "INSERT INTO tenure (identifier_id, from_at, from_position, holder_id) VALUES (?, ?, ?, ?)", tenures
+        )
+
+    assert sorted(rows_of(iter_places(state, state.dialect), n_texts)) == sorted((a, p) for a, _, p in places)
+    assert sorted(rows_of(iter_tenures(state, state.dialect), n_texts)) == sorted(tenures)
+
+
+def rows_of(blocks: Iterator[tuple[list[str], ...]], n_texts: int) -> list[tuple[int, ...]]:
+    """Put columns of texts together to rows again."""
+    rows: list[tuple[int, ...]] = []
+    for block in blocks:
+        assert {len(texts) for texts in block} <= set(range(1, n_texts + 1))
+        columns = ([int(one) for text in texts for one in text.split(",")] for texts in block)
+        rows += zip(*columns, strict=True)
+    return rows
 
 
 def test_permitted_are_those_whom_the_purpose_may_use(ws: Workspace) -> None:

@@ -88,8 +88,8 @@ def _counts_many(base: list[Any] | None) -> bool:
 class TapeMemory:
     """The tapes of strands that were used last, kept between batches by the one process that folds."""
 
-    def __init__(self, most: int = 1_000) -> None:
-        """Hold the tapes of so many strands, some kilobytes each."""
+    def __init__(self, most: int = 256) -> None:
+        """Hold the tapes of so many strands: few, so that they are let go while the processor has them in its cache."""
         self._most = most
         self.strands: dict[Key, Strand] = {}
 

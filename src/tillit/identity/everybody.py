@@ -6,14 +6,15 @@ Never: a value of an identifier: ids alone.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tillit.identity.members import ALPHABET, profile_id
 from tillit.store import Reading
 
-Texts = tuple[str, ...]  # columns, each as "3,7,12"
+Texts = tuple[list[str], ...]  # columns, each as some texts like "3,7,12"
 
-_ROWS = 100_000  # read at once: some 5 MB
-_ANCHORS = 20_000  # read at once: as much, when each has a hundred events
+_ROWS = 10_000  # in one text
+_TEXTS = 20  # read at once: some 5 MB
 _FIRST = -(1 << 62)
 _DIGITS = len(profile_id(0)) - 1
 
@@ -32,28 +33,30 @@ def iter_tenures(reading: Reading, dialect: str) -> Iterator[Texts]:
     return _blocks(reading, dialect, "tenure", columns, columns[:3])
 
 
-def iter_places(reading: Reading, dialect: str) -> Iterator[tuple[list[int], list[str]]]:
-    """Give the places in the log of all applied events: the identifiers they count for, and each one's as "3,7,12"."""
-    sql = (
-        f"SELECT anchor_id, {_listed('position', dialect)} FROM event_index WHERE anchor_id > ? "
-        f"GROUP BY anchor_id ORDER BY anchor_id LIMIT {_ANCHORS}"
-    )
-    after = _FIRST
-    while rows := reading.read(sql, (after,)):
-        anchors, places = zip(*rows, strict=True)
-        yield list(anchors), list(places)
-        after = anchors[-1]
+def iter_places(reading: Reading, dialect: str) -> Iterator[Texts]:
+    """Give the place in the log of every applied event: (anchor_id, position)."""
+    key = ("anchor_id", "event_at", "position")
+    return _blocks(reading, dialect, "event_index", ("anchor_id", "position"), key)
 
 
 def _blocks(reading: Reading, dialect: str, table: str, columns: Sequence[str], key: Sequence[str]) -> Iterator[Texts]:
     """Give a table's rows, a block at a time."""
     listed, marks = ", ".join(key), ", ".join("?" * len(key))
-    block = f"SELECT {', '.join(columns)} FROM {table} WHERE ({listed}) > ({marks}) ORDER BY {listed} LIMIT {_ROWS}"
+    later = f"FROM {table} WHERE ({listed}) > ({marks}) ORDER BY {listed} LIMIT"
     texts = ", ".join(_listed(column, dialect) for column in columns)
-    after: tuple[int, ...] = (_FIRST,) * len(key)
-    while (found := reading.read(f"SELECT {texts} FROM ({block}) AS block", after)[0])[0] is not None:
-        yield found
-        after = tuple(int(text[text.rfind(",") + 1 :]) for text in found[: len(key)])
+    text = f"SELECT {texts} FROM (SELECT {', '.join(columns)} {later} {_ROWS}) AS block"
+    # To step over rows by number takes a third of the time that writing them as texts does (measured).
+    last = f"SELECT {listed} {later} 1 OFFSET {_ROWS - 1}"
+    after: tuple[int, ...] | None = (_FIRST,) * len(key)
+    while after is not None:
+        found: list[tuple[Any, ...]] = []
+        while after is not None and len(found) < _TEXTS:
+            found += reading.read(text, after)
+            after = next(iter(reading.read(last, after)), None)
+        if found[-1][0] is None:
+            found.pop()  # the text of no rows
+        if found:
+            yield tuple(list(column) for column in zip(*found, strict=True))
 
 
 def _listed(column: str, dialect: str) -> str:
