@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.audience_shop import BIG, CALLERS, QUIET, REGULARS, SPEND, id_of, make_shop
+from tests.audience_shop import BIG, CALLERS, PURPOSES, QUIET, REGULARS, SPEND, id_of, make_shop
 from tests.cli.in_process import Done, run
 from tests.looks import looks
 from tests.still_clock import Clock
@@ -16,6 +16,11 @@ from tillit.clock import SECOND
 from tillit.workspace import Workspace
 
 LONG_AGO = 1_700_000_000 * SECOND
+BESIDE = """
+audience: beside
+purpose: newsletter
+definition: {group: {kind: household, member: {event: Order Completed}, others_only: true}}
+"""
 QUIET_FOR_LIFE = QUIET.replace("30d", "30000d")
 
 
@@ -228,6 +233,26 @@ def test_a_file_that_cannot_be_tried_says_why(shop: Path, text: str | None, code
     done = typed(shop, "audience", "preview", str(file), code=code)
 
     assert ("Did you mean 'event'" in done.stderr) if text is not None else ("no file" in done.stderr)
+
+
+def test_why_calls_who_fits_in_a_household_by_name_and_leaves_ids_to_programs(shop: Path) -> None:
+    (shop / "audiences" / "e-beside.yaml").write_text(BESIDE, encoding="utf-8")
+    with Workspace(shop, now=Clock(LONG_AGO + 60 * SECOND).now) as ws:
+        ws.consent.apply(PURPOSES.replace("events,", "events, groups,"), reason="", operator="kim")
+        for who in ("ana", "bo", "cem"):
+            ws.group(group_id="h1", traits={"kind": "household"}, user_id=who)
+    typed(shop, "apply", "--yes", "--reason", "spring")
+
+    found = told(shop, "audience", "why", "beside", "user_id:ana")
+    printed = typed(shop, "audience", "why", "beside", "user_id:ana").stdout
+
+    assert found["leaves"][0]["people"] == [ids(shop)["cem"]]
+    assert f"1 fits: {ids(shop)['cem']}" in found["leaves"][0]["value"]
+    assert "2 members whom the purpose may use, 1 fits: Cem" in printed
+    assert "Bo" not in printed
+    with Workspace(shop) as ws:
+        noted = {one.subject_ref for one in looks(ws) if one.route == "tillit audience why"}
+    assert noted == {ids(shop)[who] for who in ("ana", "cem")}
 
 
 def test_why_says_each_part_and_is_not_told_of_whom_the_purpose_may_not_use(applied: Path) -> None:

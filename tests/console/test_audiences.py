@@ -49,6 +49,12 @@ audience: regulars
 to: {url: "https://hooks.example.com/people"}
 fields: {id: profile.id}
 """
+BESIDE_BUYERS = """\
+audience: beside-buyers
+title: Beside buyers
+purpose: letters
+definition: {group: {kind: household, member: {event: Order Completed}, others_only: true}}
+"""
 SPENT = """\
 feature: spent
 title: Spent in a year
@@ -186,6 +192,28 @@ def test_a_member_is_shown_with_since_when_and_why_and_is_noted(shop: Shop) -> N
     assert "Ana came in" in words(page)
     noted = {look.subject_ref for look in looks(shop.ws) if look.route == "/console/audiences/{name}"}
     assert noted == {shop.id_of("ana"), shop.id_of("bo")}
+
+
+def test_who_of_a_household_fits_is_called_by_name_and_noted(shop: Shop) -> None:
+    shop.ws.consent.apply(PURPOSES.replace("fields: [events,", "fields: [events, groups,"), operator="kim", reason="")
+    shop.ws.identify(user_id="eve")  # nobody knows what she is called, and the purpose may not see her user id
+    shop.buys("eve", 3)
+    for name in ("ana", "bo", "cem", "eve"):
+        shop.ws.group(group_id="h1", traits={"kind": "household"}, user_id=name)
+    shop.clock.at += 1_000_000
+    for name in ("ana", "bo", "eve"):  # Cem said nothing
+        shop.ws.consent.set(f"user_id:{name}", [Choice("letters", "given")], evidence="form-1")
+    shop.apply(BESIDE_BUYERS)
+    shop.act_for("letters")
+
+    page = words(told(shop.get(f"/console/audiences/beside-buyers/why/{shop.id_of('ana')}")))
+
+    assert "3 members whom the purpose may use, 2 fit: Bo, " + shop.id_of("eve") in page
+    assert shop.id_of("bo") not in page
+    assert "Cem" not in page
+    assert shop.id_of("cem") not in page
+    noted = {look.subject_ref for look in looks(shop.ws) if look.route.startswith("/console/audiences/{name}/why")}
+    assert noted == {shop.id_of(name) for name in ("ana", "bo", "eve")}
 
 
 def test_whom_the_purpose_may_not_use_is_counted_with_the_reason_and_not_shown(shop: Shop) -> None:

@@ -22,15 +22,34 @@ from typing import Any, NamedTuple
 
 from tests.language_cases import OPERATORS
 from tillit.flow import audiences
-from tillit.language import dialects, groups, instants, live, ranks, sql, tapes, values
+from tillit.language import dialects, groups, instants, live, ranks, tapes, values
+from tillit.language.sql import (
+    aggregates,
+    belonging,
+    habits,
+    marks,
+    named,
+    orders,
+    passing,
+    question,
+    samples,
+    seen,
+    sequences,
+    spans,
+    traits,
+)
 
 LIVE = (instants, values, tapes, live, groups)
-SQL = (sql, dialects)
+SQL = (
+    *(named, passing, spans, seen, marks, aggregates, habits, sequences, traits, belonging, samples, orders, question),
+    dialects,
+)
 # Orders are of everybody at once: `tests/language/test_rank_mutants.py` draws faults of theirs.
 MODULES: dict[str, ModuleType] = {module.__file__ or "": module for module in (*LIVE, *SQL, audiences, ranks)}
 SQL_FILES = {module.__file__ for module in SQL}
 # Classes of which methods are spoiled, and those methods where not all of them are.
-CLASSES: dict[str, set[str]] = {"_Asking": set(), "_Span": set(), "DuckDb": set(), "Permissions": {"__call__"}}
+_PARTS = ("_Asking", "Named", "Seen", "Marks", "Aggregates", "Traits", "Belonging", "Span", "DuckDb")
+CLASSES: dict[str, set[str]] = {**{name: set() for name in _PARTS}, "Permissions": {"__call__"}}
 # A search that might not end (it has tests of its own), reading and writing what people see, and what only says what
 # hangs on what.
 LEFT_OUT = {"_first_instant", "read_span", "write_span", "is_zone", "inputs_of", "why_no_pattern", "_spelled"}

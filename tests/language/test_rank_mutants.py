@@ -24,12 +24,12 @@ N_CASES = 40
 WORDS = ("top", "limit")
 EVALUATORS = {
     *("ranks.compile_score", "ranks.number_of", "ranks.n_kept", "ranks.is_held_out", "ranks.first_of"),
-    *("ranks.members_of", "sql._Asking.first", "sql._Asking.places", "sql._Asking._order", "sql._Asking._scored"),
+    *("ranks.members_of", "orders.first", "orders.places", "orders._order", "question._Asking.scored"),
 }
 _EDGE = "2^-32 of people are drawn at the edge of a part"
 # The function, what stands in the mutant, and why it ranks alike.
 EQUAL: tuple[tuple[str, str, str], ...] = (
-    ("sql._Asking._scored", "told.sql if False", "DuckDB reads a number as it reads one in JSON"),
+    ("question._Asking.scored", "told.sql if False", "DuckDB reads a number as it reads one in JSON"),
     ("ranks.is_held_out", "held.from_share < draw", _EDGE),
     ("ranks.is_held_out", "<= held.until_share", _EDGE),
     ("ranks.first_of", "if True", "of an order that holds nobody out nobody is"),

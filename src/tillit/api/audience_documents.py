@@ -153,7 +153,7 @@ class DecidingEventDocument(TypedDict):
 class LeafDocument(TypedDict):
     """One part of a definition, and whether it holds for one person; parts of a part stand one deeper.
 
-    `flip`: what alone would turn it.
+    `flip`: what alone would turn it. `people`: the profile ids that `value` names.
     """
 
     kind: str
@@ -166,6 +166,7 @@ class LeafDocument(TypedDict):
     flip: str | None
     depth: int
     joined_by: str
+    people: list[str]
 
 
 class WhyAudienceDocument(TypedDict):

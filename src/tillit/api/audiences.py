@@ -37,6 +37,7 @@ from tillit.api.gate import asked, key_of
 from tillit.api.profiles import who_of
 from tillit.api.streams import frame
 from tillit.records import Scope
+from tillit.workspace import people_in
 
 Asking = Request[Any, Any, Any]
 _READS: dict[str, Any] = {"scope": "audiences:read"}
@@ -56,7 +57,7 @@ def audience_routes(desk: Desk) -> list[HTTPRouteHandler]:
     async def reason(request: Asking, name: str, who: str) -> WhyAudienceDocument:
         scope = await leave(request, name)
         found = await desk.slowly(lambda: ws.audiences.why_of(name, who, scope))
-        desk.note(request, scope, [found["profile_id"]])
+        desk.note(request, scope, people_in(found))
         return cast(WhyAudienceDocument, found)
 
     def purposes_of(request: Asking) -> Callable[[str], Scope | None]:

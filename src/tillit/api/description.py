@@ -165,6 +165,7 @@ _WHY_AUDIENCE = {
             "flip": "1 more Order Completed",
             "depth": 0,
             "joined_by": "",
+            "people": [],
         }
     ],
     "flip": "1 more Order Completed",

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tillit.clock import DAY, rfc3339
-from tillit.console.views import name_of
 from tillit.identity import LinkEvidence, TenureEvidence
 from tillit.profile import Act, Person, event_id
 from tillit.records import TRUST_NAMES, TRUST_OPERATOR
-from tillit.workspace import Related
+from tillit.workspace import Related, name_of
 
 _LONGEST_VALUE = 300
 FIRST_TRAITS = 20

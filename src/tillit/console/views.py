@@ -14,7 +14,7 @@ from tillit.clock import rfc3339
 from tillit.errors import NotFound
 from tillit.identity import Event, Handle, is_identity_act
 from tillit.records import ACT_TYPES, IDENTITY_ACT_TYPES, TRUST_OPERATOR, LogRow, Scope
-from tillit.workspace import Workspace
+from tillit.workspace import Workspace, name_of
 
 # Properties that tell most about an event, in this order; the others follow as they came.
 _TELLING = ("name", "query", "order_id", "revenue", "value", "price", "path", "email", "method", "reason")
@@ -256,28 +256,6 @@ def read_place(workspace: Workspace, event_id: str) -> int | None:
     if not dash or not event_id.isascii() or not epoch.isdigit() or not place.isdigit() or len(place) > 18:
         return None
     return int(place) if int(epoch) == workspace.log.epoch() else None
-
-
-def name_of(document: dict[str, Any]) -> str:
-    """Say what to call a person: a name, else the strongest identifier."""
-    traits = document["traits"]
-
-    def told(name: str) -> str:
-        value = traits.get(name, {}).get("value")
-        return value.strip() if isinstance(value, str) else ""
-
-    whole = told("name")
-    parts = " ".join(filter(None, (told("firstName") or told("first_name"), told("lastName") or told("last_name"))))
-    by_namespace: dict[str, str] = {}
-    for one in document["identifiers"]:
-        by_namespace.setdefault(one["namespace"], one["value"])
-    found = whole or parts or by_namespace.get("email") or by_namespace.get("user_id")
-    if found:
-        return _short(found, _LONGEST_NAME)
-    others = [value for namespace, value in by_namespace.items() if namespace != "anonymous_id"]
-    if others:
-        return _short(others[0], _LONGEST_NAME)
-    return f"Visitor {by_namespace['anonymous_id'][:8]}" if by_namespace else "Nobody named"
 
 
 def customer_view(document: dict[str, Any]) -> CustomerView:

@@ -25,6 +25,8 @@ _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _INSTANT = INSTANT.replace(r"\d", "[0-9]").replace("(", "(?:")
 _PLACE = re.compile(r":([a-z]\w*)")
 _LARGEST = "9e12"  # as `values` has it
+COLLATED = {"duckdb": "", "postgres": ' COLLATE "C"'}  # texts in the order of their bytes
+DIVIDED = {"duckdb": "//", "postgres": "/"}  # whole numbers, down to a whole number
 
 
 class NotInSql(InputError):
@@ -132,6 +134,14 @@ def negated(part: "Expression") -> "Expression":
     if part == exp.true():
         return exp.false()
     return exp.true() if part == exp.false() else exp.not_(part)
+
+
+def among(value: "Expression", wanted: "Sequence[Expression]") -> "Expression":
+    """One of some values, of which there is at least one."""
+    from sqlglot import exp
+
+    value = value.copy() if value.parent is not None else value
+    return exp.EQ(this=value, expression=wanted[0]) if len(wanted) == 1 else exp.In(this=value, expressions=[*wanted])
 
 
 Body = Callable[["Expression"], "Expression"]

@@ -6,12 +6,13 @@ Never: a rule of its own: rooms know, this room hands over what they need and jo
 """
 
 from tillit.workspace.audience_past import end_of_day
+from tillit.workspace.audience_told import call_people, people_in
 from tillit.workspace.deliveries import UnknownDestination, UnknownTemplate
 from tillit.workspace.delivery_views import HowItIs, Life
 from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, discard_unreadable_state, open_state
 from tillit.workspace.ledger import open_ledger, subjects_of
 from tillit.workspace.messages import words_of
-from tillit.workspace.people import Related, find_membership_of, find_people, unknown_profile
+from tillit.workspace.people import NAMELESS, Related, find_membership_of, find_people, name_of, unknown_profile
 from tillit.workspace.plans import AskedPlan, PlanGone, Plans, forget_plans
 from tillit.workspace.quarantine import Replayed
 from tillit.workspace.reads import Reads
@@ -21,6 +22,7 @@ from tillit.workspace.workspace import Workspace
 
 __all__ = [
     "MARK",
+    "NAMELESS",
     "AskedPlan",
     "HowItIs",
     "Life",
@@ -38,14 +40,17 @@ __all__ = [
     "UnknownDestination",
     "UnknownTemplate",
     "Workspace",
+    "call_people",
     "create_workspace",
     "discard_unreadable_state",
     "end_of_day",
     "find_membership_of",
     "find_people",
     "forget_plans",
+    "name_of",
     "open_ledger",
     "open_state",
+    "people_in",
     "people_shown",
     "subjects_of",
     "unknown_profile",

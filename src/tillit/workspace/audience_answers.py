@@ -521,7 +521,7 @@ class Answers:
         leaf = {
             "kind": "leaf", "sentence": sentence(node._replace(of=Everybody())), "holds": place.is_first,
             "value": place.value, "wanted": place.wanted, "events": [], "changes_at": _when(next_tick), "flip": None,
-            "depth": 0, "joined_by": "all",
+            "depth": 0, "joined_by": "all", "people": [],
         }  # fmt: skip
         return {
             "audience": name,
@@ -751,6 +751,7 @@ def _leaves(reason: Reason, epoch: int, depth: int, joined_by: str) -> Iterable[
         "flip": reason.change.words if reason.change is not None else None,
         "depth": depth,
         "joined_by": joined_by,
+        "people": list(reason.people),
     }
     for part in reason.parts:
         yield from _leaves(part, epoch, depth + 1, reason.kind)

@@ -5,6 +5,7 @@ Out:   documents; pages of them, with how many were withheld and why; one audien
 Never: somebody whom the purpose may not use, also not as the one from whom another came.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +20,7 @@ from tillit.records import Membership, Permit, Scope
 from tillit.store import Reading
 from tillit.workspace.audience_past import AsOf
 from tillit.workspace.leave import Leave
+from tillit.workspace.people import NAMELESS
 
 _PAGE = 1_000
 _ALL = 1 << 62
@@ -170,6 +172,30 @@ def feature_document(defined: DefinedFeature) -> dict[str, Any]:
         "definition": defined.feature.definition,
         "version": defined.position,
     }
+
+
+def people_in(why: Mapping[str, Any]) -> list[str]:
+    """Give the profile ids of everybody of whom an explanation tells: who was asked about, and whom it names."""
+    return list(dict.fromkeys([why["profile_id"], *(one for leaf in why["leaves"] for one in leaf["people"])]))
+
+
+def call_people(leaves: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Give parts of an explanation that call people by their names; whoever has none is left with their id.
+
+    `names`: by profile id, of those of whom may be told.
+
+    >>> call_people([{"value": "2 fit: p1, p2", "people": ["p1", "p2"]}], {"p2": "Bo"})
+    [{'value': '2 fit: p1, Bo', 'people': ['p1', 'p2']}]
+    """
+    called = []
+    for leaf in leaves:
+        known = [one for one in leaf["people"] if names.get(one, NAMELESS) != NAMELESS]
+        value = leaf["value"]
+        if known:
+            # In one go: a name may look like the id of another.
+            value = re.sub("|".join(map(re.escape, known)), lambda found: names[found[0]], value)
+        called.append({**leaf, "value": value})
+    return called
 
 
 # -- pages

@@ -2,7 +2,7 @@
 
 In:    a moment of the state, a scope.
 Out:   documents of the people found, best first; people near one person, each with the reason; what a colleague says of
-       somebody, as a row for the log.
+       somebody, as a row for the log; what to call a person.
 Never: somebody who does not answer every word that was typed.
 """
 
@@ -29,6 +29,8 @@ from tillit.workspace.leave import Leave
 _MOST_IDENTIFIERS = 100  # by one word
 _MOST_STRANDS = 600
 _AT_ONCE = 1_000
+NAMELESS = "Nobody named"  # of whom no name and no identifier may be shown
+_LONGEST_NAME = 80
 _SPREAD, _SPREAD_BY = 1 << 32, 2_654_435_761  # Knuth's multiplicative hash
 
 
@@ -188,3 +190,29 @@ def find_related(reading: Reading, own_id: str, evidence: Evidence, leave: Leave
             if document is not None:
                 told[membership.profile_id] = Related(document, [neighbour])
     return list(told.values())
+
+
+def name_of(document: dict[str, Any]) -> str:
+    """Say what to call a person: a name, else the strongest identifier."""
+    traits = document["traits"]
+
+    def told(name: str) -> str:
+        value = traits.get(name, {}).get("value")
+        return value.strip() if isinstance(value, str) else ""
+
+    whole = told("name")
+    parts = " ".join(filter(None, (told("firstName") or told("first_name"), told("lastName") or told("last_name"))))
+    by_namespace: dict[str, str] = {}
+    for one in document["identifiers"]:
+        by_namespace.setdefault(one["namespace"], one["value"])
+    found = whole or parts or by_namespace.get("email") or by_namespace.get("user_id")
+    if found:
+        return _short(found)
+    others = [value for namespace, value in by_namespace.items() if namespace != "anonymous_id"]
+    if others:
+        return _short(others[0])
+    return f"Visitor {by_namespace['anonymous_id'][:8]}" if by_namespace else NAMELESS
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"

@@ -27,12 +27,11 @@ from tillit.console.belonging import (
 )
 from tillit.console.desk import PART, Asking, Desk
 from tillit.console.pages.leave import is_refused
-from tillit.console.views import name_of
 from tillit.errors import BusyError, InputError, RefusedError
 from tillit.identity import profile_id
 from tillit.language.sentences import lines
 from tillit.records import Scope
-from tillit.workspace import end_of_day
+from tillit.workspace import call_people, end_of_day, name_of, people_in
 
 _MEMBERS = 50
 _CHANGES = 20
@@ -197,13 +196,15 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
             return desk.page(
                 request, "audience_why.html", status=exc.status, why=None, closed=exc.message, person="", **shown
             )
-        desk.note(request, [membership.profile_id])
-        person = names_of([membership.profile_id], scope).get(membership.profile_id, "")
+        everybody = people_in(why)
+        desk.note(request, everybody)
+        names = names_of(everybody, scope)
+        person = names.get(membership.profile_id, "")
         why = {
             **why,
             "cause": ENTERED.get(why["cause"], why["cause"]) if why["cause"] else "",
             "flip": (why["flip"] or "").rstrip("."),
-            "leaves": reason_rows(why["leaves"]),
+            "leaves": reason_rows(call_people(why["leaves"], names)),
         }
         return desk.page(request, "audience_why.html", why=why, closed="", person=person, **shown)
 

@@ -36,10 +36,10 @@ from tillit.console.offered import Names
 from tillit.console.pages.audiences import may_act, offers_for, titles_of
 from tillit.console.pages.identity import reason_of
 from tillit.console.pages.leave import is_refused
-from tillit.console.views import name_of
 from tillit.errors import BusyError, InputError
 from tillit.language.reading import LanguageInvalid, read_condition, read_value
 from tillit.records import NotReadable, read_yaml
+from tillit.workspace import name_of
 
 _LARGEST_FORM = 700_000  # a text has at most 100,000 characters, three times over; or as many fields as rows have
 _SAMPLE = 12

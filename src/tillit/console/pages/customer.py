@@ -36,12 +36,12 @@ from tillit.console.portrait import (
     trait_views,
 )
 from tillit.console.ties import list_ends, list_ties
-from tillit.console.views import customer_detail, event_views, name_of
+from tillit.console.views import customer_detail, event_views
 from tillit.errors import BusyError, InputError, NotFound, RefusedError
 from tillit.privacy import ACCESS, OPERATOR, PORTABILITY
 from tillit.profile import ActInvalid, position_of
 from tillit.records import Membership, Scope
-from tillit.workspace import Related, Workspace
+from tillit.workspace import Related, Workspace, name_of
 
 _TIMELINE_ROWS = 40
 _MOST_TRAITS = 5_000  # of the whole list: a page, not a download

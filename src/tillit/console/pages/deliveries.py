@@ -18,10 +18,9 @@ from tillit.console.desk import Asking, Desk, Form
 from tillit.console.leaving import MENDABLE, OUTCOMES, STATES, delivery_view, why
 from tillit.console.pages.leave import is_refused
 from tillit.console.purposes import BASES
-from tillit.console.views import name_of
 from tillit.errors import InputError, NotFound
 from tillit.profile import event_id
-from tillit.workspace import Life, subjects_of
+from tillit.workspace import Life, name_of, subjects_of
 
 _ROWS = 50
 _LONGEST = 100

@@ -16,8 +16,8 @@ from tillit.console.belonging import read_applied, retired_names, users_of, valu
 from tillit.console.desk import Asking, Desk, Form
 from tillit.console.pages.audiences import offers_for, titles_of
 from tillit.console.pages.leave import is_refused
-from tillit.console.views import name_of
 from tillit.errors import NotFound, RefusedError
+from tillit.workspace import name_of
 
 _VERSIONS = 30
 _LONGEST_WHO = 320

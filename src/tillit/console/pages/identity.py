@@ -31,13 +31,13 @@ from tillit.console.ties import (
     pair_of,
     step_of,
 )
-from tillit.console.views import CustomerView, customer_view, name_of
+from tillit.console.views import CustomerView, customer_view
 from tillit.errors import BusyError, InputError, NotFound
 from tillit.identity import CUT, JOIN, PIN, UNDO, ReasonInvalid, identifier_of, takes
 from tillit.identity import profile_id as key_of
 from tillit.profile import position_of
 from tillit.records import Membership, Scope
-from tillit.workspace import Workspace
+from tillit.workspace import Workspace, name_of
 
 _MOST_CHOICES = 200  # of a list to choose from
 _MOST_TIES = 60  # unless all are asked for: each has a form of its own
