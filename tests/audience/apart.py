@@ -14,11 +14,11 @@ def judge_apart(monkeypatch: pytest.MonkeyPatch, *, batch_rows: int) -> None:
 
 def part(ws: Workspace) -> Apart:
     """Wait until somebody judges beside."""
-    engine = ws.folding.engine()
-    while not isinstance(engine._judging, Apart):
-        engine._part(1)
-        assert engine._judge_apart_rows, "it could not be started"
-    return engine._judging
+    judges = ws.folding.engine().judges
+    while not isinstance(judges.now, Apart):
+        judges.part(1)
+        assert judges.may_be_apart, "it could not be started"
+    return judges.now
 
 
 def kill(apart: Apart) -> None:

@@ -17,7 +17,6 @@ from tests.engines import PostgresServer
 from tests.still_clock import Clock
 from tillit.audience import Touched
 from tillit.clock import DAY, HOUR
-from tillit.flow.judging_apart import Apart
 from tillit.records import NewRow
 from tillit.store import Log
 from tillit.workspace import Workspace, create_workspace
@@ -62,7 +61,7 @@ def folded_anew(folder: Path, log: Path, *, is_apart: bool) -> list[tuple[Any, .
         while engine.step():
             if is_apart and engine.fold.catalog.has_any:
                 part(ws)
-            n_apart += isinstance(engine._judging, Apart)
+            n_apart += engine.judges.is_apart
             if engine.fold.position % 3 == 0:
                 while engine.keep_audiences():
                     pass
@@ -166,4 +165,4 @@ def test_live_is_batch_after_anything_that_can_happen(done: list[Act]) -> None:
             if number % 7 == 0:
                 town.look()
         town.look()
-        assert isinstance(town.ws.folding.engine()._judging, Apart)
+        assert town.ws.folding.engine().judges.is_apart

@@ -299,7 +299,7 @@ def test_everybody_is_looked_at_in_pieces_and_whoever_is_touched_meanwhile_again
     town.ws.folding.leave_to_others()
     while engine.step():
         pass
-    judging = engine._judging
+    judging = engine.judges.now
     assert isinstance(judging, Judging)
     n_pieces = 0
     while judging._ranks._walk is None or judging._ranks._walk.onward < 1 << 62:
@@ -328,7 +328,7 @@ def test_a_number_that_time_changed_while_others_were_looked_at_is_made_anew(tow
     town.ws.folding.leave_to_others()
     while engine.step():
         pass
-    judging = engine._judging
+    judging = engine.judges.now
     assert isinstance(judging, Judging)
     while judging._ranks._walk is None or judging._ranks._walk.onward < 1 << 62:
         assert engine.keep_audiences()

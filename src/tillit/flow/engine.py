@@ -23,7 +23,7 @@ from tillit.flow.audiences import Judging, keep_tapes
 from tillit.flow.changeover import Beside, take_over
 from tillit.flow.fold import Fold, Garbage, quiet_garbage_collector
 from tillit.flow.forget import FORGET, forget_in_log
-from tillit.flow.judging_apart import Apart
+from tillit.flow.judges import Judge, Judges
 from tillit.flow.permissions import judge_due
 from tillit.identity import applied_rules, find_values_of_many, newest_rules, value_row
 from tillit.language.values import NEVER
@@ -37,7 +37,6 @@ _MANY_PAUSE_S = 1.0  # between two looks for values that stand for many
 _LAKE_ROWS = 50_000  # rows per commit of the lake: about 40 MB while it is built
 _TICKS_APART_US = 100_000  # between two rows that tell the time alone
 _MOMENT_US = 1_000_000  # of the log's time between two judgements of audiences
-_LARGE_IN_A_ROW = 2  # micro-batches after which it is no chance that they are large
 _KEPT_APART_S = 60.0  # without news, before a process that judges is let go; it takes a second to start
 _LOOK_AFTER = 8  # large micro-batches between two looks at what else audiences wait for
 _EMPTY_RUN = 5_000  # log rows that hold nothing for the lake before their passing is worth a commit; below _LAKE_ROWS
@@ -117,10 +116,6 @@ class Engine:
         self._adult_age = adult_age
         self._judged_at = -1  # where the fold was when nobody was left to be judged
         self._memberships = memberships
-        self._judge_apart_rows = judge_apart_rows
-        self._start_apart = start_apart
-        self._starting: Apart | None = None  # that will judge once it is ready
-        self._n_large = 0  # micro-batches in a row that are worth judging beside them
         self.fold = Fold(
             state,
             self.rows,
@@ -129,9 +124,8 @@ class Engine:
             hold=self._hold,
         )
         self.fold.check_head(log.head())
-        self._judging: Judging | Apart | None = self._judging_here()
+        self.judges = Judges(self._judging_here, self.fold.judged, start_apart, apart_rows=judge_apart_rows)
         self._quiet = (-1, 0)  # the place of the fold at which nobody waited, and until when nobody is due
-        self._has_untold = True  # people may wait to be judged of whom the fold says nothing: see `_judge_untold`
 
     def rows(self, positions: Sequence[int]) -> dict[int, LogRow]:
         """Read log rows again, from the lake where the log was trimmed."""
@@ -162,128 +156,82 @@ class Engine:
                 rows = rows[: next(i for i, row in enumerate(rows) if row.logged_at > most)]
         if rows[0].kind == KIND_ACT:
             self.act(rows[0])
-        if self._judge_apart_rows:
-            self._part(len(rows))
+        if self.fold.catalog.has_any:
+            self.judges.part(len(rows))
         self.fold.apply(rows, epoch=self.log.epoch())
         self.judge_touched()
         return len(rows)
 
-    # -- where people are judged
+    # -- audiences
 
     def _judging_here(self) -> Judging | None:
         if self._memberships is None:
             return None
         return Judging(self.state, self._memberships, self.fold.tapes, self.fold.strands, adult_age=self._adult_age)
 
-    def _part(self, n_rows: int) -> None:
-        """Let a process of its own judge once there is more to fold than comes as one goes."""
-        if not isinstance(self._judging, Judging) or not self.fold.catalog.has_any:
-            return
-        self._n_large = self._n_large + 1 if n_rows >= self._judge_apart_rows else 0
-        if self._starting is not None:
-            if self._starting.is_ready():
-                self._judging, self._starting = self._starting, None
-            elif self._starting.is_gone:
-                self._starting, self._judge_apart_rows = None, 0  # it cannot be started here
-        elif self._n_large >= _LARGE_IN_A_ROW:
-            process = self._start_apart()
-            if process is None:
-                self._judge_apart_rows = 0
-            else:
-                self._starting = Apart(process)
-
     def _hold(self) -> None:
-        """Return when the state may be changed: whoever judges beside has the moment that they were told of."""
-        if isinstance(self._judging, Apart):
-            self._judging.hold()
-            self._note_judged()
-
-    def _settle(self) -> None:
-        """Return when everybody is judged who was to be."""
-        if isinstance(self._judging, Apart):
-            self._judging.settle()
-            self._note_judged()
-
-    def _note_judged(self) -> None:
-        apart = self._judging
-        assert isinstance(apart, Apart), "who judges here is done at once"
-        self.fold.judged(apart.judged_through)
-        if apart.is_gone:
-            # It was killed. What it had not done is noted in the state.
-            self._judging, self._has_untold, self._n_large = self._judging_here(), True, 0
-
-    def judge_here(self) -> None:
-        """Let people be judged in this process, as at the beginning."""
-        self._settle()
-        if isinstance(self._judging, Apart):
-            self._judging.close()
-            self._judging = self._judging_here()
-        if self._starting is not None:
-            self._starting.close()
-        self._starting, self._n_large = None, 0
-
-    # -- audiences
+        self.judges.hold()
 
     def judge_touched(self) -> None:
         """Judge the audiences of people of whom the last micro-batch said more, and of whoever was due by then."""
-        judging, touched = self._judging, self.fold.take_touched()
+        judging, touched, is_apart = self.judges.now, self.fold.take_touched(), self.judges.is_apart
         if judging is None or not self._has_audiences(judging):
             self.fold.judged(self.fold.position)
             return
         at = self._come_under(judging)
-        if self._has_untold:
+        if self.judges.has_untold:
             self._judge_untold(judging, at)
         judging.judge_touched(touched, epoch=self.log.epoch(), position=self.fold.position, at=at)
-        if isinstance(judging, Judging):
+        if not is_apart:
             self.fold.judged(self.fold.position)
 
-    def _has_audiences(self, judging: Judging | Apart) -> bool:
+    def _has_audiences(self, judging: Judge) -> bool:
         # Also while the last one that there was is being left.
         return bool(self.fold.catalog.names) or judging.is_under_any
 
-    def _come_under(self, judging: Judging | Apart) -> int:
+    def _come_under(self, judging: Judge) -> int:
         rows = self.state.read("SELECT logged_at FROM fold")
         at = int(rows[0][0])
         judging.come_under(self.fold.catalog, epoch=self.log.epoch(), position=self.fold.position, at=at)
         return at
 
-    def _judge_untold(self, judging: Judging | Apart, at: int) -> None:
+    def _judge_untold(self, judging: Judge, at: int) -> None:
         """Judge whoever was noted and not judged: a process was killed in between, or somebody was forgotten."""
         ids = read_touched(self.state)
         if ids:
             touched = Touched()
             touched.whole(ids)
             judging.judge_touched(touched, epoch=self.log.epoch(), position=self.fold.position, at=at)
-            self._settle()
-            if judging is not self._judging:
+            self.judges.settle()
+            if judging is not self.judges.now:
                 return  # it was killed meanwhile
             with self.state.transaction() as tx:
                 clear_touched(tx)
-        self._has_untold = False
+        self.judges.has_untold = False
 
     def keep_audiences(self) -> bool:
         """Do one piece of what audiences wait for: tapes to be filled, people to be judged; say whether there was any.
 
         On an idle log the engine notes the time when somebody is due.
         """
-        self._settle()
+        self.judges.settle()
         position, quiet_until = self._quiet
-        if position == self.fold.position and self._now() < quiet_until and not self._has_untold:
+        if position == self.fold.position and self._now() < quiet_until and not self.judges.has_untold:
             return False  # an idle engine comes here fifty times a second
         self._quiet = (-1, 0)
         if keep_tapes(self.state, self.fold.catalog, self.rows, self.fold.tapes):
             return True
-        judging = self._judging
+        judging = self.judges.now
         if judging is None or not self._has_audiences(judging):
             self._quiet = (self.fold.position, NEVER)
             return False
         at = self._come_under(judging)
-        if self._has_untold:
+        if self.judges.has_untold:
             self._judge_untold(judging, at)
         if judging.wants(at):
             return judging.step(epoch=self.log.epoch(), position=self.fold.position, at=at)
-        self._settle()
-        if judging is not self._judging:
+        self.judges.settle()
+        if judging is not self.judges.now:
             return True  # who judges was killed
         now = self._now()
         if judging.next_due() > now:
@@ -299,14 +247,16 @@ class Engine:
 
     def _is_awaited(self) -> bool:
         """Say whether audiences wait for more than what comes, as far as it is known of who judges beside."""
-        judging = self._judging
-        if not isinstance(judging, Apart) or self._has_untold or judging.is_walking or unfilled(self.state)[0]:
+        judging = self.judges.now
+        if judging is None or not self.judges.is_apart or self.judges.has_untold or judging.is_walking:
+            return True
+        if unfilled(self.state)[0]:
             return True
         return judging.next_due() <= self.log.head_logged_at()
 
     def walk_audiences(self) -> None:
         """Ask that everybody is judged again: what people are known by changed without a word of theirs."""
-        judging = self._judging
+        judging = self.judges.now
         if judging is not None and self._has_audiences(judging):
             at = int(self.state.read("SELECT logged_at FROM fold")[0][0])
             judging.walk(CORRECTION, epoch=self.log.epoch(), position=self.fold.position, at=at)
@@ -316,10 +266,10 @@ class Engine:
         """Do what an act in the log asks for. May be repeated."""
         act = msgspec.json.decode(row.body or b"{}")
         if act.get("act") == FORGET:
-            self._settle()
+            self.judges.settle()
             forget_in_log(self.log, self.state, self.rows, act["positions"])
             self.fold.forget_people()
-            self._has_untold = True
+            self.judges.has_untold = True
             self.state.scrub()
             self._let_go()  # it may hold what was forgotten
 
@@ -354,7 +304,7 @@ class Engine:
         if newest_rules(self.state).position == beside.rules.position:
             if beside.step(self.fold.position):
                 return True
-            self._settle()
+            self.judges.settle()
             take_over(self.state, beside)
             self.fold.forget_memory()
             self.walk_audiences()
@@ -413,7 +363,7 @@ class Engine:
                 if n_looks % 50 == 0:
                     self.tick()
                     if clock.monotonic_s() > let_go_s:
-                        self.judge_here()
+                        self.judges.come_here()
                 continue
             version = now_version
             n_large = 0
@@ -421,7 +371,7 @@ class Engine:
                 n_looks = 0
                 self.judge()
                 # Who judges beside would be waited for each time.
-                n_large = n_large + 1 if n_rows == self._batch_rows and isinstance(self._judging, Apart) else 0
+                n_large = n_large + 1 if n_rows == self._batch_rows and self.judges.is_apart else 0
                 if not n_large or (n_large % _LOOK_AFTER == 0 and self._is_awaited()):
                     self.keep_audiences()
                 garbage.hide()

@@ -242,7 +242,7 @@ class Folding:
             if self._engine is None:
                 self._lock = self._locks.enter_context(file_lock(self._paths.engine_lock, "fold"))
             else:
-                self._engine.judge_here()
+                self._engine.judges.come_here()
             rules = rules_of(self._log)
             self._drop_history()
             reset_state(self._state, rules, first_position=self._log.first_position())
@@ -284,7 +284,7 @@ class Folding:
     def release(self) -> None:
         """Let another process fold."""
         if self._engine is not None:
-            self._engine.judge_here()
+            self._engine.judges.come_here()
         self._engine = None
         self._locks.close()
 
