@@ -22,7 +22,7 @@ from tillit.audience import Lens, lens_allows
 from tillit.consent import Many
 from tillit.flow.fold import trusted_position
 from tillit.flow.group_history import relate_groups
-from tillit.flow.owners import Owners, Step, fill, register_block
+from tillit.flow.owners import Owners, Step, ahead, fill, register_block
 from tillit.identity import profile_id_sql
 from tillit.language.live import inputs_of
 from tillit.language.nodes import Condition, InGroup, Value
@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # outside packages: loaded at their seam by those who ask abo
 
 _TRIES = 3
 _LOG_ROWS = 20_000  # read at once
+_TOLD_AHEAD = 2  # blocks of traits that wait to be taken up: some 15 MB
 _decode = msgspec.json.Decoder().decode
 Permits = Callable[[Reading, str, int], Many]
 
@@ -330,11 +331,12 @@ class History:
         elif stirred:
             fill(cursor, "stirred", ("identifier_id",), (array("q", sorted(stirred)),))
             cursor.execute("DELETE FROM told WHERE identifier_id IN (SELECT identifier_id FROM stirred)")
-            for columns in iter_told(reading, known, sorted(stirred)):
+            for columns in iter_told(reading, self._state.dialect, known, sorted(stirred)):
                 _add_told(cursor, "told", columns)
         if missing := names - known:
-            for columns in iter_told(reading, missing):
-                _add_told(cursor, "told", columns)
+            with ahead(iter_told(reading, self._state.dialect, missing), n_blocks=_TOLD_AHEAD) as blocks:
+                for columns in blocks:
+                    _add_told(cursor, "told", columns)
         self._known = known | names
 
     def _show_traits(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, needs: Needs) -> None:
@@ -342,7 +344,7 @@ class History:
         cursor.execute("CREATE OR REPLACE TEMP TABLE corrected AS SELECT 0::BIGINT AS person, * FROM told LIMIT 0")
         if needs.traits and (corrections := self._corrections(cursor, reading, needs.traits)):
             columns = zip(*((person, *told) for person, told in corrections), strict=True)
-            _add_told(cursor, "corrected", list(columns))
+            _add_told(cursor, "corrected", list(map(list, columns)))
         names = ", ".join(_text(name) for name in sorted(needs.traits)) or "NULL"
         refused = [
             carried
@@ -436,9 +438,9 @@ def needs_of(node: Condition | Value, audiences: Mapping[str, Condition], featur
     return Needs(frozenset(traits), frozenset(purposes), groups=frozenset(groups))
 
 
-def _add_told(cursor: "duckdb.DuckDBPyConnection", table: str, columns: Sequence[Sequence[Any]]) -> None:
+def _add_told(cursor: "duckdb.DuckDBPyConnection", table: str, columns: Sequence["array[int] | list[Any]"]) -> None:
     names = (["person"] if table == "corrected" else []) + list(ToldTrait._fields)
-    register_block(cursor, dict(zip(names, map(list, columns), strict=True)))
+    register_block(cursor, dict(zip(names, columns, strict=True)))
     cursor.execute(f"INSERT INTO {table} SELECT * FROM block")
     cursor.unregister("block")
 

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # an outside package, loaded at its seam by those who ask abo
 Row = tuple[Any, ...]
 Columns = tuple["array[int]", ...]
 Block = tuple[list[str], ...]  # columns, each as some texts like "3,7,12"
+T = TypeVar("T")
 
 _BEFORE_ALL = -(1 << 62)
 _SHARE_BESIDE = 20  # the file is made anew when a 20th of it lies beside it (taste: 3 s for every 500,000 of 10 M)
@@ -217,7 +218,7 @@ class Owners:
 
     def _read_all(self, cursor: "duckdb.DuckDBPyConnection", reading: Reading, mark: Mark) -> None:
         _read_who(cursor, reading, self._dialect)
-        with _ahead(iter_places(reading, self._dialect)) as places:
+        with ahead(iter_places(reading, self._dialect)) as places:
             _relate_people(cursor)
             cursor.execute("CREATE OR REPLACE TABLE roots AS SELECT * FROM known")
             cursor.execute(f"CREATE OR REPLACE TABLE holders AS SELECT {_HOLDERS} FROM held")
@@ -372,9 +373,9 @@ def _around(reading: Reading, ids: Sequence[int]) -> _Around:
 
 def _read_who(cursor: "duckdb.DuckDBPyConnection", reading: Reading, dialect: str) -> None:
     """Read all identifiers and tenures."""
-    with _ahead(iter_identifiers(reading, dialect)) as identifiers:
+    with ahead(iter_identifiers(reading, dialect)) as identifiers:
         _fill_from_texts(cursor, "identifier", _IDENTIFIER, identifiers)
-    with _ahead(iter_tenures(reading, dialect)) as tenures:
+    with ahead(iter_tenures(reading, dialect)) as tenures:
         _fill_from_texts(cursor, "tenure", _TENURE, tenures)
 
 
@@ -416,12 +417,12 @@ def fill(cursor: "duckdb.DuckDBPyConnection", table: str, names: Sequence[str], 
 
 
 @contextmanager
-def _ahead(blocks: Iterator[Block]) -> Iterator[Iterator[Block]]:
+def ahead(blocks: Iterator[T], *, n_blocks: int = _AHEAD) -> Iterator[Iterator[T]]:
     """Give blocks that another thread reads ahead. Nobody else may read on their connection meanwhile."""
     with ThreadPoolExecutor(1, thread_name_prefix="tillit-everybody") as reader:
-        coming = deque(reader.submit(next, blocks, None) for _ in range(_AHEAD))
+        coming = deque(reader.submit(next, blocks, None) for _ in range(n_blocks))
 
-        def read() -> Iterator[Block]:
+        def read() -> Iterator[T]:
             while (block := coming.popleft().result()) is not None:
                 coming.append(reader.submit(next, blocks, None))
                 yield block
