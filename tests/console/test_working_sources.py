@@ -78,6 +78,10 @@ def test_what_a_key_may_do_is_kept(desk: DeskInProcess) -> None:
 
     assert public.origins == ("https://a.example", "https://*.b.example")
     assert (api.scopes, api.purpose) == (("events:read", "keys:read"), "analytics")
+    for key, told in ((public, b"https://a.example, https://*.b.example"), (api, b"events:read, keys:read")):
+        page = desk.get(f"/console/sources/keys/{key.key_id}")
+        assert (page.status, told in page.body) == (200, True)
+    assert b"<dt>Purposes</dt><dd>analytics</dd>" in desk.get(f"/console/sources/keys/{api.key_id}").body
 
 
 def test_rotating_lets_the_old_key_live_for_its_grace_and_no_longer(desk: DeskInProcess) -> None:
