@@ -141,7 +141,7 @@ def folding(folder: Path, n_audiences: int) -> Folded:
 
 def _count_tapes(ws: Workspace) -> int:
     keys = ws.state.read("SELECT DISTINCT identifier_id, part FROM tape")
-    return sum(len(TapeMemory(0).load(ws.state, [(one, part)])[one, part]) for one, part in keys)
+    return sum(map(len, TapeMemory(0).load(ws.state, [(one, part) for one, part in keys]).values()))
 
 
 def _run(ws: Workspace, after: int) -> tuple[int, float, int]:

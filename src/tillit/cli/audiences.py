@@ -5,7 +5,7 @@ Out:   sizes, ids of members, reasons, differences between the live and the batc
 Never: somebody whom the purpose may not use: how many were withheld is told, who they are is not.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,8 +18,7 @@ from tillit.audience import AudienceInvalid, read_audience
 from tillit.cli.terminal import JsonOption, WorkspaceOption, print_lines, reader, show, talk
 from tillit.consent import REASONS
 from tillit.errors import NotFound
-from tillit.records import Scope
-from tillit.workspace import Workspace, call_people, name_of, people_in
+from tillit.workspace import Workspace, call_people, find_names, people_in
 
 audience = typer.Typer(help="Which customers: who is in it, since when, and why.", no_args_is_help=True)
 feature = typer.Typer(help="Values that are made of what customers did.", no_args_is_help=True)
@@ -169,17 +168,11 @@ def audience_why(
         found = ws.audiences.why_of(name, who, scope)
         everybody = people_in(found)
         ws.journal.note(everybody, asked_by=reader(), route="tillit audience why", purpose=scope.purpose)
-        names = {} if json else _names_of(ws, everybody, scope)
+        names = {} if json else find_names(ws.profiles.find, everybody, scope)
     if json:
         show(found)
     else:
         print_lines(why_lines({**found, "leaves": call_people(found["leaves"], names)}))
-
-
-def _names_of(ws: Workspace, people: Sequence[str], scope: Scope) -> dict[str, str]:
-    """Give what to call those of whom the purpose may tell, by profile id."""
-    documents = {one: ws.profiles.find(one, scope) for one in people}
-    return {one: name_of(document) for one, document in documents.items() if document is not None}
 
 
 @audience.command("check")

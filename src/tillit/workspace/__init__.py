@@ -12,7 +12,16 @@ from tillit.workspace.delivery_views import HowItIs, Life
 from tillit.workspace.folder import MARK, NoWorkspace, Paths, create_workspace, discard_unreadable_state, open_state
 from tillit.workspace.ledger import open_ledger, subjects_of
 from tillit.workspace.messages import words_of
-from tillit.workspace.people import NAMELESS, Related, find_membership_of, find_people, name_of, unknown_profile
+from tillit.workspace.people import (
+    NAMELESS,
+    Related,
+    find_membership_of,
+    find_names,
+    find_people,
+    is_refused,
+    name_of,
+    unknown_profile,
+)
 from tillit.workspace.plans import AskedPlan, PlanGone, Plans, forget_plans
 from tillit.workspace.quarantine import Replayed
 from tillit.workspace.reads import Reads
@@ -45,8 +54,10 @@ __all__ = [
     "discard_unreadable_state",
     "end_of_day",
     "find_membership_of",
+    "find_names",
     "find_people",
     "forget_plans",
+    "is_refused",
     "name_of",
     "open_ledger",
     "open_state",

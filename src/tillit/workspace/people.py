@@ -6,7 +6,7 @@ Out:   documents of the people found, best first; people near one person, each w
 Never: somebody who does not answer every word that was typed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tillit.collect.door import random_id
@@ -22,7 +22,7 @@ from tillit.profile import (
     shown_by,
     strand_keys,
 )
-from tillit.records import Membership, NewRow, Permit
+from tillit.records import Membership, NewRow, Permit, Scope
 from tillit.store import Reading
 from tillit.workspace.leave import Leave
 
@@ -212,6 +212,17 @@ def name_of(document: dict[str, Any]) -> str:
     if others:
         return _short(others[0])
     return f"Visitor {by_namespace['anonymous_id'][:8]}" if by_namespace else NAMELESS
+
+
+def find_names(find: Callable[[str, Scope], dict[str, Any] | None], ids: Iterable[str], scope: Scope) -> dict[str, str]:
+    """Give what to call people, by profile id; of those alone of whom the purpose may tell."""
+    documents = {one: find(one, scope) for one in dict.fromkeys(ids)}
+    return {one: name_of(told) for one, told in documents.items() if told is not None and not is_refused(told)}
+
+
+def is_refused(document: Mapping[str, Any]) -> bool:
+    """Say whether nothing of a person may be shown for the purpose of a document."""
+    return any(one["field"] == "*" for one in document["withheld"])
 
 
 def _short(text: str) -> str:

@@ -26,12 +26,11 @@ from tillit.console.belonging import (
     version_rows,
 )
 from tillit.console.desk import PART, Asking, Desk
-from tillit.console.pages.leave import is_refused
 from tillit.errors import BusyError, InputError, RefusedError
 from tillit.identity import profile_id
 from tillit.language.sentences import lines
 from tillit.records import Scope
-from tillit.workspace import call_people, end_of_day, name_of, people_in
+from tillit.workspace import call_people, end_of_day, find_names, people_in
 
 _MEMBERS = 50
 _CHANGES = 20
@@ -66,12 +65,7 @@ def audiences_routes(desk: Desk) -> list[HTTPRouteHandler]:
         )
 
     def names_of(ids: list[str], scope: Scope) -> dict[str, str]:
-        found = {}
-        for one in dict.fromkeys(ids):
-            document = ws.profiles.find(one, scope)
-            if document is not None and not is_refused(document):
-                found[one] = name_of(document)
-        return found
+        return find_names(ws.profiles.find, ids, scope)
 
     def was_in_it(request: Asking, name: str, day: str, *, is_ours: bool) -> dict[str, Any]:
         """Say who was in an audience at the end of a day. Raises AsOfUnreadable, AsOfFuture; LakeBusy."""

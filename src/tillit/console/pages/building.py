@@ -35,11 +35,10 @@ from tillit.console.naming import free_name, slug_of
 from tillit.console.offered import Names
 from tillit.console.pages.audiences import may_act, offers_for, titles_of
 from tillit.console.pages.identity import reason_of
-from tillit.console.pages.leave import is_refused
 from tillit.errors import BusyError, InputError
 from tillit.language.reading import LanguageInvalid, read_condition, read_value
 from tillit.records import NotReadable, read_yaml
-from tillit.workspace import name_of
+from tillit.workspace import find_names
 
 _LARGEST_FORM = 700_000  # a text has at most 100,000 characters, three times over; or as many fields as rows have
 _SAMPLE = 12
@@ -278,11 +277,7 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
                 rows["faults"] = {place: exc.message}
             return _uncounted(exc.message, rows)
         is_ours = desk.acting(request).name == state.purpose
-        people = []
-        for one in counts["sample"] if is_ours else ():
-            document = ws.profiles.find(one, scope)
-            if document is not None and not is_refused(document):
-                people.append((one, name_of(document)))
+        people = list(find_names(ws.profiles.find, counts["sample"] if is_ours else (), scope).items())
         # Counted anew with every change: whoever is shown again within the hour is noted once.
         desk.note(request, [one for one, _ in people], flows=True)
         return {
@@ -340,10 +335,10 @@ def building_routes(desk: Desk) -> list[HTTPRouteHandler]:
         cases = []
         if desk.acting(request).name == purpose:
             scope = desk.scope(request)
-            for case in found["cases"]:
-                document = ws.profiles.find(case["profile_id"], scope)
-                if document is not None and not is_refused(document):
-                    cases.append({**case, "name": name_of(document)})
+            names = find_names(ws.profiles.find, [case["profile_id"] for case in found["cases"]], scope)
+            cases = [
+                {**case, "name": names[case["profile_id"]]} for case in found["cases"] if case["profile_id"] in names
+            ]
             desk.note(request, [one["profile_id"] for one in cases])
         desk.audit(request, f"{kind}.plan", name)
         return desk.page(

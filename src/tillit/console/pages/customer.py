@@ -16,7 +16,7 @@ from tillit.consent import EVERYTHING, OWN_DATA, Choice
 from tillit.console.belonging import ENTERED
 from tillit.console.desk import PART, Asking, Desk, Form
 from tillit.console.drawing import draw
-from tillit.console.pages.leave import closed_page, is_refused, may_card
+from tillit.console.pages.leave import closed_page, may_card
 from tillit.console.pages.requests import proof_of
 from tillit.console.portrait import (
     FIRST_ROWS,
@@ -41,7 +41,7 @@ from tillit.errors import BusyError, InputError, NotFound, RefusedError
 from tillit.privacy import ACCESS, OPERATOR, PORTABILITY
 from tillit.profile import ActInvalid, position_of
 from tillit.records import Membership, Scope
-from tillit.workspace import Related, Workspace, name_of
+from tillit.workspace import Related, Workspace, is_refused, name_of
 
 _TIMELINE_ROWS = 40
 _MOST_TRAITS = 5_000  # of the whole list: a page, not a download

@@ -16,11 +16,10 @@ from litestar.response import Redirect
 from tillit.clock import rfc3339
 from tillit.console.desk import Asking, Desk, Form
 from tillit.console.leaving import MENDABLE, OUTCOMES, STATES, delivery_view, why
-from tillit.console.pages.leave import is_refused
 from tillit.console.purposes import BASES
 from tillit.errors import InputError, NotFound
 from tillit.profile import event_id
-from tillit.workspace import Life, name_of, subjects_of
+from tillit.workspace import Life, is_refused, name_of, subjects_of
 
 _ROWS = 50
 _LONGEST = 100

@@ -10,10 +10,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from tillit.console.desk import PART, Asking, Desk
-from tillit.console.pages.leave import closed_page, is_refused, offers_of_event
+from tillit.console.pages.leave import closed_page, offers_of_event
 from tillit.console.understood import row_of, understand
 from tillit.ledger import UNKNOWN
 from tillit.records import LogRow
+from tillit.workspace import is_refused
 
 
 def event_routes(desk: Desk) -> list[HTTPRouteHandler]:

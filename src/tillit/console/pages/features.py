@@ -15,9 +15,8 @@ from tillit.audience import FEATURE
 from tillit.console.belonging import read_applied, retired_names, users_of, value_bars, version_rows, written
 from tillit.console.desk import Asking, Desk, Form
 from tillit.console.pages.audiences import offers_for, titles_of
-from tillit.console.pages.leave import is_refused
 from tillit.errors import NotFound, RefusedError
-from tillit.workspace import name_of
+from tillit.workspace import is_refused, name_of
 
 _VERSIONS = 30
 _LONGEST_WHO = 320

@@ -25,7 +25,7 @@ from tillit.errors import InputError, NotFound
 from tillit.privacy import KINDS
 from tillit.profile import NOT_REACHED
 from tillit.records import BREAK_GLASS, LISTED_BASES, LogRow, Scope
-from tillit.workspace import subjects_of
+from tillit.workspace import is_refused, subjects_of
 
 ROUTE = "break-glass"  # as the ledger names an opening
 _MOST_REQUESTS = 20
@@ -114,11 +114,6 @@ def leave_routes(desk: Desk) -> list[HTTPRouteHandler]:
         return Redirect(safe_next(data.get("next")), status_code=303)
 
     return [choose_purpose, open_without_leave, close_opened]
-
-
-def is_refused(document: Mapping[str, Any]) -> bool:
-    """Say whether nothing of a person may be shown for the purpose of a document."""
-    return any(one["field"] == "*" for one in document["withheld"])
 
 
 def closed_page(

@@ -16,11 +16,10 @@ from tillit.clock import rfc3339
 from tillit.console.desk import Asking, Desk, Form
 from tillit.console.leaving import SUPPRESSED
 from tillit.console.pages.identity import reason_of
-from tillit.console.pages.leave import is_refused
 from tillit.deliver import Suppressed
 from tillit.errors import InputError
 from tillit.records import Scope
-from tillit.workspace import name_of
+from tillit.workspace import is_refused, name_of
 
 _ROWS = 50
 _BY_HAND = (
